@@ -222,7 +222,7 @@ def _check_listed_labels(listed, seen, slices, problems) -> None:
 
 def _check_roles(slices, areas, pixel_size, problems) -> None:
     """Check what each role needs: every area in the training slices, large enough for one patch."""
-    from helpers.patches import pure_windows
+    from helpers.patches import allowed_centres
 
     train = [piece for piece in slices if piece.role == "train"]
     for number, name in enumerate(areas, start=1):
@@ -233,7 +233,7 @@ def _check_roles(slices, areas, pixel_size, problems) -> None:
         if pixels == 0:
             problems.error(f"areas: {name}", f"no pixel in {where}", "some pixels of every area",
                            "Annotate it there, or remove it from `areas`.")
-        elif not any(pure_windows(piece.areas == number, PATCH).any() for piece in train):
+        elif not any(allowed_centres(piece.areas, number).any() for piece in train):
             problems.error(f"areas: {name}", f"{pixels} pixels, but no {PATCH}×{PATCH} window that lies wholly inside",
                            "room for one training patch", "Annotate a larger part, or remove the area from `areas`.")
     for a, b in itertools.combinations(slices, 2):
