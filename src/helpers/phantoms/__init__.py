@@ -1,0 +1,1 @@
+"""Generate dataset folders whose truth is known."""
