@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     phantom = command("phantom", _phantom, "generate a phantom dataset folder with known ground truth")
     kinds = phantom.add_subparsers(dest="kind", metavar="KIND", required=True)
     microct = kinds.add_parser("microct", help="slices of a virtual thalamocortical sample")
-    microct.add_argument("--size", default=None, help="tiny, book or full (default: book)")
+    microct.add_argument("--size", default=None, help="tiny, book or real (default: book)")
     population = kinds.add_parser("population", help="coronal sections of virtual individuals")
     population.add_argument("--n", type=int, default=None, help="number of individuals")
     population.add_argument("--shape", type=_shape, default=None, metavar="HxW", help="image size, for example 320x448")

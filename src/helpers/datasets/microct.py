@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.datasets.images import read_image, read_labels
+from helpers.datasets.images import read_array, read_image, read_labels
 from helpers.datasets.manifest import (DatasetError, Problems, check_keys, fingerprint, names_by_label,
                                        positive_number, read_manifest, resolve)
 
@@ -37,7 +37,7 @@ class Slice:
     full_shape : (int, int)
         Height and width of the image file.
     truth : dict of (H, W) arrays
-        Maps that only a phantom knows.
+        Maps that only a phantom knows, in the units of their files.
     """
 
     z: int
@@ -158,8 +158,7 @@ def _read_slice(folder, entry, where, listed, areas, layer_names, files, seen_la
     if not isinstance(truth_entry, dict):
         problems.error(f"{where}truth", repr(truth_entry)[:80], "a mapping of names to files", "Write for example `{barrels: z159_barrels.tif}`.")
         truth_entry = {}
-    truth = {name: read(f"truth.{name}", read_image if name.endswith("density") else read_labels, value)
-             for name, value in truth_entry.items()}
+    truth = {name: read(f"truth.{name}", read_array, value) for name, value in truth_entry.items()}
     if image is None or len(problems.errors) > before:
         return None
     for key, array in {"areas": labels, "layers": layers, **{f"truth.{name}": a for name, a in truth.items()}}.items():

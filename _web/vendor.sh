@@ -1,0 +1,6 @@
+#!/bin/sh
+# Copy what the pages need from node_modules to _web/vendor.
+set -e
+mkdir -p _web/vendor/mathjax/output
+cp node_modules/mathjax/es5/tex-chtml.js _web/vendor/mathjax/
+cp -r node_modules/mathjax/es5/output/chtml _web/vendor/mathjax/output/

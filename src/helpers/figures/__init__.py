@@ -1,0 +1,1 @@
+"""One function per panel: arrays in, a matplotlib figure out."""
