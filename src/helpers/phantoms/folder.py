@@ -44,8 +44,9 @@ def is_done(out: Path, request: dict, force: bool = False) -> bool:
         return True
     if not force:
         different = sorted(key for key in {*found, *request} if found.get(key) != request.get(key))
-        raise OutputError(f"{out} holds another phantom ({', '.join(f'{k}: {found.get(k)}' for k in different)}; asked for "
-                          f"{', '.join(f'{k}: {request.get(k)}' for k in different)}). Name another folder, or replace it with --force.")
+        holds, wanted = (", ".join(f"{key}: {source.get(key)}" for key in different) for source in (found, request))
+        raise OutputError(f"{out} holds another phantom ({holds}; asked for {wanted}). "
+                          "Name another folder, or replace it with --force.")
     return False
 
 

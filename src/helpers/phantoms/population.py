@@ -15,9 +15,10 @@ import yaml
 from scipy import ndimage
 from scipy.interpolate import make_interp_spline
 
-from helpers.phantoms import folder, population_artifacts, population_atlas
+from helpers.ccf import REGIONS
+from helpers.phantoms import folder, population_atlas
 from helpers.phantoms.population_artifacts import ARTIFACTS, inject
-from helpers.phantoms.population_atlas import REGIONS, SHAPE, Anatomy
+from helpers.phantoms.population_atlas import SHAPE, Anatomy
 
 __all__ = ["ARTIFACTS", "FACTORS", "REGIONS", "Sample", "generate", "inject", "load_anatomy", "simulate"]
 
@@ -190,7 +191,7 @@ class _Generator:
         self.grid = np.stack(np.meshgrid(*self.positions, indexing="ij"))     # (2, h, w), px of 25 µm
         blur = 0.4 * np.sqrt(max(self.step**2 - 1, 0))                       # against aliasing in the smaller picture
         smooth = lambda field: ndimage.gaussian_filter(field.astype(np.float32), blur)
-        self.base = smooth(anatomy.base)
+        self.base = smooth(anatomy.base + 0.12 * anatomy.barrels)
         self.intensity = {name: smooth(field) for name, field in _intensity_fields(anatomy).items()}
         self.shift = {name: self._at_grid(field) for name, field in _shift_fields(anatomy).items()}
         self.modes = [_smooth_modes(p, side) for p, side in zip(self.positions, SHAPE)]
@@ -250,7 +251,7 @@ def _intensity_fields(anatomy: Anatomy):
     return {
         "hippocampus_intensity": 0.13 * anatomy.base * _soft(anatomy.hippocampus, 2),
         "striatum_intensity": 0.15 * anatomy.base * _soft(anatomy.striatum, 2),
-        "barrel_contrast": 0.055 * anatomy.barrels,
+        "barrel_contrast": 0.05 * anatomy.barrels,
         "asymmetry": 0.05 * anatomy.base * np.tanh(3 * columns),
     }
 
@@ -262,9 +263,9 @@ def _shift_fields(anatomy: Anatomy):
     sideways = np.array([0, 1], np.float32)[:, None, None]
     asymmetry = -2.5 * np.cos(across) * _soft(anatomy.brain, 12)             # the midline moves sideways
     return {
-        "hippocampus_size": _grow(anatomy.hippocampus, rate=0.05, reach=14),
-        "ventricle_width": _grow(anatomy.ventricles, rate=0.22, reach=5, smallest=40) * sideways,
-        "cortex_thickness": _thicken(anatomy.cortex, anatomy.brain, rate=0.09),
+        "hippocampus_size": _grow(anatomy.hippocampus, rate=0.042, reach=18),
+        "ventricle_width": _grow(anatomy.ventricles, rate=0.2, reach=10, smallest=40) * sideways,
+        "cortex_thickness": _thicken(anatomy.cortex, anatomy.brain, rate=0.08),
         "asymmetry": sideways * asymmetry,
     }
 
@@ -293,4 +294,4 @@ def _thicken(cortex, brain, rate):
     inwards /= np.maximum(np.linalg.norm(inwards, axis=0), 0.3)
     reach = np.where(cortex, depth, 0).max()
     fade = np.clip(2 - depth / max(reach, 1), 0, 1)                           # back to zero at twice the depth
-    return ndimage.gaussian_filter(-rate * depth * fade * inwards * _soft(cortex, 6), (0, 3, 3))
+    return ndimage.gaussian_filter(-rate * depth * fade * inwards * _soft(cortex, 9), (0, 4, 4))

@@ -106,7 +106,7 @@ def _grid(image, brain, rng, scale):
     turn = np.deg2rad(rng.uniform(-2, 2))
     y = np.cos(turn) * rows - np.sin(turn) * columns
     x = np.cos(turn) * columns + np.sin(turn) * rows
-    shading, line = rng.uniform(0.25, 0.5), rng.choice([-0.4, 0.3])
+    shading, line = rng.uniform(0.25, 0.5), rng.choice([-0.22, 0.16])
     gain = np.ones(image.shape, np.float32)
     for axis in (y, x):
         pitch, offset = scale * rng.uniform(34, 50), rng.random()
