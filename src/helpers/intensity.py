@@ -65,7 +65,7 @@ def standardise(image, mask=None):
     mask = tissue_mask(image) if mask is None else mask
     tissue = image[mask]
     mean, sd = (float(tissue.mean(dtype=np.float64)), float(tissue.std(dtype=np.float64))) if tissue.size else (0.0, 0.0)
-    if not sd > 0:
+    if not sd > 1e-6 * abs(mean):   # rounding alone gives a constant image a tiny spread
         raise ValueError(f"the tissue must have more than one gray value, found {tissue.size} tissue pixels with a standard "
                          f"deviation of {sd}: is this the right image?")
     scale = Standardisation(mean, sd)
