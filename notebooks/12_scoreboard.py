@@ -1,0 +1,59 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Scoreboard
+#
+# Every checkable statement of the three papers, what was published, what this run found, and the verdict of a rule
+# that was written down before the results were known. A red row is a result, not a bug: the claim did not hold on
+# *this* data with *this* amount of training. "Not run" means that the data for it was not there, and says what was missing.
+#
+# Numbers are means over seeds; ± is their standard deviation where there are at least two. Rules apply to the mean.
+
+# %% tags=["parameters"]
+run = "runs/quick"
+
+# %%
+from IPython.display import display
+
+from helpers import claims, runs
+from helpers.figures import scoreboard, style
+
+style.use()
+run = runs.open_run(run, notebook="12_scoreboard")
+rows = claims.scoreboard(run.path)
+
+# %% [markdown]
+# ## At a glance
+
+# %%
+figure = scoreboard.summary(rows)
+run.save_figure(figure, "scoreboard")
+
+# %% [markdown]
+# ## Paper A: areas from texture
+
+# %%
+display(scoreboard.table([row for row in rows if row["id"].startswith("A.")]))
+
+# %% [markdown]
+# ## Paper B: factors of a whole slice
+
+# %%
+display(scoreboard.table([row for row in rows if row["id"].startswith("B.")]))
+
+# %% [markdown]
+# ## Paper C: a population of brains
+
+# %%
+display(scoreboard.table([row for row in rows if row["id"].startswith("C.")]))

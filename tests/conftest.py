@@ -1,0 +1,47 @@
+"""Fixtures that several test files share. Nothing here touches the user's home or the network."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+
+
+@pytest.fixture(scope="session")
+def tiny_microct(tmp_path_factory):
+    """Folder of the smallest microCT phantom in which every area holds training patches."""
+    from helpers.phantoms import microct
+
+    return microct.generate(tmp_path_factory.mktemp("phantom") / "microct", seed=0, size="tiny")
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Folder with real slices, atlas files and network files; tests that need it are skipped without."""
+    folder = os.environ.get("BRAINBOOK_REAL_DATA", "")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("BRAINBOOK_REAL_DATA names no folder")
+    return Path(folder)
+
+
+@pytest.fixture
+def two_area_folder(tmp_path):
+    """A minimal valid microCT folder (200 × 400, two areas side by side) and its manifest as a mapping."""
+    rng = np.random.default_rng(0)
+    areas = np.zeros((200, 400), np.uint8)
+    areas[20:180, 20:200], areas[20:180, 200:380] = 1, 5
+    manifest = {"schema": 1, "kind": "microct", "name": "two", "pixel_size_um": 1.0, "areas": {1: "left", 5: "Right"}, "slices": []}
+    for z, role in ((0, "train"), (60, "validation"), (120, "test")):
+        tifffile.imwrite(tmp_path / f"z{z}.tif", rng.integers(0, 255, areas.shape).astype(np.uint8))
+        tifffile.imwrite(tmp_path / f"z{z}_areas.tif", areas)
+        manifest["slices"].append({"z": z, "role": role, "image": f"z{z}.tif", "areas": f"z{z}_areas.tif"})
+
+    def write(**changes):
+        (tmp_path / "dataset.yml").write_text(yaml.safe_dump({**manifest, **changes}, sort_keys=False))
+        return tmp_path
+
+    write()
+    write.manifest, write.folder, write.areas = manifest, tmp_path, areas
+    return write

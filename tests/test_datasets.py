@@ -1,0 +1,270 @@
+"""Dataset folders: what is read, and that every fault is named with its remedy."""
+
+import copy
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from helpers import datasets
+from helpers.datasets import DatasetError
+
+
+def errors_of(folder):
+    return [str(problem) for problem in datasets.check(folder)[1] if problem.severity == "error"]
+
+
+def test_reads_classes_in_order_of_name_and_raw_gray(two_area_folder):
+    data = datasets.open_microct(two_area_folder.folder)
+    assert data.areas == ("left", "Right")  # case does not count
+    assert [piece.role for piece in data.slices()] == ["train", "validation", "test"]
+    (train,) = data.slices("train")
+    stored = tifffile.imread(two_area_folder.folder / "z0.tif")
+    assert train.image.dtype == np.float32 and np.allclose(train.image * 255, stored, atol=1e-4)
+    assert np.array_equal(train.areas, np.where(two_area_folder.areas == 5, 2, two_area_folder.areas))
+    assert not data.is_phantom
+
+
+def test_labels_that_share_a_name_are_one_area(two_area_folder):
+    areas = two_area_folder.areas.copy()
+    areas[20:60, 20:60] = 7
+    for z in (0, 60, 120):
+        tifffile.imwrite(two_area_folder.folder / f"z{z}_areas.tif", areas)
+    data = datasets.open_microct(two_area_folder(areas={1: "left", 5: "Right", 7: "left"}))
+    assert data.areas == ("left", "Right")
+    assert (data.slices("train")[0].areas[20:60, 20:60] == 1).all()
+
+
+def test_window_cuts_image_and_labels_alike(two_area_folder):
+    slices = copy.deepcopy(two_area_folder.manifest["slices"])
+    slices[2]["window"] = [10, 30, 150, 300]
+    piece = datasets.open_microct(two_area_folder(slices=slices)).slices("test")[0]
+    stored = tifffile.imread(two_area_folder.folder / "z120.tif")[10:160, 30:330]
+    assert np.allclose(piece.image * 255, stored, atol=1e-4) and piece.areas.shape == (150, 300)
+    assert piece.offset == (10, 30) and piece.full_shape == (200, 400)
+
+
+@pytest.mark.parametrize("write", [
+    lambda path, image: Image.fromarray(image).save(path.with_suffix(".png")),
+    lambda path, image: tifffile.imwrite(path.with_suffix(".tif"), image.astype(np.uint16) * 257),
+    lambda path, image: np.save(path.with_suffix(".npy"), image.astype(np.float64) / 255),
+])
+def test_file_types_and_depths_give_the_same_gray(two_area_folder, write):
+    image = tifffile.imread(two_area_folder.folder / "z0.tif")
+    write(two_area_folder.folder / "other", image)
+    (found,) = two_area_folder.folder.glob("other.*")
+    slices = copy.deepcopy(two_area_folder.manifest["slices"])
+    slices[0]["image"] = found.name
+    data = datasets.open_microct(two_area_folder(slices=slices))
+    assert np.allclose(data.slices("train")[0].image, image / 255, atol=1e-5)
+
+
+def test_fingerprint_follows_content(two_area_folder):
+    before = datasets.open_microct(two_area_folder.folder).fingerprint
+    assert before == datasets.open_microct(two_area_folder.folder).fingerprint
+    image = tifffile.imread(two_area_folder.folder / "z120.tif")
+    image[0, 0] ^= 1
+    tifffile.imwrite(two_area_folder.folder / "z120.tif", image)
+    assert datasets.open_microct(two_area_folder.folder).fingerprint != before
+
+
+def _slices(write, index, **changes):
+    slices = copy.deepcopy(write.manifest["slices"])
+    slices[index].update(changes)
+    return write(slices=slices)
+
+
+def _labels(write, array, z=0):
+    tifffile.imwrite(write.folder / f"z{z}_areas.tif", array)
+
+
+def _small_area(write):
+    areas = np.zeros_like(write.areas)
+    areas[20:180, 20:200], areas[20:140, 200:320] = 1, 5  # 120 × 120: no 128 × 128 window fits
+    _labels(write, areas)
+
+
+def _nan(write):
+    np.save(write.folder / "nan.npy", np.full((200, 400), np.nan, np.float32))
+    _slices(write, 0, image="nan.npy")
+
+
+def _rgb(write):
+    Image.fromarray(np.zeros((200, 400, 3), np.uint8)).save(write.folder / "rgb.png")
+    _slices(write, 0, image="rgb.png")
+
+
+def _truncated(write):
+    Image.fromarray(tifffile.imread(write.folder / "z0.tif")).save(write.folder / "cut.png")
+    content = (write.folder / "cut.png").read_bytes()
+    (write.folder / "cut.png").write_bytes(content[:len(content) // 2])
+    _slices(write, 0, image="cut.png")
+
+
+def _halves(write):
+    np.save(write.folder / "half.npy", write.areas + 0.5)
+    _slices(write, 0, areas="half.npy")
+
+
+def _without(name):
+    def change(write):
+        areas = write.areas.copy()
+        areas[areas == name] = 0
+        _labels(write, areas)
+    return change
+
+
+FAULTS = {
+    "missing file": (lambda w: _slices(w, 0, image="z00.tif"), ["slices[0].image", "z00.tif", "does not exist", "Did you mean `z0.tif`"]),
+    "other shape": (lambda w: _labels(w, w.areas[:100]), ["slices[0].areas", "(100, 400)", "(200, 400)"]),
+    "half labels": (_halves, ["half.npy", "not whole numbers", "without interpolation"]),
+    "listed label absent": (lambda w: w(areas={1: "left", 5: "Right", 9: "nowhere"}), ["areas.9", "nowhere", "occurs in no slice"]),
+    "empty area": (_without(5), ["Right", "no pixel in the training slice z = 0"]),
+    "small area": (_small_area, ["Right", "14400 pixels", "128×128", "room for one training patch"]),
+    "single area": (lambda w: w(areas={1: "left"}), ["one area (left)", "two areas or more"]),
+    "not finite": (_nan, ["nan.npy", "80000 pixels that are not finite"]),
+    "colour": (_rgb, ["rgb.png", "colour image", "(200, 400, 3)", "gray"]),
+    "truncated": (_truncated, ["cut.png", "cannot be read", "truncated"]),
+    "kind": (lambda w: w(kind="microCT"), ["kind", "'microCT'", "microct"]),
+    "schema": (lambda w: w(schema=2), ["schema", "2", "Write `schema: 1`"]),
+    "misspelt key": (lambda w: w(pixelsize_um=1.0), ["pixelsize_um", "unknown key", "Remove it"]),
+    "misspelt slice key": (lambda w: _slices(w, 0, layer="x.tif"), ["slices[0].layer", "Did you mean `layers`?"]),
+    "leaves the folder": (lambda w: _slices(w, 0, image="../z0.tif"), ["slices[0].image", "../z0.tif", "inside the dataset folder"]),
+    "absolute path": (lambda w: _slices(w, 0, image="/etc/z0.tif"), ["/etc/z0.tif", "inside the dataset folder"]),
+    "role": (lambda w: _slices(w, 0, role="training"), ["slices[0].role", "'training'", "train or validation or test"]),
+    "window": (lambda w: _slices(w, 0, window=[0, 0, 300, 10]), ["slices[0].window", "[0, 0, 300, 10]", "(200, 400)"]),
+    "pixel size": (lambda w: w(pixel_size_um=0), ["pixel_size_um", "0", "above 0"]),
+    "no slices": (lambda w: w(slices=[]), ["slices", "a list of slices"]),
+    "names": (lambda w: w(areas=["left", "Right"]), ["areas", "mapping from whole numbers"]),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_says_where_what_and_what_to_do(two_area_folder, name):
+    fault, words = FAULTS[name]
+    fault(two_area_folder)
+    found = "\n".join(errors_of(two_area_folder.folder))
+    for word in words:
+        assert word in found
+    with pytest.raises(DatasetError, match="cannot be used as a dataset"):
+        datasets.open_microct(two_area_folder.folder)
+
+
+def test_yaml_that_does_not_parse_names_the_line(two_area_folder):
+    (two_area_folder.folder / "dataset.yml").write_text("schema: 1\nkind: microct\nareas: {1: a, 2: b\nslices: []\n")
+    (message,) = errors_of(two_area_folder.folder)
+    assert "line 4" in message and "not YAML" in message
+
+
+def test_missing_manifest_and_folder(tmp_path):
+    assert "brainbook init" in errors_of(tmp_path)[0]
+    assert "no such folder" in errors_of(tmp_path / "nowhere")[0]
+
+
+def test_several_faults_are_told_at_once(two_area_folder):
+    slices = copy.deepcopy(two_area_folder.manifest["slices"])
+    slices[0]["image"], slices[2]["areas"] = "a.tif", "b.tif"
+    assert len(errors_of(two_area_folder(slices=slices))) == 2
+
+
+def test_warnings_near_slices_and_unlisted_labels(two_area_folder):
+    areas = two_area_folder.areas.copy()
+    areas[0, :10] = 9
+    _labels(two_area_folder, areas, z=120)
+    slices = copy.deepcopy(two_area_folder.manifest["slices"])
+    slices[1]["z"] = 49
+    _, problems = datasets.check(two_area_folder(slices=slices))
+    texts = [str(problem) for problem in problems]
+    assert len(texts) == 2 and all(text.startswith("warning") for text in texts)
+    assert any("label 9 in 10 pixels" in text for text in texts)
+    assert any("z = 0 (train) and z = 49 (validation) 49 µm apart" in text for text in texts)
+    assert datasets.open_microct(two_area_folder.folder).slices("test")[0].areas[0, 0] == 0
+
+
+def test_windows_of_one_slice_are_as_far_apart_as_they_lie_in_its_plane(two_area_folder):
+    slices = copy.deepcopy(two_area_folder.manifest["slices"])[:1]
+    slices[0]["window"] = [0, 0, 200, 345]
+    slices.append({"z": 0, "role": "test", "image": "z0.tif", "window": [0, 375, 200, 25]})
+    _, problems = datasets.check(two_area_folder(slices=slices))
+    assert [problem.severity for problem in problems] == ["warning"] and "30 µm apart" in problems[0].found
+
+
+def test_check_writes_nothing(two_area_folder):
+    before = sorted((p.name, p.stat().st_mtime_ns) for p in two_area_folder.folder.iterdir())
+    datasets.check(two_area_folder.folder)
+    assert before == sorted((p.name, p.stat().st_mtime_ns) for p in two_area_folder.folder.iterdir())
+
+
+def test_init_writes_a_manifest_that_opens(two_area_folder):
+    from helpers.datasets.begin import begin
+
+    (two_area_folder.folder / "dataset.yml").unlink()
+    path = begin(two_area_folder.folder)
+    data = datasets.open_microct(two_area_folder.folder)
+    assert [piece.z for piece in data.slices()] == [0, 120, 60] and data.areas == ("area1", "area5")
+    before = path.read_text()
+    with pytest.raises(FileExistsError, match="nothing was written"):
+        begin(two_area_folder.folder)
+    assert path.read_text() == before
+
+
+def test_tiny_phantom_passes_every_check(tiny_microct):
+    kind, problems = datasets.check(tiny_microct)
+    assert kind == "microct" and [str(p) for p in problems if p.severity == "error"] == []
+    data = datasets.open_microct(tiny_microct)
+    assert data.is_phantom and data.areas == ("Cortex", "Hypothalamus", "Striatum", "VP", "WM", "ZI")
+    assert {"barrels", "cell_density", "axon_density"} <= set(data.slices("test")[0].truth)
+
+
+def population_folder(folder, **changes):
+    import yaml
+
+    rng = np.random.default_rng(0)
+    np.save(folder / "images.npy", rng.integers(0, 255, (6, 20, 30)).astype(np.uint8))
+    atlas = np.zeros((20, 30), np.uint8)
+    atlas[5:10, 5:10], atlas[10:15, 5:25] = 2, 7
+    tifffile.imwrite(folder / "atlas.tif", atlas)
+    (folder / "clean.txt").write_text("0\n2\n3\n")
+    manifest = {"schema": 1, "kind": "population", "name": "six", "pixel_size_um": 25, "images": "images.npy", "atlas": "atlas.tif",
+                "regions": {2: "HPF", 7: "STR"}, "clean": "clean.txt", **changes}
+    (folder / "dataset.yml").write_text(yaml.safe_dump(manifest))
+    return folder
+
+
+def test_population_is_read(tmp_path):
+    data = datasets.open_population(population_folder(tmp_path))
+    assert data.images.shape == (6, 20, 30) and data.images.dtype == np.float32 and data.images.max() <= 1
+    assert data.regions == ("HPF", "STR") and np.unique(data.atlas).tolist() == [0, 1, 2]
+    assert data.clean.tolist() == [0, 2, 3] and data.truth is None
+
+
+def test_population_from_a_folder_of_images_is_the_same(tmp_path):
+    data = datasets.open_population(population_folder(tmp_path))
+    (tmp_path / "planes").mkdir()
+    for index, image in enumerate(np.load(tmp_path / "images.npy")):
+        tifffile.imwrite(tmp_path / "planes" / f"{index:03}.tif", image)
+    again = datasets.open_population(population_folder(tmp_path, images="planes"))
+    assert np.allclose(data.images, again.images)
+
+
+POPULATION_FAULTS = {
+    "atlas shape": (lambda f: tifffile.imwrite(f / "atlas.tif", np.zeros((5, 5), np.uint8)), ["atlas", "(5, 5)", "(20, 30)"]),
+    "region absent": (lambda f: population_folder(f, regions={2: "HPF", 9: "TH"}), ["regions.9", "does not occur"]),
+    "index": (lambda f: (f / "clean.txt").write_text("0\n6\n"), ["clean", "index 6", "0 to 5"]),
+    "not an array": (lambda f: (f / "images.npy").write_bytes(b"no"), ["images.npy", "cannot be read"]),
+    "two dimensions": (lambda f: np.save(f / "images.npy", np.zeros((4, 4))), ["(N, H, W)"]),
+    "not finite": (lambda f: np.save(f / "images.npy", np.full((6, 20, 30), np.inf)), ["not finite in 6 images"]),
+}
+
+
+@pytest.mark.parametrize("name", POPULATION_FAULTS)
+def test_population_faults(tmp_path, name):
+    fault, words = POPULATION_FAULTS[name]
+    population_folder(tmp_path)
+    fault(tmp_path)
+    found = "\n".join(errors_of(tmp_path))
+    for word in words:
+        assert word in found
+    with pytest.raises(DatasetError):
+        datasets.open_population(tmp_path)
