@@ -1,0 +1,155 @@
+"""Probes on data whose answer is known; V-measure from its definition; noise measured on the output."""
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from helpers import probes
+
+
+def clouds(n=60, d=12, spread=0.3, seed=0, c=3):
+    """Gaussian clouds around c corners: features (c·n, d) and labels 1…c."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(1, c + 1), n)
+    return 4 * np.eye(d)[labels - 1] + spread * rng.normal(size=(c * n, d)), labels
+
+
+@pytest.mark.parametrize("name", probes.PROBES)
+def test_probes_separate_what_is_separable_and_nothing_else(name):
+    train, labels = clouds(seed=0)
+    test, test_labels = clouds(seed=1)
+    assert probes.probe_accuracies(train, labels, test, test_labels, (name,))[name] == 1
+    shuffled = np.random.default_rng(0).permutation(labels)
+    noise = np.random.default_rng(1).normal(size=train.shape)
+    assert probes.probe_accuracies(noise, shuffled, test, test_labels, (name,))[name] < 0.7
+
+
+def test_logistic_probe_is_logistic_regression_on_standardised_features():
+    train, labels = clouds(spread=2.5, seed=0)
+    test, test_labels = clouds(spread=2.5, seed=1)
+    scale = np.geomspace(1e-3, 1e3, train.shape[1])
+    mean, sd = train.mean(0), train.std(0)
+    reference = LogisticRegression(max_iter=1000).fit((train - mean) / sd, labels)
+    expected = np.mean(reference.predict((test - mean) / sd) == test_labels)
+    found = probes.probe_accuracies(train * scale, labels, test * scale, test_labels, ("LR",))["LR"]
+    assert found == pytest.approx(expected) and 0.5 < found < 1
+
+
+def test_dead_features_do_no_harm():
+    train, labels = clouds()
+    dead = np.hstack([train, np.zeros((len(train), 5))])
+    assert set(probes.probe_accuracies(dead, labels, dead, labels).values()) == {1.0}
+    assert probes.gmm_v_measure(dead, dead, labels) == pytest.approx(1)
+
+
+def v_measure(truth, clusters):
+    """Harmonic mean of homogeneity and completeness, from counts (Rosenberg and Hirschberg 2007)."""
+    n = len(truth)
+
+    def entropy(values):
+        return -sum(k / n * math.log(k / n) for k in Counter(values).values())
+
+    def conditional(a, given):
+        joint, margin = Counter(zip(a, given)), Counter(given)
+        return -sum(k / n * math.log(k / margin[g]) for (_, g), k in joint.items())
+
+    homogeneity = 1 - conditional(truth, clusters) / entropy(truth)
+    completeness = 1 - conditional(clusters, truth) / entropy(clusters)
+    return 2 * homogeneity * completeness / (homogeneity + completeness)
+
+
+def test_v_measure_agrees_with_its_definition():
+    train, labels = clouds(spread=1.8, seed=0)
+    test, test_labels = clouds(spread=1.8, seed=1)
+    clusters = probes.gmm_clusters(train, test, 3)
+    expected = v_measure(test_labels.tolist(), clusters.tolist())
+    assert probes.gmm_v_measure(train, test, test_labels) == pytest.approx(expected)
+    assert 0.1 < expected < 0.999
+    assert len(np.unique(clusters)) == 3
+
+
+def test_mixture_has_full_covariance_and_ignores_training_labels():
+    """Two crossed, elongated clouds with one centre: only full covariances tell them apart."""
+    rng = np.random.default_rng(0)
+    narrow = rng.normal(size=(600, 2)) * [4, 0.2]
+    turn = np.array([[1, -1], [1, 1]]) / math.sqrt(2)
+    both = np.vstack([narrow[:300] @ turn, narrow[300:] @ turn.T])
+    labels = np.repeat([1, 2], 300)
+    assert probes.gmm_v_measure(both, both, labels) > 0.5
+
+
+def test_many_dimensions_are_reduced_for_every_network_alike():
+    train, labels = clouds(n=40, d=200, spread=0.2)
+    test, test_labels = clouds(n=40, d=200, spread=0.2, seed=1)
+    assert probes.gmm_v_measure(train, test, test_labels, max_dims=2) > 0.9
+    assert 0 <= probes.gmm_v_measure(train, test, test_labels) <= 1
+
+
+def test_noise_has_the_variance_that_was_asked_for():
+    patches = np.full((50, 64, 64), 0.5, np.float32)
+    for variance in (1e-4, 2.5e-3, 1e-2):
+        noise = probes.add_noise(patches, variance, seed=1) - 0.5
+        assert noise.var() == pytest.approx(variance, rel=0.02)  # too little to be clipped at gray 0.5
+        assert abs(noise.mean()) < 0.001
+    loud = probes.add_noise(patches, 1.0)
+    assert loud.min() == 0 and loud.max() == 1 and loud.dtype == np.float32
+
+
+def test_noise_is_one_pattern_that_grows():
+    patches = np.random.default_rng(0).uniform(0.4, 0.6, (3, 16, 16)).astype(np.float32)
+    small, large = (probes.add_noise(patches, v, seed=5) - patches for v in (1e-4, 4e-4))
+    np.testing.assert_allclose(large, 2 * small, atol=1e-6)
+    np.testing.assert_array_equal(probes.add_noise(patches, 0), patches)
+    assert not np.allclose(small, probes.add_noise(patches, 1e-4, seed=6) - patches)
+
+
+def test_noise_sweep_scores_one_clean_classifier():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([1, 2], 40)
+    patches = np.clip(0.3 + 0.2 * (labels == 2)[:, None, None] + 0.02 * rng.normal(size=(80, 8, 8)), 0, 1).astype(np.float32)
+    seen = []
+
+    def features(x):
+        seen.append(x)
+        return x.reshape(len(x), -1)[:, :3]
+
+    curve = probes.noise_sweep(features, features(patches), labels, patches, labels, [0, 0.001, 0.5], seed=2)
+    assert curve[0] == 1 and curve[0.001] > curve[0.5]
+    for shown, variance in zip(seen[1:], curve):
+        np.testing.assert_array_equal(shown, probes.add_noise(patches, variance, seed=2))
+
+
+def test_relative_area():
+    assert probes.relative_area({0: 0.8, 1: 0.8, 3: 0.8}) == pytest.approx(1)
+    assert probes.relative_area({0: 0.5, 2: 0.25}) == pytest.approx(0.75)
+    assert probes.relative_area({3: 0.4, 0: 0.8, 1: 0.8}) == pytest.approx((1 + 2 * 0.75) / 3)
+    with pytest.raises(ValueError, match="expected variance 0"):
+        probes.relative_area({1: 0.5, 2: 0.4})
+
+
+def test_learning_curve_uses_nested_balanced_subsets():
+    train, labels = clouds(n=40, spread=2.5)
+    test, test_labels = clouds(n=40, spread=2.5, seed=1)
+    curve = probes.learning_curve(train, labels, test, test_labels, [40, 2, 10, 500])
+    assert list(curve) == [2, 10, 40]
+    assert curve[40] == pytest.approx(probes.probe_accuracies(train, labels, test, test_labels, ("LR",))["LR"])
+    assert curve[2] < curve[40]
+
+
+def test_errors_say_what_is_wrong():
+    train, labels = clouds()
+    with pytest.raises(ValueError, match="unknown probe 'KNN'; expected one of SVM-linear, SVM-RBF, LR"):
+        probes.make_probe("KNN")
+    with pytest.raises(ValueError, match=r"test: expected features \(n, d\) and as many labels, found \(5, 12\) and \(4,\)"):
+        probes.probe_accuracies(train, labels, train[:5], labels[:4])
+    with pytest.raises(ValueError, match="at least two areas"):
+        probes.probe_accuracies(train[:10], labels[:10], train, labels)
+    with pytest.raises(ValueError, match="cannot be below zero, found -1"):
+        probes.add_noise(np.zeros((1, 4, 4)), -1)
+    with pytest.raises(ValueError, match="mixture of 6 components needs more"):
+        probes.gmm_clusters(train[:6], train, 6)
+    with pytest.raises(ValueError, match="nothing to cluster"):
+        probes.gmm_clusters(np.ones((20, 3)), np.ones((20, 3)), 2)
