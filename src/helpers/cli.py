@@ -161,11 +161,11 @@ def _run(arguments) -> int:
         raise execution.UsageError(f"--weights {arguments.weights}: no such folder; `brainbook fetch weights {arguments.weights}` makes one")
     profile = _profile(arguments.profile)
     out = arguments.out.resolve() if arguments.out else from_root("runs") / Path(arguments.profile).stem
-    execution.plan(arguments.notebooks, out, datasets, profile, arguments.overrides)  # refuse a wrong request before long work
     if datasets["microct"]:
         open_microct(datasets["microct"])
     if datasets["population"]:
         open_population(datasets["population"])
+    execution.plan(arguments.notebooks, out, datasets, profile, arguments.overrides)  # refuse a wrong request before long work
     wanted = [execution.declared_parameters(name) for name in arguments.notebooks or execution.notebooks()]
     if not (datasets["microct"] or datasets["population"]):
         for kind, folder in PHANTOMS.items():

@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from helpers import artifacts, claims
+from helpers.datasets.manifest import files_named
 from helpers.runs import ALLOCATOR, PHANTOMS, claim_folder, from_root, note_execution, project_root
 
 SCOREBOARD = "12_scoreboard"  # reads what all others recorded, so it runs last
@@ -227,8 +228,6 @@ def _is_done(run: Path, job: Job) -> bool:
 
 def _job_key(notebook: str, values: dict, code: str) -> str:
     """Return a key over the notebook's text, its parameters, the data it reads and the package's code."""
-    from helpers.datasets.manifest import MANIFEST
-
     root = project_root()
     digest = hashlib.sha256((root / "notebooks" / f"{notebook}.py").read_bytes() + code.encode())
     digest.update((root / "book" / "claims.yml").read_bytes())
@@ -236,9 +235,9 @@ def _job_key(notebook: str, values: dict, code: str) -> str:
     for kind in ("microct", "population", "weights"):
         folder = from_root(values[kind]) if values.get(kind) else None
         if folder and folder.is_dir():
-            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-                size = path.stat().st_size  # contents are hashed when the dataset is opened; here a change of file is enough
-                digest.update(f"{path.relative_to(folder)} {size} {path.stat().st_mtime_ns if path.name != MANIFEST else path.read_text()}".encode())
+            for path in sorted(folder.iterdir()) if kind == "weights" else files_named(folder):
+                # Contents are hashed when the dataset is opened; here, that a file was touched is enough to look again.
+                digest.update(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}".encode())
     return digest.hexdigest()
 
 

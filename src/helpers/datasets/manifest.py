@@ -160,3 +160,18 @@ def fingerprint(folder: Path, files: list[Path]) -> str:
                 for block in iter(lambda: stream.read(1 << 22), b""):
                     digest.update(block)
     return digest.hexdigest()
+
+
+def files_named(folder: Path) -> list[Path]:
+    """Return the manifest of a folder and every file in it that the manifest names, without opening them."""
+    found = {folder / MANIFEST}
+    waiting = [yaml.safe_load((folder / MANIFEST).read_text(encoding="utf-8"))]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, str) and (folder / value).exists():
+            found.add(folder / value)
+    return sorted(found)

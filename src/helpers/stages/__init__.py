@@ -1,0 +1,19 @@
+"""What notebooks share: the only place that joins a dataset, a method and an artifact.
+
+Every result here is stored in the run folder and made once, so each notebook runs alone and in any order.
+"""
+
+import importlib
+
+_HOMES = {
+    "microct": ("AreaMap", "SliceFeatures", "TrainedClassifier", "area_map", "class_balance", "evaluation_patches", "labelled_test_slice",
+                "patches", "posteriors", "real_texture", "save_area_maps", "slice_features", "standardised", "trained_classifier"),
+}
+
+
+def __getattr__(name: str):
+    """Return a stage by name, importing only the module that holds it (torch loads where it is used)."""
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"helpers.stages.{module}"), name)
+    raise AttributeError(f"helpers.stages has no {name!r}")

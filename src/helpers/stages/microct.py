@@ -1,0 +1,230 @@
+"""Stages of papers A and B: patches, the trained classifier, posteriors and features of whole slices."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers import area_maps, area_training, classifier, dense, intensity, patches as patch_rules
+from helpers.artifacts import Artifact, write_json
+from helpers.datasets import Slice
+from helpers.runs import Run, project_root
+from helpers.training import choose_device
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """A trained `AreaCNN`, one row of numbers per epoch, and the epoch that was kept (from 1)."""
+
+    model: classifier.AreaCNN
+    history: pd.DataFrame
+    best_epoch: int
+
+
+@dataclass(frozen=True)
+class AreaMap:
+    """The areas predicted for a whole slice.
+
+    Attributes
+    ----------
+    piece : Slice
+        The slice, or window of one, that was classified.
+    raw : (H, W) uint8 array
+        Most likely area of each pixel's own patch, 1…n.
+    smooth : (H, W) uint8 array
+        The same after averaging log-posteriors over the neighbourhood.
+    tissue : (H, W) bool array
+        Where there is tissue.
+    """
+
+    piece: Slice
+    raw: np.ndarray
+    smooth: np.ndarray
+    tissue: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The smooth map on tissue, 0 (not classified) elsewhere."""
+        return np.where(self.tissue, self.smooth, 0).astype(np.uint8)
+
+
+_scaled: dict = {}
+
+
+def standardised(piece: Slice) -> tuple[np.ndarray, intensity.Standardisation]:
+    """Return a slice's image standardised over its tissue, and the scale that undoes it."""
+    key = id(piece.image)
+    if key not in _scaled:  # the image is kept beside its result, so that its id stays its own
+        _scaled[key] = (piece.image, intensity.standardise(piece.image))
+    return _scaled[key][1]
+
+
+def labelled_test_slice(run: Run) -> Slice | None:
+    """Return the first annotated test slice: the one the papers' test numbers are compared with."""
+    return next((piece for piece in run.microct.slices("test") if piece.areas is not None), None)
+
+
+def patches(run: Run, role: str, per_area: int, *, seed: int = 0, raw: bool = False, only: Slice | None = None,
+            validation_share: float = 0.2):
+    """Return balanced patches of one role, or None where that role has no labels.
+
+    Training patches lie wholly inside their area; validation and test patches have their centre in it (A §III.1).
+    Without a validation slice, part of each training area, spatially apart, serves.
+
+    Parameters
+    ----------
+    role : {"train", "validation", "test"}
+    per_area : int
+    seed : int
+        The same seed draws the same places, raw or standardised.
+    raw : bool
+        Gray values as stored, in [0, 1] (pretrained networks), instead of standardised over tissue (`AreaCNN`).
+    only : Slice, optional
+        Draw from this slice alone; by default from all slices of the role, for test from the first annotated one.
+
+    Returns
+    -------
+    helpers.patches.Patches or None
+    """
+    data = run.microct
+    pieces = [only] if only else [labelled_test_slice(run)] if role == "test" else data.slices(role)
+    pieces = [piece for piece in pieces if piece is not None and piece.areas is not None]
+    labels, forbidden = [piece.areas for piece in pieces], None
+    if not data.slices("validation") and role in ("train", "validation"):
+        pieces = data.slices("train")
+        held_out = [_held_out(data, index, validation_share) for index in range(len(pieces))]
+        if role == "validation":
+            labels = [area for area, _ in held_out]
+        else:
+            labels, forbidden = [piece.areas for piece in pieces], [block for _, block in held_out]
+    if not pieces:
+        return None
+    if raw:
+        images, padding = [piece.image for piece in pieces], [0.0] * len(pieces)
+    else:
+        scaled = [standardised(piece) for piece in pieces]
+        images, padding = [image for image, _ in scaled], [scale.raw_zero for _, scale in scaled]
+    return patch_rules.sample_patches(images, labels, per_area, data.areas, purity=float(role == "train"),
+                                      seed=[seed, ("train", "validation", "test").index(role)], padding=padding, forbidden=forbidden)
+
+
+_held_out_cache: dict = {}
+
+
+def _held_out(data, index: int, share: float):
+    """Return the validation labels and forbidden pixels of one training slice; the same for every seed."""
+    key = (data.fingerprint, index, share)
+    if key not in _held_out_cache:
+        _held_out_cache[key] = patch_rules.separate_validation(data.slices("train")[index].areas, data.areas, share)
+    return _held_out_cache[key]
+
+
+def trained_classifier(run: Run, seed: int = 0, *, patches_per_area: int = 600, validation_per_area: int = 300, epochs: int = 8,
+                       settings: dict | None = None, device: str = "auto", progress: bool = True) -> Artifact:
+    """Return the area classifier trained on a dataset's training slices (A §III.2); ``value`` is a `TrainedClassifier`.
+
+    Parameters
+    ----------
+    patches_per_area, validation_per_area : int
+        Patches per class (the paper: about 2,000 and 1,000).
+    epochs : int
+        At most; the one with the best validation accuracy is kept.
+    settings : dict, optional
+        Further arguments of :func:`helpers.area_training.train_area_classifier`.
+    """
+    parameters = {"seed": seed, "patches_per_area": patches_per_area, "validation_per_area": validation_per_area, "epochs": epochs,
+                  **(settings or {})}
+    areas = run.microct.areas
+
+    def make(folder: Path) -> None:
+        train = patches(run, "train", patches_per_area, seed=seed)
+        validation = patches(run, "validation", validation_per_area, seed=seed)
+        model, result = area_training.train_area_classifier(train, validation, len(areas), epochs=epochs, seed=seed, device=device,
+                                                            checkpoint=folder / "checkpoint", progress=progress, **(settings or {}))
+        classifier.save(model.cpu(), folder / "classifier.safetensors", {"areas": list(areas)})
+        write_json(folder / "history.json", {"history": result.history, "best_epoch": result.best_epoch})
+
+    def load(folder: Path) -> TrainedClassifier:
+        content = json.loads((folder / "history.json").read_text())
+        return TrainedClassifier(classifier.load(folder / "classifier.safetensors"), pd.DataFrame(content["history"]), content["best_epoch"])
+
+    return run.artifact("classifier", parameters, make, load, inputs=[run.microct.fingerprint], methods=[area_training, patch_rules, intensity])
+
+
+def evaluation_patches(run: Run, per_area: int, *, seed: int = 0, raw: bool = False) -> dict:
+    """Return validation patches and those of every annotated test slice, by name."""
+    found = {"validation": patches(run, "validation", per_area, seed=seed, raw=raw)}
+    for piece in run.microct.slices("test"):
+        if piece.areas is not None:
+            found[f"test z = {piece.z}"] = patches(run, "test", per_area, seed=seed, raw=raw, only=piece)
+    return found
+
+
+def posteriors(run: Run, trained: Artifact, piece: Slice, *, stride: int = 1, device: str = "auto", progress: bool = True) -> Artifact:
+    """Return log-probabilities of every area on a grid over a whole slice; ``value`` is (h, w, n) float32.
+
+    Grid point (i, j) is the pixel (i · stride, j · stride) at the centre of its window; windows that leave the slice
+    are padded with the raw zero.
+    """
+    def make(folder: Path) -> None:
+        image, scale = standardised(piece)
+        values = dense.dense_log_probabilities(trained.value.model, image, stride, pad_value=scale.raw_zero, device=choose_device(device), progress=progress)
+        np.save(folder / "log_probabilities.npy", values)
+
+    def load(folder: Path) -> np.ndarray:
+        return np.load(folder / "log_probabilities.npy", mmap_mode="r", allow_pickle=False)
+
+    parameters = {"z": piece.z, "window": piece.window, "stride": stride}
+    return run.artifact(f"posteriors-z{piece.z}", parameters, make, load, inputs=[trained.key], methods=[dense, intensity])
+
+
+def area_map(run: Run, trained: list[Artifact], piece: Slice, *, stride: int = 1, smoothing_um: float = 60.0) -> AreaMap:
+    """Return the areas predicted for a slice, from the mean log-probabilities of one or several networks.
+
+    Parameters
+    ----------
+    trained : list of Artifact
+        What `trained_classifier` returned, one per seed.
+    stride : int
+        Distance in pixels between windows; 1 classifies every pixel by its own window.
+    smoothing_um : float
+        Standard deviation of the neighbourhood that `AreaMap.smooth` averages over.
+    """
+    grids = [posteriors(run, artifact, piece, stride=stride).value for artifact in trained]
+    mean = np.mean(grids, axis=0, dtype=np.float32)
+    tissue = intensity.tissue_mask(piece.image)
+    weight = tissue[::stride, ::stride]
+    sigma = smoothing_um / run.microct.pixel_size_um / stride
+    return AreaMap(piece, area_maps.most_likely(mean, piece.image.shape, stride),
+                   area_maps.most_likely(area_maps.smooth(mean, weight, sigma), piece.image.shape, stride, order=1), tissue)
+
+
+def save_area_maps(run: Run, maps: list[AreaMap]) -> None:
+    """Write ``artifacts/area_map_z<z>.tif`` per slice (windows of one slice into one file) and ``tables/areas.csv``."""
+    for z in {result.piece.z for result in maps}:
+        same = [result for result in maps if result.piece.z == z]
+        full = np.zeros(same[0].piece.full_shape, np.uint8)
+        for result in same:
+            top, left = result.piece.offset
+            height, width = result.piece.image.shape
+            full[top:top + height, left:left + width] = result.labels
+        run.save_map(f"area_map_z{z}", full)
+    names = run.microct.areas
+    run.save_table(pd.Series(names, index=pd.RangeIndex(1, len(names) + 1, name="label"), name="area").to_frame(), "areas")
+
+
+def class_balance(run: Run) -> pd.DataFrame:
+    """Return the annotated area in mm² per slice (rows) and class (columns)."""
+    data = run.microct
+    rows = {f"z = {piece.z} ({piece.role})": np.bincount(piece.areas.ravel(), minlength=len(data.areas) + 1)[1:] * (data.pixel_size_um / 1000) ** 2
+            for piece in data.slices() if piece.areas is not None}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(data.areas)).rename_axis("slice")
+
+
+def real_texture() -> pd.DataFrame:
+    """Return the texture of real thalamocortical tissue per area, as `helpers.texture.measure` gives it."""
+    return pd.read_csv(project_root() / "book" / "real_texture.csv", comment="#", index_col="area")

@@ -1,0 +1,174 @@
+"""Executing notebooks: strict parameters, nothing twice, loud failures. A toy project stands in for the book."""
+
+import json
+import textwrap
+
+import jupytext
+import pytest
+
+from helpers import claims, cli, execution, runs
+
+HEADER = """\
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, two_area_folder):
+    """A project of two notebooks that need no kernel time to speak of, and a microCT folder beside it."""
+    root = tmp_path / "project"
+    (root / "notebooks" / "profiles").mkdir(parents=True)
+    (root / "book").mkdir()
+    (root / "_toc.yml").write_text("format: jb-book\nroot: book/welcome\nparts: []\n")
+    (root / "book" / "claims.yml").write_text(
+        '- {id: A.one, notebook: 01_one, where: here, published: 1, statement: s, rule: "value >= 1", in_words: w}\n')
+    (root / "notebooks" / "profiles" / "quick.yml").write_text("{}\n")
+
+    def notebook(name, body, parameters):
+        text = HEADER + "\n# %% [markdown]\n# # Title\n\n# %% tags=[\"parameters\"]\n" + textwrap.dedent(parameters) + "\n# %%\n" + textwrap.dedent(body)
+        path = root / "notebooks" / f"{name}.py"
+        path.write_text(text)
+        jupytext.write(jupytext.read(path), path.with_suffix(".ipynb"))
+
+    notebook("01_one", """
+        from helpers import claims, runs
+        opened = runs.open_run(run, notebook="01_one", microct=microct)
+        claims.record("A.one", value, seed=seeds[0])
+        (opened.path / "count").open("a").write("x")
+        if value < 0:
+            raise ValueError("value is negative")
+        """, 'microct = "data/phantom-microct"\nrun = "runs/quick"\nseeds = [0]\nvalue = 1.5\nname = "a"\n')
+    notebook("08_two", "print(run)\n", 'population = "data/phantom-population"\nrun = "runs/quick"\n')
+    monkeypatch.chdir(root)
+    claims.load.cache_clear()
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    yield notebook
+    claims.load.cache_clear()
+
+
+def plan(names=(), data="", profile=None, overrides=()):
+    return execution.plan(list(names), "runs/x", {"microct": data, "population": "", "weights": ""}, profile or {}, list(overrides))
+
+
+def test_phantoms_serve_only_without_a_dataset(project, two_area_folder):
+    assert [job.notebook for job in plan()] == ["01_one", "08_two"]
+    assert plan()[0].parameters["microct"] == runs.PHANTOMS["microct"]
+    (job,) = plan(data=str(two_area_folder.folder))
+    assert job.notebook == "01_one" and job.parameters["microct"] == str(two_area_folder.folder)
+    with pytest.raises(execution.UsageError, match="08_two needs a population dataset: give --population"):
+        plan(["08_two"], data=str(two_area_folder.folder))
+
+
+def test_parameters_come_from_profile_and_overrides(project):
+    (job, _) = plan(profile={"01_one": {"value": 2}}, overrides=["01_one.name=b", "seeds=[1, 2]"])
+    assert job.parameters["value"] == 2.0 and isinstance(job.parameters["value"], float)
+    assert job.parameters["name"] == "b" and job.parameters["seeds"] == [1, 2]
+
+
+@pytest.mark.parametrize("names, profile, overrides, message", [
+    (["01_on"], {}, [], "unknown notebook '01_on' .did you mean '01_one'"),
+    ([], {"01_on": {}}, [], "the profile names an unknown notebook"),
+    ([], {"01_one": {"valeu": 1}}, [], "no parameter 'valeu' .did you mean 'value'"),
+    ([], {}, ["valeu=1"], "no selected notebook has a parameter 'valeu' .did you mean 'value'"),
+    ([], {}, ["value"], "expected name=value"),
+    ([], {}, ["value=text"], "01_one.value: found 'text' .str.; expected float, such as 1.5"),
+    ([], {}, ["seeds=3"], "expected list"),
+    ([], {}, ["seeds=[1"], "does not parse"),
+    ([], {}, ["03_x.value=1"], "not among the selected notebooks"),
+])
+def test_wrong_requests_are_refused_with_the_near_name(project, names, profile, overrides, message):
+    with pytest.raises(execution.UsageError, match=message):
+        plan(names, profile=profile, overrides=overrides)
+
+
+def test_keys_follow_parameters_text_and_data(project, two_area_folder):
+    folder = str(two_area_folder.folder)
+    first = plan(data=folder)[0].key
+    assert plan(data=folder)[0].key == first
+    assert plan(data=folder, overrides=["value=3"])[0].key != first
+    image = two_area_folder.folder / "z0.tif"
+    image.write_bytes(image.read_bytes() + b"x")
+    assert plan(data=folder)[0].key != first
+
+
+def run_cli(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+def test_run_records_skips_and_repeats_when_asked(project, two_area_folder, capsys):
+    command = ("run", "--microct", two_area_folder.folder, "--out", "runs/a")
+    assert run_cli(*command) == 0
+    out = runs.project_root() / "runs" / "a"
+    provenance = json.loads((out / "provenance.json").read_text())
+    assert provenance["notebooks"]["01_one"]["parameters"]["value"] == 1.5
+    assert len(provenance["notebooks"]["01_one"]["datasets"]["two"]["fingerprint"]) == 64
+    assert run_cli(*command) == 0 and "01_one: up to date" in capsys.readouterr().out
+    assert (out / "count").read_text() == "x"
+    assert run_cli(*command, "-p", "value=0.5") == 0  # a claim that fails is a result, not an error
+    assert (out / "count").read_text() == "xx"
+    assert run_cli("scores", out, "--format", "json") == 0
+    text = capsys.readouterr().out
+    (row,) = json.loads(text[text.index("{"):])["claims"]
+    assert (row["id"], row["verdict"], row["mean"], row["dataset"]) == ("A.one", "not reproduced", 0.5, "two")
+    assert run_cli("scores", out, "--strict") == 1
+    assert run_cli("clean", out) == 0 and not out.exists()
+
+
+def test_a_failing_notebook_is_named_with_its_cell_and_error(project, two_area_folder, capsys):
+    assert run_cli("run", "--microct", two_area_folder.folder, "--out", "runs/b", "-p", "value=-1") == 1
+    captured = capsys.readouterr()
+    assert "01_one failed in cell" in captured.err and "ValueError: value is negative" in captured.err
+    assert (runs.project_root() / "runs" / "b" / "notebooks" / "01_one.ipynb").exists()
+    assert run_cli("run", "--microct", two_area_folder.folder, "--out", "runs/b") == 0  # and it runs again
+
+
+def test_folders_that_are_not_ours_are_refused_and_untouched(project, two_area_folder, capsys, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    assert run_cli("run", "--microct", two_area_folder.folder, "--out", tmp_path / "mine") == 2
+    assert "is not a run folder; nothing was written" in capsys.readouterr().err
+    assert run_cli("clean", tmp_path / "mine") == 2
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("arguments, code, words", [
+    (("run", "--microct", "nowhere"), 2, "no such folder"),
+    (("run", "--weights", "nowhere"), 2, "brainbook fetch weights nowhere"),
+    (("run", "--profile", "nowhere"), 2, "expected quick, paper, or a YAML file"),
+    (("scores", "nowhere"), 2, "is not a run folder"),
+    (("build", "nowhere"), 2, "is not a run folder"),
+    (("params", "02_two"), 2, "unknown notebook '02_two'"),
+    (("check", "nowhere"), 1, "no such folder"),
+])
+def test_exit_codes_and_messages(project, capsys, arguments, code, words):
+    assert run_cli(*arguments) == code
+    captured = capsys.readouterr()
+    assert words in captured.err + captured.out and "Traceback" not in captured.err
+
+
+def test_unknown_commands_and_options_are_usage_errors(capsys):
+    for arguments in (["dance"], ["run", "--dance"], ["phantom", "microct"]):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(arguments)
+        assert stop.value.code == 2
+    assert cli.main([]) == 2
+
+
+def test_interruption_says_how_to_go_on(monkeypatch, capsys):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(cli, "_params", interrupted)
+    assert cli.main(["params", "01_one"]) == 130 and "resume" in capsys.readouterr().err
+
+
+def test_params_lists_defaults(project, capsys):
+    assert run_cli("params", "01_one") == 0
+    assert "value = 1.5" in capsys.readouterr().out
