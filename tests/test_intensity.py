@@ -84,6 +84,27 @@ def test_errors_say_what_was_found(slice_):
         intensity.tissue_mask(image)
 
 
+def test_cupping_gain_recovers_a_known_gain_beside_bright_tissue():
+    rng = np.random.default_rng(0)
+    image = rng.normal(0.5, 0.05, (400, 1000)) + np.where(np.arange(1000) < 300, 0.2, 0)     # anatomy along the columns
+    image[150:170, 400:700] = 0.9                                                            # and a bundle
+    mask = np.ones(image.shape, bool)
+    mask[:40] = mask[370:] = False
+    image[~mask] = 0
+    depth = np.linspace(-1, 1, 400)[:, None]
+    true = np.exp(0.1 * depth + 0.25 * depth ** 2)
+    gain = intensity.cupping_gain(image * true, mask)
+    assert gain.shape == (400, 1) and gain[40:370].mean() == pytest.approx(1, abs=1e-5)
+    ratio = gain / true
+    assert np.ptp(ratio) / ratio.mean() < 0.02
+    flat = intensity.cupping_gain(image, mask)
+    assert np.ptp(flat) < 0.02
+
+
+def test_cupping_gain_of_a_slice_too_thin_to_tell_is_one():
+    assert (intensity.cupping_gain(np.ones((6, 40))) == 1).all()
+
+
 def test_match_brightness_is_invertible_and_takes_a_target():
     images = np.random.default_rng(0).uniform(0, 1, (4, 5, 6)) * np.array([1, 2, 3, 0])[:, None, None]
     matched, factors, target = intensity.match_brightness(images)

@@ -72,6 +72,56 @@ def standardise(image, mask=None):
     return scale.apply(image), scale
 
 
+def cupping_gain(image, mask=None, block=200):
+    """The slow change of brightness across the rows that the scanner adds.
+
+    Tomograms are darker inside than at the rim (cupping, from beam hardening and scatter), more or less so from slice to
+    slice. Log-intensity is fitted by an offset for every block of columns, which takes up what the tissue there is like,
+    and one quadratic in the row for the whole slice, by least squares that give outliers (vessels, bundles) less weight.
+
+    Parameters
+    ----------
+    image : (H, W) array
+        Raw intensity, not negative.
+    mask : (H, W) bool array, optional
+        Where there is tissue; found by :func:`tissue_mask` if not given.
+    block : int
+        Width of a block in pixels.
+
+    Returns
+    -------
+    (H, 1) float32 array
+        Gain of every row, with mean 1 over the tissue's rows. ``image / gain`` is flat; multiply to go back.
+        All ones where the tissue is too thin to tell.
+    """
+    image = np.asarray(image, np.float32)
+    mask = tissue_mask(image) if mask is None else mask
+    shrink = SHRINK if min(image.shape) >= 16 * SHRINK else 1
+    small = ndimage.uniform_filter(image, shrink)[shrink // 2::shrink, shrink // 2::shrink]
+    inside = mask[shrink // 2::shrink, shrink // 2::shrink] & (small > 0)
+    rows, columns = np.nonzero(inside)
+    depth = np.linspace(-1, 1, image.shape[0])                                   # row, scaled to the slice
+    if len(rows) < 100 or np.ptp(rows) < 8:
+        return np.ones((image.shape[0], 1), np.float32)
+    row = depth[np.minimum(rows * shrink + shrink // 2, image.shape[0] - 1)]
+    group = columns * shrink // block
+    size = np.maximum(np.bincount(group), 1)
+
+    def within(values):      # what is left of the values once every block's mean is gone
+        return values - (np.bincount(group, values) / size)[group]
+
+    powers = np.stack([within(row), within(row ** 2)], axis=1)                   # (pixels, 2)
+    target = within(np.log(small[inside]).astype(np.float64))
+    weight = np.ones_like(target)
+    for _ in range(10):
+        root = np.sqrt(weight)
+        slope = np.linalg.lstsq(powers * root[:, None], target * root, rcond=None)[0]
+        residual = np.abs(target - powers @ slope)
+        weight = 1 / np.maximum(1, residual / (1.345 * np.median(residual) / 0.6745 + 1e-12))   # Huber 1964
+    gain = np.exp(slope[0] * depth + slope[1] * depth ** 2)
+    return (gain / gain[mask.any(axis=1)].mean()).astype(np.float32)[:, None]
+
+
 def tissue_mask(image, opening=12, smallest=0.05):
     """Where a slice holds tissue, against its black surroundings.
 
