@@ -50,14 +50,15 @@ def _collect(node, families):
     return ids
 
 
-def section_of(volume, ap=SECTION):
+def section_of(volume, ap=None):
     """One coronal section of a 25 µm volume, cut to 448 columns.
 
     Parameters
     ----------
     volume : (528, 320, 456) array, or its axes in another order
         Readers differ in axis order: the axis of length 528 is found, not assumed.
-    ap : int
+    ap : int, optional
+        286 by default.
 
     Returns
     -------
@@ -68,6 +69,7 @@ def section_of(volume, ap=SECTION):
     ValueError
         If the shape is not a permutation of (528, 320, 456), or ``ap`` lies outside.
     """
+    ap = SECTION if ap is None else ap
     if sorted(volume.shape) != sorted(VOLUME_SHAPE):
         raise ValueError(f"volume has shape {volume.shape}; expected the sides {VOLUME_SHAPE} (AP, DV, ML at 25 µm) in any order")
     if not 0 <= ap < VOLUME_SHAPE[0]:

@@ -118,11 +118,12 @@ def generate(out, *, n=1200, seed=0, shape=(80, 112), template=None, annotation=
     given = [template, annotation, structures]
     if any(given) and not all(given):
         raise ValueError("template, annotation and structures belong together: give all three, or none for the drawn section")
-    anatomy = load_anatomy(*given, ap=ap) if template else population_atlas.draw()
-    request = dict(generator="population", version=VERSION, n=int(n), seed=int(seed), shape=list(shape), anatomy=anatomy.name)
+    anatomy = load_anatomy(*given, ap=ap) if template else None
+    request = dict(generator="population", version=VERSION, n=int(n), seed=int(seed), shape=list(shape),
+                   anatomy=anatomy.name if anatomy else "drawn")
     if folder.is_done(out, request, force):
         return out
-    make = _Generator(anatomy, shape)
+    make = _Generator(anatomy or population_atlas.draw(), shape)
     factors, artifacts = _plan(n, seed)
     with folder.new_folder(out) as partial:
         stacks = [np.lib.format.open_memmap(partial / name, "w+", np.uint8, (n, *shape)) for name in ("images.npy", "clean.npy")]

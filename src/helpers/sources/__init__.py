@@ -1,0 +1,1 @@
+"""Download public data into dataset folders: hashed, resumable, polite to the archives."""
