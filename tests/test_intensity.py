@@ -55,14 +55,23 @@ def test_standardised_tissue_has_mean_zero_and_unit_spread(slice_):
     assert standard.dtype == np.float32
     assert standard[mask].mean() == pytest.approx(0, abs=1e-4) and standard[mask].std() == pytest.approx(1, abs=1e-4)
     np.testing.assert_allclose(scale.invert(standard), image, atol=1e-6)
-    np.testing.assert_allclose(scale.apply(np.zeros(3)), scale.raw_zero, rtol=1e-6)
+    np.testing.assert_allclose(scale.apply(np.zeros_like(image)), scale.raw_zero, rtol=1e-6)
+    np.testing.assert_array_equal(scale.apply(image), standard)
 
 
 def test_gain_and_offset_of_the_scanner_do_not_matter(slice_):
     image, tissue = slice_
-    a, _ = intensity.standardise(image, tissue)
-    b, _ = intensity.standardise(3 * image + 0.2, tissue)
+    a, _ = intensity.standardise(image, tissue, cupping=False)
+    b, _ = intensity.standardise(3 * image + 0.2, tissue, cupping=False)
     np.testing.assert_allclose(a, b, atol=1e-4)
+    a, _ = intensity.standardise(image, tissue)
+    b, scale = intensity.standardise(3 * image, tissue)
+    np.testing.assert_allclose(a, b, atol=1e-4)
+    drift = np.exp(0.5 * np.linspace(-1, 1, len(image)) ** 2)[:, None]
+    c, _ = intensity.standardise(image * drift, tissue)
+    assert np.abs(a - c)[tissue].mean() < 0.05
+    plain, _ = intensity.standardise(image * drift, tissue, cupping=False)
+    assert np.abs(a - plain)[tissue].mean() > 0.1
 
 
 def test_few_gray_levels_hardly_matter(slice_):
@@ -76,7 +85,9 @@ def test_few_gray_levels_hardly_matter(slice_):
 def test_errors_say_what_was_found(slice_):
     image, tissue = slice_
     with pytest.raises(ValueError, match="more than one gray value"):
-        intensity.standardise(np.full((20, 20), 0.3))
+        intensity.standardise(np.full((20, 20), 0.3), cupping=False)
+    with pytest.raises(ValueError, match="more than one gray value"):
+        intensity.standardise(np.full((300, 300), 0.3))
     with pytest.raises(ValueError, match="found 0 tissue pixels"):
         intensity.standardise(image, np.zeros_like(tissue))
     image[3, 4] = np.nan

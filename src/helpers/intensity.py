@@ -16,24 +16,29 @@ SHRINK = 4   # the tissue mask is found on a picture this many times smaller
 
 @dataclass(frozen=True)
 class Standardisation:
-    """Linear map of intensity: ``(image - mean) / sd``.
+    """Linear map of intensity: ``(image / gain - mean) / sd``.
 
     Attributes
     ----------
     mean, sd : float
-        Of the tissue, in raw units.
+        Of the tissue, in raw units, once the gain is taken out.
+    gain : (H, 1) float32 array or 1.0
+        Of every row; see :func:`cupping_gain`.
     """
 
     mean: float
     sd: float
+    gain: np.ndarray | float = 1.0
 
     def apply(self, image):
-        """Raw intensity to tissue units, float32."""
-        return ((np.asarray(image, np.float32) - np.float32(self.mean)) / np.float32(self.sd)).astype(np.float32)
+        """Raw intensity of the slice to tissue units, float32."""
+        flat = np.asarray(image, np.float32) / self.gain
+        return ((flat - np.float32(self.mean)) / np.float32(self.sd)).astype(np.float32)
 
     def invert(self, image):
         """Tissue units back to raw intensity, float32."""
-        return np.asarray(image, np.float32) * np.float32(self.sd) + np.float32(self.mean)
+        flat = np.asarray(image, np.float32) * np.float32(self.sd) + np.float32(self.mean)
+        return (flat * self.gain).astype(np.float32)
 
     @property
     def raw_zero(self):
@@ -41,8 +46,8 @@ class Standardisation:
         return -self.mean / self.sd
 
 
-def standardise(image, mask=None):
-    """Standardise a slice over its tissue: mean 0 and standard deviation 1 there.
+def standardise(image, mask=None, cupping=True):
+    """Standardise a slice over its tissue: mean 0 and standard deviation 1 there, alike from top to bottom.
 
     Parameters
     ----------
@@ -50,6 +55,8 @@ def standardise(image, mask=None):
         Raw intensity.
     mask : (H, W) bool array, optional
         Where there is tissue; found by :func:`tissue_mask` if not given.
+    cupping : bool
+        Take out the slow change of brightness across the rows first (:func:`cupping_gain`).
 
     Returns
     -------
@@ -63,12 +70,13 @@ def standardise(image, mask=None):
     """
     image = np.asarray(image)
     mask = tissue_mask(image) if mask is None else mask
-    tissue = image[mask]
+    gain = cupping_gain(image, mask) if cupping else 1.0
+    tissue = (image / gain)[mask]
     mean, sd = (float(tissue.mean(dtype=np.float64)), float(tissue.std(dtype=np.float64))) if tissue.size else (0.0, 0.0)
     if not sd > 1e-6 * abs(mean):   # rounding alone gives a constant image a tiny spread
         raise ValueError(f"the tissue must have more than one gray value, found {tissue.size} tissue pixels with a standard "
                          f"deviation of {sd}: is this the right image?")
-    scale = Standardisation(mean, sd)
+    scale = Standardisation(mean, sd, gain)
     return scale.apply(image), scale
 
 
