@@ -36,7 +36,7 @@ smoothing_um = 60.0
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers import area_maps, baselines, claims, classifier, runs, stages
+from helpers import area_map, baselines, claims, classifier, runs, stages
 from helpers.figures import paper_a, style
 
 style.use()
@@ -140,7 +140,7 @@ if test:
         own = stages.area_map(run, [artifact], test, stride=stride, smoothing_um=smoothing_um)
         matrix = classifier.confusion_matrix(test.areas, own.raw, data.areas)
         claims.record("A.acc.slice", classifier.accuracy(matrix), seed=seed)
-        claims.record("A.confusion.neighbours", area_maps.neighbour_confusion(matrix, test.areas), seed=seed)
+        claims.record("A.confusion.neighbours", area_map.neighbour_confusion(matrix, test.areas), seed=seed)
 else:
     for claim in ("A.acc.slice", "A.confusion.neighbours"):
         claims.not_run(claim, "no test slice is annotated")

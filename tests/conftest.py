@@ -18,6 +18,22 @@ def tiny_microct(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory, tiny_microct):
+    """Run folder in which every notebook was executed on the tiny phantoms, and what failed."""
+    from helpers import execution
+
+    out = tmp_path_factory.mktemp("run") / "tiny"
+    profile = yaml.safe_load((Path(__file__).parent / "tiny.yml").read_text())
+    datasets = {"microct": str(tiny_microct)}
+    try:
+        execution.execute(execution.plan([], out, datasets, profile, []), out)
+        failure = ""
+    except execution.NotebookError as error:
+        failure = str(error)
+    return out, failure
+
+
+@pytest.fixture(scope="session")
 def real_data():
     """Folder with real slices, atlas files and network files; tests that need it are skipped without."""
     folder = os.environ.get("BRAINBOOK_REAL_DATA", "")

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage, special
 
+NEAR = 64  # pixels within which two areas touch
+
 
 def smooth_log_posteriors(logits, mask, sigma):
     """Average log-posteriors over a Gaussian neighbourhood within the tissue.
@@ -69,3 +71,34 @@ def label_map(scores, shape, stride, mask):
         raise ValueError(f"scores on a grid of {best.shape} at stride {stride} do not cover a slice of {tuple(shape)}")
     full = best[np.minimum(rows, best.shape[0] - 1)][:, np.minimum(columns, best.shape[1] - 1)]
     return np.where(mask, full, 0).astype(np.uint8)
+
+
+def neighbour_confusion(confusion, areas) -> dict[str, float]:
+    """Return the mean confusion of areas that touch and of those that do not (A Fig. 3).
+
+    Parameters
+    ----------
+    confusion : (n, n) counts
+    areas : (H, W) int array
+        Annotation, 1…n.
+
+    Returns
+    -------
+    dict
+        ``touching`` and ``apart``: mean row-normalised confusion over ordered pairs; 0 where there is no such pair.
+    """
+    counts = np.asarray(confusion, float)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    n, step = len(shares), 4  # distances to a quarter of the resolution are exact enough for "within 64 pixels"
+    small = areas[::step, ::step]
+    near = np.zeros((n, n), bool)
+    for a in range(n):
+        if (small == a + 1).any():
+            distance = step * ndimage.distance_transform_edt(small != a + 1)
+            near[a] = [(distance[small == b + 1] <= NEAR).any() for b in range(n)]
+    off_diagonal = ~np.eye(n, dtype=bool)
+
+    def mean(mask):
+        return float(shares[mask].mean()) if mask.any() else 0.0
+
+    return {"touching": mean(near & off_diagonal), "apart": mean(~near & off_diagonal)}

@@ -109,8 +109,8 @@ def _state(stage: Path) -> str:
 
 
 def _render(stage: Path, run: Path) -> Path:
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-m", "jupyter_book", "build", str(stage), "--path-output", str(stage), "-W", "--keep-going", "-q"]
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(stage), "--path-output", str(stage), "-W", "--keep-going", "-q"]
     result = subprocess.run(command, capture_output=True, text=True, env=environment)
     log = result.stdout + result.stderr
     (run / "book.log").write_text(log)

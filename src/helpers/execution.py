@@ -99,13 +99,19 @@ def plan(names: list[str], run: str | Path, datasets: dict[str, str], profile: d
                 chosen[name][parameter] = _typed(name, parameter, value, declared[name])
     for text in overrides:
         _apply_override(text, declared, chosen)
-    shared = {"run": str(run), **given}
+    shared = {"run": _relative(run), **{kind: _relative(path) for kind, path in given.items()}}
     code = _package_hash()
     jobs = []
     for name in sorted(declared, key=lambda name: (name == SCOREBOARD, name)):
         values = {**declared[name], **chosen[name], **{key: str(value) for key, value in shared.items() if key in declared[name]}}
         jobs.append(Job(name, values, _job_key(name, values, code)))
     return jobs
+
+
+def _relative(path: str | Path) -> str:
+    """Return a path below the project root as relative to it, so that pages do not show where the clone lies."""
+    root = project_root()
+    return str(Path(path).relative_to(root)) if Path(path).is_absolute() and root in Path(path).parents else str(path)
 
 
 def _apply_override(text: str, declared: dict, chosen: dict) -> None:
@@ -205,7 +211,8 @@ def _execute_one(job: Job, run: Path, verbose: bool) -> tuple[float, str | None]
     for attempt in range(RETRIES + 1):
         try:
             papermill.execute_notebook(root / "notebooks" / f"{job.notebook}.ipynb", partial, job.parameters, kernel_name="python3",
-                                       cwd=root, progress_bar=verbose, log_output=verbose, request_save_on_cell_execute=False)
+                                       cwd=root, progress_bar=verbose, log_output=verbose, request_save_on_cell_execute=False,
+                                       kernel_manager_class=_local_kernel_manager())
             break
         except PapermillExecutionError as error:
             os.replace(partial, output)
@@ -217,6 +224,16 @@ def _execute_one(job: Job, run: Path, verbose: bool) -> tuple[float, str | None]
     seconds = time.perf_counter() - start
     note_execution(run, job.notebook, {"parameters": job.parameters, "key": job.key, "seconds": round(seconds, 1)})
     return seconds, None
+
+
+def _local_kernel_manager():
+    """Return a kernel manager that talks over files of this machine: no ports to race for, no open sockets."""
+    from jupyter_client import AsyncKernelManager
+
+    class LocalKernelManager(AsyncKernelManager):
+        transport = "ipc"
+
+    return LocalKernelManager
 
 
 def _is_done(run: Path, job: Job) -> bool:

@@ -29,7 +29,7 @@ def overview(image, centres, labels, patches, features, areas, accuracy_per_area
     pixel_size_um : float
     """
     colours = style.area_colours(areas)
-    figure, grid = plt.subplots(1, 5, figsize=(14, 3.6), width_ratios=[1.25, 1.35, 0.8, 1.2, 1.3])
+    figure, grid = plt.subplots(1, 5, figsize=(13, 3.8), width_ratios=[0.55, 0.95, 0.9, 1.2, 1.3])
     slice_axis, patch_axis, network_axis, feature_axis, space_axis = grid
     _slice_with_boxes(slice_axis, image, centres, labels, colours)
     _patch_columns(patch_axis, patches, labels, areas, colours)
@@ -53,7 +53,7 @@ def _slice_with_boxes(axis, image, centres, labels, colours):
     tall = np.rot90(style.thumbnail(image, 1200))  # cortex, the slice's right end, on top as in the papers
     step = max(1, -(-max(image.shape) // 1200))
     axis.imshow(tall, cmap="gray", vmin=0, vmax=np.percentile(tall, 99.5), aspect="equal")
-    shown = np.concatenate([np.flatnonzero(labels == number)[:2] for number in np.unique(labels)])
+    shown = np.concatenate([_spread(labels, number, 2) for number in np.unique(labels)])
     for index in shown:
         row, column = centres[index] / step
         side = 128 / step
@@ -68,13 +68,19 @@ def _patch_columns(axis, patches, labels, areas, colours):
     low, high = np.percentile(patches, [0.5, 99.5])
     for number in range(1, len(areas) + 1):
         row, column = divmod(number - 1, 2)
-        chosen = np.flatnonzero(labels == number)
+        chosen = _spread(labels, number, 1)
         if chosen.size:
             canvas[row * 140:row * 140 + 128, column * 140:column * 140 + 128] = patches[chosen[0]]
             axis.add_patch(Rectangle((column * 140, row * 140), 127, 127, fill=False, color=colours[number - 1], linewidth=2))
             axis.text(column * 140 + 5, row * 140 + 20, areas[number - 1], color="white", fontsize=7, weight="bold")
     axis.imshow(canvas, cmap="gray", vmin=low, vmax=high)
     style.bare(axis, "128 × 128 px each")
+
+
+def _spread(labels, number, count):
+    """Return up to ``count`` indices of one area, spread over its patches (which are sorted by place)."""
+    chosen = np.flatnonzero(labels == number)
+    return chosen[np.unique(np.linspace(0, len(chosen) - 1, count + 2)[1:-1].astype(int))] if chosen.size else chosen
 
 
 def _network(axis):
@@ -120,7 +126,7 @@ def annotated_slice_with_patches(image, labels, patches, patch_labels, areas, pi
     axes = bottom.subplots(len(areas), columns, squeeze=False)
     low, high = np.percentile(patches, [0.5, 99.5])
     for number, (name, colour) in enumerate(zip(areas, style.area_colours(areas)), start=1):
-        chosen = np.flatnonzero(patch_labels == number)[:columns]
+        chosen = _spread(patch_labels, number, columns)
         for column, cell in enumerate(axes[number - 1]):
             style.bare(cell)
             if column < chosen.size:
@@ -203,24 +209,25 @@ def scores_per_area(table):
     return figure
 
 
-def area_map(image, labels, predicted, areas, title, pixel_size_um):
-    """Show a slice, its annotation where there is one, the predicted map over it, and where they differ."""
-    rows = 2 if labels is None else 4
+def area_map(image, labels, raw, smooth, areas, title, pixel_size_um):
+    """Show a slice, the raw and the smoothed map over it, and, where annotated, the annotation and where raw differs."""
+    rows = 3 if labels is None else 5
     figure, axes = plt.subplots(rows, 1, figsize=(9, 2.2 * rows))
     small = style.thumbnail(image)
     axes[0].imshow(small, cmap="gray", vmin=0, vmax=np.percentile(small, 99.7))
     style.bare(axes[0], title)
     style.scale_bar(axes[0], pixel_size_um * max(1, -(-max(image.shape) // 1800)), 500)
-    _annotated(axes[1], image, predicted, areas, alpha=0.5)
-    style.bare(axes[1], "predicted")
+    for axis, shown, name in zip(axes[1:], (raw, smooth, labels), ("predicted, raw", "predicted, smooth", "annotated")):
+        if shown is not None:
+            _annotated(axis, image, shown, areas, alpha=0.5)
+            style.bare(axis, name)
     style.area_legend(axes[1], areas)
     if labels is not None:
-        _annotated(axes[2], image, labels, areas, alpha=0.5)
-        style.bare(axes[2], "annotated")
-        wrong = style.thumbnail(((labels > 0) & (predicted != labels)).astype(float))
-        known = style.thumbnail((labels > 0).astype(float))
-        axes[3].imshow(np.where(known > 0, wrong, np.nan), cmap="coolwarm", vmin=0, vmax=1)
-        style.bare(axes[3], "red: the two differ")
+        small, known = style.thumbnail(image), style.thumbnail(labels) > 0
+        axes[4].imshow(small, cmap="gray", vmin=0, vmax=np.percentile(small, 99.7))
+        wrong = known & (style.thumbnail(raw) != style.thumbnail(labels))
+        axes[4].imshow(np.where(wrong, 1.0, np.nan), cmap="autumn", vmin=1, vmax=2, alpha=0.6)
+        style.bare(axes[4], "red: raw differs from the annotation")
     return figure
 
 

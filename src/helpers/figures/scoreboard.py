@@ -37,6 +37,7 @@ def table(rows):
     return (frame.style.hide(axis="index")
             .format({"page": lambda name: f'<a href="{name}.html">{name}</a>'})
             .apply(lambda column: [f"color: {COLOURS[verdict]}; font-weight: 600" for verdict in column], subset=["verdict"])
+            .set_properties(subset=["claim", "verdict"], **{"white-space": "nowrap"})
             .set_table_styles([{"selector": "td, th", "props": "text-align: left; vertical-align: top; font-size: 0.8em"}]))
 
 

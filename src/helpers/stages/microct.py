@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers import area_maps, area_training, classifier, dense, intensity, patches as patch_rules
+from helpers import area_map as maps, area_training, classifier, dense, intensity, patches as patch_rules
 from helpers.artifacts import Artifact, write_json
 from helpers.datasets import Slice
 from helpers.runs import Run, project_root
@@ -195,18 +195,18 @@ def area_map(run: Run, trained: list[Artifact], piece: Slice, *, stride: int = 1
         Standard deviation of the neighbourhood that `AreaMap.smooth` averages over.
     """
     grids = [posteriors(run, artifact, piece, stride=stride).value for artifact in trained]
-    mean = np.mean(grids, axis=0, dtype=np.float32)
-    tissue = intensity.tissue_mask(piece.image)
-    weight = tissue[::stride, ::stride]
+    mean = np.mean(grids, axis=0, dtype=np.float32)  # (h, w, n)
+    tissue, shape = intensity.tissue_mask(piece.image), piece.image.shape
     sigma = smoothing_um / run.microct.pixel_size_um / stride
-    return AreaMap(piece, area_maps.most_likely(mean, piece.image.shape, stride),
-                   area_maps.most_likely(area_maps.smooth(mean, weight, sigma), piece.image.shape, stride, order=1), tissue)
+    smooth = maps.smooth_log_posteriors(mean, tissue[::stride, ::stride], sigma)
+    everywhere = np.ones(shape, bool)
+    return AreaMap(piece, maps.label_map(mean, shape, stride, everywhere), maps.label_map(smooth, shape, stride, everywhere), tissue)
 
 
-def save_area_maps(run: Run, maps: list[AreaMap]) -> None:
+def save_area_maps(run: Run, results: list[AreaMap]) -> None:
     """Write ``artifacts/area_map_z<z>.tif`` per slice (windows of one slice into one file) and ``tables/areas.csv``."""
-    for z in {result.piece.z for result in maps}:
-        same = [result for result in maps if result.piece.z == z]
+    for z in {result.piece.z for result in results}:
+        same = [result for result in results if result.piece.z == z]
         full = np.zeros(same[0].piece.full_shape, np.uint8)
         for result in same:
             top, left = result.piece.offset
