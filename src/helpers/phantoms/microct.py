@@ -15,7 +15,7 @@ from helpers.phantoms.microct_anatomy import LAYERS, draw_anatomy
 from helpers.phantoms.microct_tissue import draw_section
 
 VERSION = 1          # raise when the same request would draw other pixels
-SIZES = {"tiny": (608, 1856), "book": (800, 3400), "real": (1420, 5805)}     # height, width in pixels
+SIZES = {"tiny": (608, 1856), "book": (900, 3600), "real": (1420, 5805)}     # height, width in pixels
 SLICES = ((159, "train"), (209, "validation"), (259, "test"), (359, "test"))
 SMALLEST = 600       # pixels in height below which areas have no room for a training patch
 AREA_NAMES = {1: "Cortex", 2: "Striatum", 4: "VP", 5: "ZI", 6: "WM", 7: "Hypothalamus", 8: "WM"}
@@ -105,7 +105,8 @@ def _write(out, request, progress):
 
 def _write_slice(out, z, role, shape, seed):
     anatomy, section = draw_slice(z, shape, seed)
-    maps = {"image": section.image, "areas": anatomy.areas, "layers": anatomy.layers, "barrels": anatomy.barrels,
+    maps = {"image": section.image, "areas": anatomy.areas * anatomy.annotated, "layers": anatomy.layers * anatomy.annotated,
+            "barrels": anatomy.barrels * anatomy.annotated,
             "cell_density": np.round(section.cell_density).astype(np.uint16),
             "axon_density": np.round(255 * section.axon_density).astype(np.uint8)}
     names = {}

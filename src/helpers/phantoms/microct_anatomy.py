@@ -14,6 +14,7 @@ import numpy as np
 CORTEX, STRIATUM, VP, ZI, CAPSULE, HYPOTHALAMUS, CALLOSUM = 1, 2, 4, 5, 6, 7, 8
 LAYERS = ("L1", "L2/3", "L4", "L5", "L6")
 LAYER_DEPTHS = (0.10, 0.29, 0.42, 0.70)   # lower borders of L1, L2/3, L4, L5 as a share of the cortex's thickness
+UNANNOTATED_RIM = 20                      # pixels along the cut edge
 BARREL_PERIOD = 0.17                      # of the sample's height
 
 
@@ -25,6 +26,8 @@ class Anatomy:
     ----------
     areas : (H, W) uint8
         Archive label codes, 0 outside the tissue.
+    annotated : (H, W) bool
+        Where labels are given: not along the cut edge of the tissue, where hand annotation stops too.
     layers : (H, W) uint8
         1…5 in cortex, 0 elsewhere.
     barrels : (H, W) uint8
@@ -36,6 +39,7 @@ class Anatomy:
     """
 
     areas: np.ndarray
+    annotated: np.ndarray
     layers: np.ndarray
     barrels: np.ndarray
     depth: np.ndarray
@@ -104,23 +108,25 @@ def draw_anatomy(z, shape, seed):
     u = (np.arange(width, dtype=np.float32)[None] + 0.5) / width + (wander[1] + ragged[1]) / aspect
 
     top = np.interp(u, [0, .02, .05, .09, .14, .2, .3, .42, .5, .6, .72, .85, .95, 1],
-                    [.62, .50, .36, .17, .09, .11, .14, .15, .15, .12, .09, .06, .04, .04])
+                    [.62, .48, .33, .14, .06, .08, .11, .12, .12, .09, .07, .05, .035, .035])
     bottom = np.interp(u, [0, .02, .06, .12, .2, .3, .4, .5, .57, .64, .68, .75, .9, 1],
                        [.62, .74, .88, .90, .91, .93, .95, .965, .97, .95, .965, .96, .965, .97])
     pia = 0.985 - 0.016 * (2 * v - 1) ** 2
     tissue = (v > top) & (v < bottom) & (u < pia) & (u > 0.008)
+    rim_v, rim_u = UNANNOTATED_RIM / height, UNANNOTATED_RIM / width
+    annotated = (v > top + rim_v) & (v < bottom - rim_v) & (u < pia - rim_u) & (u > 0.008 + rim_u)
 
-    callosum_left = 0.732 + 0.012 * (v - .5) - 0.016 * np.clip(v - .75, 0, 1)
-    callosum_right = callosum_left + 0.047 + 0.01 * np.abs(v - .55)
-    capsule_inner = np.interp(u, [.20, .25, .33, .40, .45, .49, .53, .56, .59], [.46, .43, .41, .42, .46, .54, .67, .83, 1.02])
-    capsule_outer = np.interp(u, [.47, .49, .52, .56, .60, .635, .66, .67], [-.1, .12, .28, .43, .57, .74, .92, 1.1])
+    callosum_left = 0.730 + 0.012 * (v - .5) - 0.016 * np.clip(v - .75, 0, 1)
+    callosum_right = callosum_left + 0.062 + 0.01 * np.abs(v - .55)
+    capsule_inner = np.interp(u, [.20, .25, .33, .40, .45, .49, .525, .55, .575], [.48, .455, .44, .45, .49, .57, .69, .84, 1.02])
+    capsule_outer = np.interp(u, [.47, .49, .52, .56, .60, .635, .655, .665], [-.1, .10, .24, .39, .54, .72, .92, 1.1])
     hypothalamus_right = 0.245 - 0.175 * np.clip(v - .30, 0, 1)
     vp_left = 0.435 - 0.20 * (v - .37) - 0.04 * np.sin(3 * (v - .37))
 
     areas = np.full(shape, VP, np.uint8)
     areas[u < vp_left] = ZI
     areas[v < capsule_inner] = CAPSULE
-    areas[(v < capsule_outer) | (u > .67)] = STRIATUM
+    areas[(v < capsule_outer) | (u > .665)] = STRIATUM
     areas[u < hypothalamus_right] = HYPOTHALAMUS
     areas[u > callosum_left] = CALLOSUM
     cortex = u > callosum_right
@@ -131,7 +137,7 @@ def draw_anatomy(z, shape, seed):
     layers = np.where(areas == CORTEX, 1 + np.digitize(depth, LAYER_DEPTHS), 0).astype(np.uint8)
     barrels = _barrels(v, depth, layers, z, seed)
     across, along = _fibre_coordinates(u, v, areas, depth, z, shape, seed)
-    return Anatomy(areas, layers, barrels, depth, across, along)
+    return Anatomy(areas, annotated, layers, barrels, depth, across, along)
 
 
 def _barrels(v, depth, layers, z, seed):
@@ -173,6 +179,6 @@ def _fibre_coordinates(u, v, areas, depth, z, shape, seed):
     arcs(VP, .70, 1.5)
     arcs(CAPSULE, .40, 1.05, 0.8)
     # how strongly fibres swirl, in pixels; wound most in the capsule, hardly in the callosum
-    swirl = np.select([areas == CALLOSUM, areas == VP, areas == CAPSULE], [4, 9, 16], 12).astype(np.float32)
-    across += swirl * smooth_noise((seed, 4), shape, 60, z, 40)
+    swirl = np.select([areas == CALLOSUM, areas == VP, areas == CAPSULE], [4, 9, 14], 12).astype(np.float32)
+    across += swirl * smooth_noise((seed, 4), shape, 75, z, 60)
     return across, along

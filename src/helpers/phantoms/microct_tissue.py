@@ -57,17 +57,17 @@ class Tissue:
 
 
 TISSUES = {
-    anatomy_of.CORTEX: Tissue(.455, .03, .050, .030, .000, 700, 5.4, .21, .3, 60, 420),
-    anatomy_of.STRIATUM: Tissue(.450, .02, .042, .022, .000, 900, 5.2, .23, .2, 60, 420),
-    anatomy_of.VP: Tissue(.530, .16, .062, .045, .030, 900, 7.0, .22, .8, 80, 520),
-    anatomy_of.ZI: Tissue(.500, .20, .080, .055, .020, 1000, 6.4, .24, .7, 250, 700),
-    anatomy_of.CAPSULE: Tissue(.440, .80, .040, .045, .020, 30, 5.0, .20, .3, 600, 420),
-    anatomy_of.HYPOTHALAMUS: Tissue(.490, .12, .052, .048, .012, 250, 6.6, .20, .7, 160, 600),
-    anatomy_of.CALLOSUM: Tissue(.440, .68, .035, .085, .030, 30, 5.0, .20, .3, 500, 420),
+    anatomy_of.CORTEX: Tissue(.456, .03, .038, .016, .000, 840, 4.5, .25, .4, 100, 420),
+    anatomy_of.STRIATUM: Tissue(.462, .02, .032, .016, .000, 980, 4.8, .28, .4, 80, 380),
+    anatomy_of.VP: Tissue(.540, .06, .046, .034, .012, 850, 6.0, .28, .5, 90, 500),
+    anatomy_of.ZI: Tissue(.505, .20, .066, .044, .014, 860, 5.3, .25, .5, 280, 750),
+    anatomy_of.CAPSULE: Tissue(.438, .88, .038, .029, .006, 10, 5.0, .20, .4, 620, 300),
+    anatomy_of.HYPOTHALAMUS: Tissue(.488, .10, .041, .030, .006, 190, 5.4, .20, .5, 200, 560),
+    anatomy_of.CALLOSUM: Tissue(.436, .74, .038, .064, .008, 10, 5.0, .20, .4, 430, 180),
 }
-LAYER_NEURONS = np.array([0, 0.22, 0.95, 1.85, 1.05, 1.35])     # of the cortex's density, for no layer and L1…L6
+LAYER_NEURONS = np.array([0, 0.22, 0.95, 1.85, 1.05, 1.28])     # of the cortex's density, for no layer and L1…L6
 LAYER_AXONS = np.array([0, 0.01, 0.02, 0.05, 0.05, 0.12])
-BARREL_NEURONS, SEPTUM_NEURONS = 1.2, 0.55                       # of layer 4's density
+BARREL_NEURONS, SEPTUM_NEURONS = 1.3, 0.65                       # of layer 4's density
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,6 @@ def draw_section(anatomy, z, seed):
     axons = _axon_density(anatomy, z, seed)
     gray = _lookup(anatomy, "matrix") + AXON_GAIN * axons
     gray += _texture(anatomy, axons, z, seed)
-    in_bundle = np.clip(1.6 - 1.6 * axons, 0, 1) if True else 1
     cells = []
     for kind, density in ((0, neurons), (1, glia)):
         found = _sections_of_cells(anatomy, density, kind, z, seed)
@@ -149,12 +148,14 @@ def _axon_density(anatomy, z, seed):
     axons = _lookup(anatomy, "axons")
     cortex = anatomy.layers > 0
     axons[cortex] = LAYER_AXONS.astype(np.float32)[anatomy.layers[cortex]]
+    # gray and white matter interdigitate where they meet, but bundles end sharply in striatum
+    axons = np.where(anatomy.areas == anatomy_of.STRIATUM, axons, ndimage.gaussian_filter(axons, 7, truncate=3))
     axons *= 1 + 0.15 * smooth_noise((seed, 11), shape, 70, z, 60)
     strands = _along_fibres(anatomy, (seed, 12), z, across=6.0, along=110.0, steps=(2, 8), z_step=40)
     in_vp = anatomy.areas == anatomy_of.VP
-    axons[in_vp] += 0.62 * _soft_step(strands[in_vp] - 0.95, 0.25)
+    axons[in_vp] += 0.85 * _soft_step(strands[in_vp] - 0.85, 0.2)
     other = np.isin(anatomy.areas, (anatomy_of.ZI, anatomy_of.HYPOTHALAMUS))
-    axons[other] += 0.35 * _soft_step(strands[other] - 1.9, 0.3)
+    axons[other] += 0.5 * _soft_step(strands[other] - 1.8, 0.25)
     return np.clip(_add_bundles(axons, anatomy, z, seed), 0, 1)
 
 
@@ -178,24 +179,26 @@ def _along_fibres(anatomy, key, z, across, along, steps, z_step):
 def _add_bundles(axons, anatomy, z, seed):
     """Myelinated bundles as bent spindles: many in striatum, few in hypothalamus and ZI."""
     height, width = axons.shape
-    per_slab = {anatomy_of.STRIATUM: 3.4e-4, anatomy_of.HYPOTHALAMUS: 2e-5, anatomy_of.ZI: 1e-5}   # centres per pixel of section and slab
+    per_slab = {anatomy_of.STRIATUM: 1.8e-4, anatomy_of.HYPOTHALAMUS: 8e-5, anatomy_of.ZI: 2e-5}   # centres per pixel of section and slab
     slab = 64
     bend = smooth_noise((seed, 13), axons.shape, 30, z, 60) * 3
+    to_capsule = 8 * ndimage.distance_transform_edt(anatomy.areas[::8, ::8] != anatomy_of.CAPSULE)
     for number in range((z - 110) // slab, (z + 110) // slab + 1):
         rng = np.random.default_rng([seed, 14, number + 10_000])
         n = rng.poisson(max(per_slab.values()) * height * width)
         y, x = rng.uniform(0, height, n), rng.uniform(0, width, n)
         dz = z - (number + rng.uniform(0, 1, n)) * slab
         mark, length, thick, reach, angle, drift, level = rng.uniform(0, 1, (7, n))
-        length, thick, reach = 18 + 85 * length**2, 4 + 16 * thick**1.7, 40 + 65 * reach
+        length, thick, reach = 22 + 90 * length**1.5, 5 + 20 * thick**1.5 * (0.3 + 0.7 * length), 40 + 65 * reach
         x, y = x + dz * (drift - .5) * 0.8, y + dz * (angle - .5) * 0.8
         section = 1 - (dz / reach) ** 2
         row, column = np.clip(y, 0, height - 1).astype(int), np.clip(x, 0, width - 1).astype(int)
         wanted = np.zeros(9)
         for label, value in per_slab.items():
             wanted[label] = value
-        shown = (section > 0.02) & (mark < wanted[anatomy.areas[row, column]] / wanted.max()) & (y > 0) & (y < height) & (x > 0) & (x < width)
-        theta = np.deg2rad(np.where(anatomy.areas[row, column] == anatomy_of.STRIATUM, 20 + 110 * (angle - .5), -50 + 60 * (angle - .5)))
+        wanted = wanted[anatomy.areas[row, column]] * (0.35 + 1.3 * np.exp(-to_capsule[row // 8, column // 8] / 150)) / 1.65
+        shown = (section > 0.02) & (mark < wanted / max(per_slab.values())) & (y > 0) & (y < height) & (x > 0) & (x < width)
+        theta = np.deg2rad(np.where(anatomy.areas[row, column] == anatomy_of.STRIATUM, 18 + 75 * (angle - .5), -50 + 60 * (angle - .5)))
         for i in np.flatnonzero(shown):
             _paint_bundle(axons, anatomy.areas, bend, y[i], x[i], length[i] * np.sqrt(section[i]), thick[i] * np.sqrt(section[i]), theta[i], 0.75 + 0.25 * level[i])
     return axons
@@ -209,7 +212,7 @@ def _paint_bundle(axons, areas, bend, y, x, length, thick, theta, level):
     rows, columns = np.ogrid[r0:r1, c0:c1]
     here = bend[r0:r1, c0:c1]
     p = (columns - x) * np.cos(theta) + (rows - y) * np.sin(theta)
-    q = -(columns - x) * np.sin(theta) + (rows - y) * np.cos(theta) + here + p**2 / (6 * length)
+    q = -(columns - x) * np.sin(theta) + (rows - y) * np.cos(theta) + here + p**2 / (12 * length)
     edge = thick * np.clip(1 - (p / length) ** 2, 0, 1) ** 0.7 - np.abs(q)
     cover = level * _soft_step(np.clip(edge, -30, 30), 0.9) * (np.abs(p) < length)
     mine = areas[r0:r1, c0:c1] == areas[int(np.clip(y, 0, axons.shape[0] - 1)), int(np.clip(x, 0, axons.shape[1] - 1))]
@@ -227,11 +230,15 @@ def _texture(anatomy, axons, z, seed):
             grain += np.float32(weight) * rng.standard_normal(shape, np.float32)
     grain = ndimage.gaussian_filter(grain, 1.15, truncate=3)
     grain /= grain.std()
-    fine = _along_fibres(anatomy, (seed, 21), z, across=1.3, along=11.0, steps=(1, 4), z_step=TEXTURE_STEP)
-    coarse = _along_fibres(anatomy, (seed, 22), z, across=4.0, along=40.0, steps=(2, 8), z_step=20)
-    shading = 0.018 * smooth_noise((seed, 23), shape, 60, z, 60)
-    in_axons = 0.02 * axons * fine          # bundles are streaky wherever they run
-    return (_lookup(anatomy, "grain") * grain + _lookup(anatomy, "fibre") * fine + _lookup(anatomy, "coarse") * coarse + shading + in_axons)
+    fine = _along_fibres(anatomy, (seed, 21), z, across=1.1, along=6.0, steps=(1, 2), z_step=TEXTURE_STEP)
+    coarse = _along_fibres(anatomy, (seed, 22), z, across=3.2, along=18.0, steps=(1, 4), z_step=20)
+    shading = 0.018 * smooth_noise((seed, 23), shape, 70, z, 90) + 0.022 * smooth_noise((seed, 25), shape, 220, z, 90)
+    contrast = np.exp(0.14 * smooth_noise((seed, 26), shape, 240, z, 90))         # texture is nowhere equally strong
+    # in some fascicles the fibres run in the plane and show as lines, in others they cross it
+    in_plane = smooth_noise((seed, 24), shape, 28, z, 30)
+    fibre = (_lookup(anatomy, "fibre") + 0.015 * axons) * np.exp(0.45 * in_plane - 0.1)
+    grain *= _lookup(anatomy, "grain") * np.exp(-0.15 * in_plane)
+    return contrast * (grain + fibre * fine + _lookup(anatomy, "coarse") * coarse) + shading
 
 
 def _sections_of_cells(anatomy, density, kind, z, seed):
@@ -242,13 +249,14 @@ def _sections_of_cells(anatomy, density, kind, z, seed):
     mean_radius = _mean_radius(anatomy, kind)
     for slab in range(int((z - 12) // pitch), int((z + 12) // pitch) + 1):
         rng = np.random.default_rng([seed, 30 + kind, slab + 10_000])
-        lattice = np.stack(np.meshgrid(np.arange(0, height, pitch), np.arange(0, width, pitch), indexing="ij"), -1).reshape(-1, 2)
-        place = lattice + rng.uniform(0, pitch, lattice.shape)
+        lattice = np.stack(np.meshgrid(np.arange(0, height + pitch, pitch), np.arange(0, width + pitch, pitch), indexing="ij"), -1).reshape(-1, 2)
+        # cells keep apart: little jitter, and every other layer of the lattice is shifted by half a step
+        place = lattice + rng.uniform(0.2 * pitch, 0.8 * pitch, lattice.shape) - pitch / 2 * (slab % 2)
         dz = z - (slab + rng.uniform(0, 1, len(place))) * pitch
         mark, one, two = rng.uniform(0, 1, (3, len(place)))
         size = np.clip(1 + 0.18 * rng.standard_normal(len(place)), 0.6, 1.5)
-        inside = (place[:, 0] < height) & (place[:, 1] < width)
-        row, column = np.minimum(place.astype(int), [height - 1, width - 1]).T
+        inside = (place >= 0).all(1) & (place < [height, width]).all(1)
+        row, column = np.clip(place.astype(int), 0, [height - 1, width - 1]).T
         radius = mean_radius[row, column] * size
         seen = 0.9 * radius      # a cap thinner than this is too faint to see
         # cells per volume that show `density` sections per area: each is seen over a length of 2 * seen
@@ -261,7 +269,7 @@ def _sections_of_cells(anatomy, density, kind, z, seed):
 
 def _mean_radius(anatomy, kind):
     if kind == 1:
-        return np.full(anatomy.areas.shape, 3.0, np.float32)
+        return np.full(anatomy.areas.shape, 2.4, np.float32)
     radius = _lookup(anatomy, "radius")
     return np.where(anatomy.layers == 3, radius * 0.9, np.where(anatomy.layers == 4, radius * 1.1, radius))
 
@@ -283,14 +291,14 @@ def _stamp_cells(gray, anatomy, cells, kind):
     p, q = (dx * c + dy * s) / stretch, (-dx * s + dy * c) * np.sqrt(stretch)
     rho = np.hypot(p, q)
     section = radius * share
-    body = _soft_step(np.clip(section - rho, -20, 20), 0.75)
+    body = _soft_step(np.clip(section - rho, -20, 20), 0.5)
     table = {name: np.array([getattr(TISSUES.get(int(i)), name, 0.0) for i in range(9)])[label][:, None, None] for name in ("contrast", "nucleus")}
     if kind:
-        dark = 0.26 * body
+        dark = (0.14 + 0.14 * one) * body
     else:
-        nucleus = _soft_step(np.clip(0.55 * section - np.hypot(p - 0.1 * radius, q), -20, 20), 0.7)
-        nucleolus = np.exp(-((p - 0.1 * radius) ** 2 + q**2) / (2 * 1.3**2)) * (share > 0.75)
-        dark = table["contrast"] * (body - table["nucleus"] * (0.45 * nucleus - 0.9 * nucleolus))
+        nucleus = _soft_step(np.clip(0.6 * section - np.hypot(p - 0.1 * radius, q), -20, 20), 0.5)
+        nucleolus = np.exp(-((p - 0.1 * radius) ** 2 + q**2) / (2 * 1.2**2)) * (share > 0.75)
+        dark = table["contrast"] * (body - table["nucleus"] * (0.7 * nucleus - 1.6 * nucleolus))
     dark = dark * share * (0.75 + 0.5 * two)
     height, width = gray.shape
     keep = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
@@ -325,7 +333,7 @@ def _draw_capillaries(gray, anatomy, z, seed):
         keep = mark * most < wanted[y.astype(int), x.astype(int)]
         y, x, depth, size, direction, bend = y[keep], x[keep], depth[keep], size[keep], direction[:, keep], bend[:, keep]
         path = CAPILLARY_REACH * direction[:, :, None] * step + 7 * bend[:, :, None] * (step**2 - 0.3)    # (3, n, points)
-        radius = np.broadcast_to((1.3 + 0.9 * size)[:, None], path.shape[1:])
+        radius = np.broadcast_to((1.1 + 0.9 * size**2)[:, None], path.shape[1:])
         off = np.abs(z - depth[:, None] - path[0])
         hit = off < radius
         if not hit.any():
@@ -342,19 +350,19 @@ def _stamp_discs(gray, y, x, radius):
     rows = (row[:, None] + np.arange(-reach, reach + 1))[:, :, None]
     columns = (column[:, None] + np.arange(-reach, reach + 1))[:, None, :]
     rho = np.hypot(rows + 0.5 - y[:, None, None], columns + 0.5 - x[:, None, None])
-    cover = _soft_step(np.clip(radius[:, None, None] - rho, -9, 9), 0.45)
+    cover = _soft_step(np.clip(radius[:, None, None] - rho, -9, 9), 0.35)
     height, width = gray.shape
     keep = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     flat = np.clip(rows, 0, height - 1) * width + np.clip(columns, 0, width - 1)
     total = np.bincount(flat[keep], cover[keep], minlength=gray.size).reshape(gray.shape)
-    gray *= (1 - 0.85 * np.minimum(total, 1)).astype(np.float32)
+    gray *= (1 - 0.95 * np.minimum(total, 1)).astype(np.float32)
 
 
 def _draw_vessels(gray, anatomy, z, seed):
     """A few wide vessels that run through the whole sample, black and empty."""
     height, width = gray.shape
     rng = np.random.default_rng([seed, 50])
-    n = rng.poisson(7.0 * height * width * MM2_PER_PIXEL)
+    n = rng.poisson(4.0 * height * width * MM2_PER_PIXEL)
     y, x = rng.uniform(0, height, n), rng.uniform(0, width, n)
     slope, phase = rng.uniform(-0.5, 0.5, (2, n)), rng.uniform(0, 2 * np.pi, n)
     radius = 4 + 16 * rng.uniform(0, 1, n) ** 3
@@ -373,9 +381,9 @@ def _draw_vessels(gray, anatomy, z, seed):
 def _scan(gray, anatomy, z, seed):
     """Blur, bright halos at sharp edges, slow intensity drift, detector noise, 8 bits."""
     shape = gray.shape
-    sharp = ndimage.gaussian_filter(gray, 1.15, truncate=3)
-    sharp += 0.35 * (sharp - ndimage.gaussian_filter(gray, 3.2, truncate=3))
+    sharp = ndimage.gaussian_filter(gray, 0.95, truncate=3)
+    sharp += 1.0 * (sharp - ndimage.gaussian_filter(gray, 2.6, truncate=3))
     rng = np.random.default_rng([seed, 60, z])
     drift = 1 + 0.02 * rng.standard_normal() + 0.012 * smooth_noise((seed, 61), shape, shape[0] / 1.5, z, 80)
-    noise = 0.012 * rng.standard_normal(shape, np.float32)
+    noise = 0.008 * rng.standard_normal(shape, np.float32)
     return np.round(255 * np.clip(sharp * drift + noise * (0.4 + (gray > 0.02)), 0, 1)).astype(np.uint8)
