@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from helpers import probes
+from helpers import gram, probes
 
 
 def clouds(n=60, d=12, spread=0.3, seed=0, c=3):
@@ -17,14 +17,18 @@ def clouds(n=60, d=12, spread=0.3, seed=0, c=3):
     return 4 * np.eye(d)[labels - 1] + spread * rng.normal(size=(c * n, d)), labels
 
 
+def accuracy(train, labels, test, test_labels, name):
+    return probes.score(name, test_labels, probes.predictions(train, labels, test, (name,))[name])
+
+
 @pytest.mark.parametrize("name", probes.PROBES)
 def test_probes_separate_what_is_separable_and_nothing_else(name):
     train, labels = clouds(seed=0)
     test, test_labels = clouds(seed=1)
-    assert probes.probe_accuracies(train, labels, test, test_labels, (name,))[name] == 1
+    assert accuracy(train, labels, test, test_labels, name) == 1
     shuffled = np.random.default_rng(0).permutation(labels)
     noise = np.random.default_rng(1).normal(size=train.shape)
-    assert probes.probe_accuracies(noise, shuffled, test, test_labels, (name,))[name] < 0.7
+    assert accuracy(noise, shuffled, test, test_labels, name) < 0.7
 
 
 def test_logistic_probe_is_logistic_regression_on_standardised_features():
@@ -34,15 +38,15 @@ def test_logistic_probe_is_logistic_regression_on_standardised_features():
     mean, sd = train.mean(0), train.std(0)
     reference = LogisticRegression(max_iter=1000).fit((train - mean) / sd, labels)
     expected = np.mean(reference.predict((test - mean) / sd) == test_labels)
-    found = probes.probe_accuracies(train * scale, labels, test * scale, test_labels, ("LR",))["LR"]
+    found = accuracy(train * scale, labels, test * scale, test_labels, "LR")
     assert found == pytest.approx(expected) and 0.5 < found < 1
 
 
 def test_dead_features_do_no_harm():
     train, labels = clouds()
     dead = np.hstack([train, np.zeros((len(train), 5))])
-    assert set(probes.probe_accuracies(dead, labels, dead, labels).values()) == {1.0}
-    assert probes.gmm_v_measure(dead, dead, labels) == pytest.approx(1)
+    for name in (*probes.PROBES, probes.GMM):
+        assert accuracy(dead, labels, dead, labels, name) == pytest.approx(1)
 
 
 def v_measure(truth, clusters):
@@ -66,7 +70,7 @@ def test_v_measure_agrees_with_its_definition():
     test, test_labels = clouds(spread=1.8, seed=1)
     clusters = probes.gmm_clusters(train, test, 3)
     expected = v_measure(test_labels.tolist(), clusters.tolist())
-    assert probes.gmm_v_measure(train, test, test_labels) == pytest.approx(expected)
+    assert accuracy(train, labels, test, test_labels, probes.GMM) == pytest.approx(expected)
     assert 0.1 < expected < 0.999
     assert len(np.unique(clusters)) == 3
 
@@ -78,14 +82,16 @@ def test_mixture_has_full_covariance_and_ignores_training_labels():
     turn = np.array([[1, -1], [1, 1]]) / math.sqrt(2)
     both = np.vstack([narrow[:300] @ turn, narrow[300:] @ turn.T])
     labels = np.repeat([1, 2], 300)
-    assert probes.gmm_v_measure(both, both, labels) > 0.5
+    assert accuracy(both, labels, both, labels, probes.GMM) > 0.5
+    shuffled = rng.permutation(labels)
+    np.testing.assert_array_equal(probes.predictions(both, shuffled, both, (probes.GMM,))[probes.GMM], probes.gmm_clusters(both, both, 2))
 
 
 def test_many_dimensions_are_reduced_for_every_network_alike():
     train, labels = clouds(n=40, d=200, spread=0.2)
     test, test_labels = clouds(n=40, d=200, spread=0.2, seed=1)
-    assert probes.gmm_v_measure(train, test, test_labels, max_dims=2) > 0.9
-    assert 0 <= probes.gmm_v_measure(train, test, test_labels) <= 1
+    assert v_measure(test_labels.tolist(), probes.gmm_clusters(train, test, 3, max_dims=2).tolist()) > 0.9
+    assert 0 <= accuracy(train, labels, test, test_labels, probes.GMM) <= 1
 
 
 def test_noise_has_the_variance_that_was_asked_for():
@@ -106,22 +112,6 @@ def test_noise_is_one_pattern_that_grows():
     assert not np.allclose(small, probes.add_noise(patches, 1e-4, seed=6) - patches)
 
 
-def test_noise_sweep_scores_one_clean_classifier():
-    rng = np.random.default_rng(0)
-    labels = np.repeat([1, 2], 40)
-    patches = np.clip(0.3 + 0.2 * (labels == 2)[:, None, None] + 0.02 * rng.normal(size=(80, 8, 8)), 0, 1).astype(np.float32)
-    seen = []
-
-    def features(x):
-        seen.append(x)
-        return x.reshape(len(x), -1)[:, :3]
-
-    curve = probes.noise_sweep(features, features(patches), labels, patches, labels, [0, 0.001, 0.5], seed=2)
-    assert curve[0] == 1 and curve[0.001] > curve[0.5]
-    for shown, variance in zip(seen[1:], curve):
-        np.testing.assert_array_equal(shown, probes.add_noise(patches, variance, seed=2))
-
-
 def test_relative_area():
     assert probes.relative_area({0: 0.8, 1: 0.8, 3: 0.8}) == pytest.approx(1)
     assert probes.relative_area({0: 0.5, 2: 0.25}) == pytest.approx(0.75)
@@ -130,12 +120,22 @@ def test_relative_area():
         probes.relative_area({1: 0.5, 2: 0.4})
 
 
+@pytest.mark.parametrize("name", ["LR", probes.GMM])
+def test_bootstrap_scores_equal_scores_of_resampled_rows(name):
+    rng = np.random.default_rng(0)
+    truth, predicted = rng.integers(1, 4, 50), rng.integers(1, 4, 50)
+    weights = gram.bootstrap_weights(truth, repeats=4, seed=1)
+    for weight, found in zip(weights, probes.bootstrap_scores(name, truth, predicted, weights)):
+        rows = np.repeat(np.arange(50), weight.astype(int))
+        assert found == pytest.approx(probes.score(name, truth[rows], predicted[rows]))
+
+
 def test_learning_curve_uses_nested_balanced_subsets():
     train, labels = clouds(n=40, spread=2.5)
     test, test_labels = clouds(n=40, spread=2.5, seed=1)
     curve = probes.learning_curve(train, labels, test, test_labels, [40, 2, 10, 500])
     assert list(curve) == [2, 10, 40]
-    assert curve[40] == pytest.approx(probes.probe_accuracies(train, labels, test, test_labels, ("LR",))["LR"])
+    assert curve[40] == pytest.approx(accuracy(train, labels, test, test_labels, "LR"))
     assert curve[2] < curve[40]
 
 
@@ -143,10 +143,12 @@ def test_errors_say_what_is_wrong():
     train, labels = clouds()
     with pytest.raises(ValueError, match="unknown probe 'KNN'; expected one of SVM-linear, SVM-RBF, LR"):
         probes.make_probe("KNN")
-    with pytest.raises(ValueError, match=r"test: expected features \(n, d\) and as many labels, found \(5, 12\) and \(4,\)"):
-        probes.probe_accuracies(train, labels, train[:5], labels[:4])
+    with pytest.raises(ValueError, match=r"training features \(n, d\) and n labels, found \(180, 12\) and \(4,\)"):
+        probes.predictions(train, labels[:4], train)
+    with pytest.raises(ValueError, match=r"test features \(m, 12\) like those of training, found \(180, 5\)"):
+        probes.predictions(train, labels, train[:, :5])
     with pytest.raises(ValueError, match="at least two areas"):
-        probes.probe_accuracies(train[:10], labels[:10], train, labels)
+        probes.predictions(train[:10], labels[:10], train)
     with pytest.raises(ValueError, match="cannot be below zero, found -1"):
         probes.add_noise(np.zeros((1, 4, 4)), -1)
     with pytest.raises(ValueError, match="mixture of 6 components needs more"):

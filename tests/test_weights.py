@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from helpers.datasets.weights import WeightsError, open_weights
-from helpers.sources import weights
+from helpers.sources import download, folder, weights
 
+ONCE = download.Patience(timeout=5, attempts=1)
 CONTENT = {"a.onnx": b"the first network" * 1000, "b.onnx": b"the second" * 1000}
 
 
@@ -106,25 +107,34 @@ def test_a_mirror_serves_when_the_first_address_does_not(tmp_path, server):
 def test_wrong_hash_no_network_and_moved_file_are_different_errors(tmp_path, server):
     address, _ = server
     out = tmp_path / "weights"
-    with pytest.raises(WeightsError, match="does not have the registered SHA-256"):
-        weights.fetch(out, ["a"], progress=False, registry=make_registry(tmp_path, address, sha256="0" * 64))
-    dead = f"http://127.0.0.1:{closed_port()}/a.onnx"
-    with pytest.raises(weights.DownloadError, match=r"Is there a network(.|\n)*ConnectionError"):
-        weights.fetch(out, ["a"], progress=False, registry=make_registry(tmp_path, address, url=dead))
-    with pytest.raises(weights.DownloadError, match="server answers 404"):
-        weights.fetch(out, ["a"], progress=False, registry=make_registry(tmp_path, address, url=f"{address}/x.onnx"))
-    assert not issubclass(weights.DownloadError, WeightsError)
-    assert [path.name for path in out.iterdir()] == ["weights.yml"]  # nothing half-finished is left
+    errors = {
+        download.WrongContent: ({"sha256": "0" * 64}, "SHA-256 is .*; expected 00"),
+        download.Unreachable: ({"url": f"http://127.0.0.1:{closed_port()}/a.onnx"}, "is there a network"),
+        download.NotThere: ({"url": f"{address}/x.onnx"}, "answers 404"),
+    }
+    for kind, (changes, message) in errors.items():
+        with pytest.raises(kind, match=message):
+            weights.fetch(out, ["a"], progress=False, registry=make_registry(tmp_path, address, **changes), patience=ONCE)
+    assert [path.name for path in out.iterdir()] == ["source.yml"]  # nothing half-finished is left
 
 
-def test_a_download_that_was_cut_short_leaves_nothing(tmp_path, server):
+def test_a_wrong_file_is_reported_even_if_a_mirror_is_silent(tmp_path, server):
+    address, _ = server
+    mirrors = [f"http://127.0.0.1:{closed_port()}/a.onnx"]
+    registry = make_registry(tmp_path, address, sha256="0" * 64, mirrors=mirrors)
+    with pytest.raises(download.WrongContent):
+        weights.fetch(tmp_path / "weights", ["a"], progress=False, registry=registry, patience=ONCE)
+
+
+def test_a_download_that_was_cut_short_is_not_taken_for_the_file(tmp_path, server):
     address, _ = server
     registry = make_registry(tmp_path, address, url=f"{address}/cut.onnx")
-    with pytest.raises((WeightsError, weights.DownloadError)):
-        weights.fetch(tmp_path / "weights", ["a"], progress=False, registry=registry)
+    with pytest.raises(download.Unreachable):
+        weights.fetch(tmp_path / "weights", ["a"], progress=False, registry=registry, patience=ONCE)
     assert not (tmp_path / "weights" / "a.onnx").exists()
     registry = make_registry(tmp_path, address)
-    weights.fetch(tmp_path / "weights", ["a"], progress=False, registry=registry)  # and a second try serves
+    (path,) = weights.fetch(tmp_path / "weights", ["a"], progress=False, registry=registry)  # and a second try serves
+    assert path.read_bytes() == CONTENT["a.onnx"]
 
 
 def test_files_that_are_not_ours_are_refused(tmp_path, server):
@@ -133,9 +143,9 @@ def test_files_that_are_not_ours_are_refused(tmp_path, server):
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "thesis.txt").write_text("precious")
-    with pytest.raises(WeightsError, match="not made by `brainbook fetch weights`"):
+    with pytest.raises(folder.OutputError, match="was not made by `brainbook fetch`"):
         weights.fetch(foreign, progress=False, registry=registry, force=True)
-    with pytest.raises(WeightsError, match="is a file"):
+    with pytest.raises(folder.OutputError, match="is a file"):
         weights.fetch(foreign / "thesis.txt", progress=False, registry=registry)
     out = tmp_path / "weights"
     weights.fetch(out, ["b"], progress=False, registry=registry)
@@ -153,7 +163,7 @@ def test_unknown_name(tmp_path, server):
 
 
 def test_registry_of_the_project_names_the_two_public_networks():
-    known = weights.registered()
+    known = download.registered("weights")
     assert {entry["network"] for entry in known.values()} == {"ResNet18", "Inception v3"}
     for entry in known.values():
         assert entry["url"].startswith("https://") and len(entry["sha256"]) == 64

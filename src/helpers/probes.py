@@ -44,24 +44,54 @@ def make_probe(name: str, seed=0):
     return make_pipeline(StandardScaler(), makers[name]())
 
 
-def probe_accuracies(train, train_labels, test, test_labels, names=PROBES, seed=0) -> dict[str, float]:
-    """Accuracy on the test features of probes that were fitted on the training features.
+def predictions(train, train_labels, test, names=(*PROBES, GMM), seed=0) -> dict[str, np.ndarray]:
+    """What each probe, fitted on the training features, says of the test features.
 
     Parameters
     ----------
     train, test : (n, d) and (m, d) arrays
-    train_labels, test_labels : (n,) and (m,) arrays
+    train_labels : (n,) array
+        The mixture does not look at them, except to count the areas.
+    names : sequence of str
+        Of `PROBES`, or `GMM`.
 
     Returns
     -------
     dict
-        Probe to accuracy in [0, 1].
+        Probe to (m,) array: an area per sample, for the mixture the number of a cluster.
+
+    Raises
+    ------
+    ValueError
+        Features and labels do not fit, or fewer than two areas.
     """
-    _check(train, train_labels, "train")
-    _check(test, test_labels, "test")
-    return {
-        name: float(make_probe(name, seed).fit(train, train_labels).score(test, test_labels)) for name in names
-    }
+    train, test, train_labels = np.asarray(train), np.asarray(test), np.asarray(train_labels)
+    if train.ndim != 2 or len(train) != len(train_labels):
+        raise ValueError(f"expected training features (n, d) and n labels, found {train.shape} and {train_labels.shape}.")
+    if test.ndim != 2 or test.shape[1] != train.shape[1]:
+        raise ValueError(f"expected test features (m, {train.shape[1]}) like those of training, found {test.shape}.")
+    n_areas = len(np.unique(train_labels))
+    if n_areas < 2:
+        raise ValueError("a probe needs training samples of at least two areas, found one.")
+    found = {}
+    for name in names:
+        if name == GMM:
+            found[name] = gmm_clusters(train, test, n_areas, seed=seed)
+        else:
+            found[name] = make_probe(name, seed).fit(train, train_labels).predict(test)
+    return found
+
+
+def score(name: str, truth, predicted) -> float:
+    """Accuracy of a supervised probe, V-measure of the mixture's clusters; both in [0, 1].
+
+    V-measure is the harmonic mean of homogeneity and completeness (Rosenberg and Hirschberg 2007): 1 for clusters
+    that are the areas, 0 for clusters that know nothing of them, whatever the clusters are called.
+    """
+    from sklearn.metrics import v_measure_score
+
+    truth, predicted = np.asarray(truth), np.asarray(predicted)
+    return float(v_measure_score(truth, predicted) if name == GMM else np.mean(truth == predicted))
 
 
 def gmm_clusters(train, test, n_components: int, max_dims=64, starts=4, seed=0) -> np.ndarray:
@@ -89,19 +119,6 @@ def gmm_clusters(train, test, n_components: int, max_dims=64, starts=4, seed=0) 
     return mixture.fit(pca.transform(train)).predict(pca.transform(test))
 
 
-def gmm_v_measure(train, test, test_labels, max_dims=64, seed=0) -> float:
-    """V-measure between areas and the clusters of a mixture with one component per area.
-
-    V-measure is the harmonic mean of homogeneity and completeness: 1 for clusters that are the
-    areas, 0 for clusters that know nothing of them, whatever the clusters are called.
-    """
-    from sklearn.metrics import v_measure_score
-
-    _check(test, test_labels, "test")
-    clusters = gmm_clusters(train, test, len(np.unique(test_labels)), max_dims, seed=seed)
-    return float(v_measure_score(test_labels, clusters))
-
-
 def add_noise(patches, variance: float, seed=0) -> np.ndarray:
     """Raw patches in [0, 1] with Gaussian noise of the given variance, clipped to [0, 1].
 
@@ -125,32 +142,6 @@ def add_noise(patches, variance: float, seed=0) -> np.ndarray:
         return patches.copy()
     noise = np.random.default_rng(seed).standard_normal(patches.shape, dtype=np.float32)
     return np.clip(patches + np.float32(np.sqrt(variance)) * noise, 0, 1)
-
-
-def noise_sweep(features, train, train_labels, patches, labels, variances, seed=0) -> dict[float, float]:
-    """Accuracy on noisy patches of a logistic regression that was fitted on clean features.
-
-    Parameters
-    ----------
-    features : callable
-        (N, h, w) raw patches to (N, d) features.
-    train, train_labels : (n, d) and (n,) arrays
-        Clean training features.
-    patches, labels : (N, h, w) and (N,) arrays
-        Raw test patches in [0, 1].
-    variances : sequence of float
-    seed : int
-        Of the noise: the same seed shows the same noisy patches to every network.
-
-    Returns
-    -------
-    dict
-        Variance to accuracy.
-    """
-    classifier = make_probe("LR", seed).fit(train, train_labels)
-    return {
-        float(v): float(classifier.score(features(add_noise(patches, v, seed)), labels)) for v in variances
-    }
 
 
 def relative_area(accuracies: dict[float, float]) -> float:
@@ -177,7 +168,6 @@ def learning_curve(train, train_labels, test, test_labels, sizes, name="LR", see
     dict
         Samples per class to accuracy on the test features.
     """
-    _check(train, train_labels, "train")
     train, labels = np.asarray(train), np.asarray(train_labels)
     rng = np.random.default_rng(seed)
     order = {label: rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)}
@@ -185,15 +175,15 @@ def learning_curve(train, train_labels, test, test_labels, sizes, name="LR", see
     curve = {}
     for size in sorted(size for size in sizes if size <= smallest):
         rows = np.concatenate([rows[:size] for rows in order.values()])
-        curve[int(size)] = probe_accuracies(train[rows], labels[rows], test, test_labels, (name,), seed)[name]
+        found = predictions(train[rows], labels[rows], test, (name,), seed)[name]
+        curve[int(size)] = score(name, test_labels, found)
     return curve
 
 
-def _check(features, labels, role: str) -> None:
-    features, labels = np.asarray(features), np.asarray(labels)
-    if features.ndim != 2 or len(features) != len(labels):
-        raise ValueError(
-            f"{role}: expected features (n, d) and as many labels, found {features.shape} and {labels.shape}."
-        )
-    if role == "train" and len(np.unique(labels)) < 2:
-        raise ValueError("train: a probe needs samples of at least two areas.")
+def bootstrap_scores(name: str, truth, predicted, weights) -> np.ndarray:
+    """Score of each bootstrap repeat: (repeats,). Weights as from :func:`helpers.gram.bootstrap_weights`."""
+    truth, predicted, weights = np.asarray(truth), np.asarray(predicted), np.asarray(weights)
+    if name != GMM:
+        return weights @ (truth == predicted) / weights.sum(axis=1)
+    drawn = (np.repeat(np.arange(len(truth)), weight.astype(int)) for weight in weights)
+    return np.array([score(name, truth[rows], predicted[rows]) for rows in drawn])
