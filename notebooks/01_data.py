@@ -28,6 +28,7 @@ run = "runs/quick"
 seeds = [0]
 patches_per_area = 600
 epochs = 8
+recipe = "fast"
 
 # %%
 from IPython.display import Markdown, display
@@ -104,7 +105,7 @@ if data.is_phantom:
 # recalls on held-out windows of the validation slice.
 
 # %%
-trained = stages.trained_classifier(run, seeds[0], patches_per_area=patches_per_area, epochs=epochs).value
+trained = stages.trained_classifier(run, seeds[0], patches_per_area=patches_per_area, epochs=epochs, recipe=recipe).value
 shown = stages.patches(run, "validation", 100, seed=seeds[0])
 activations = classifier.patch_features(trained.model, shown.cut())
 confusion = classifier.confusion_matrix(shown.labels, classifier.predict(trained.model, shown.cut()), data.areas)

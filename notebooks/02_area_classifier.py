@@ -29,6 +29,7 @@ seeds = [0]
 patches_per_area = 600
 evaluation_per_area = 300
 epochs = 8
+recipe = "fast"
 stride = 4
 smoothing_um = 60.0
 
@@ -51,7 +52,7 @@ data = run.microct
 # states 1e-4 and about 2,000 windows per class); `--profile paper` goes back to the paper's.
 
 # %%
-trained = {seed: stages.trained_classifier(run, seed, patches_per_area=patches_per_area, epochs=epochs) for seed in seeds}
+trained = {seed: stages.trained_classifier(run, seed, patches_per_area=patches_per_area, epochs=epochs, recipe=recipe) for seed in seeds}
 figure = paper_a.training_curves({seed: artifact.value.history for seed, artifact in trained.items()})
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_training_curves")

@@ -69,7 +69,7 @@ def labelled_test_slice(run: Run) -> Slice | None:
 
 
 def patches(run: Run, role: str, per_area: int, *, seed: int = 0, raw: bool = False, only: Slice | None = None,
-            validation_share: float = 0.2):
+            purity: float = 1.0, validation_share: float = 0.2):
     """Return balanced patches of one role, or None where that role has no labels.
 
     Training patches lie wholly inside their area; validation and test patches have their centre in it (A §III.1).
@@ -85,6 +85,8 @@ def patches(run: Run, role: str, per_area: int, *, seed: int = 0, raw: bool = Fa
         Gray values as stored, in [0, 1] (pretrained networks), instead of standardised over tissue (`AreaCNN`).
     only : Slice, optional
         Draw from this slice alone; by default from all slices of the role, for test from the first annotated one.
+    purity : float
+        Share of a training window that its area must fill.
 
     Returns
     -------
@@ -108,7 +110,7 @@ def patches(run: Run, role: str, per_area: int, *, seed: int = 0, raw: bool = Fa
     else:
         scaled = [standardised(piece) for piece in pieces]
         images, padding = [image for image, _ in scaled], [scale.raw_zero for _, scale in scaled]
-    return patch_rules.sample_patches(images, labels, per_area, data.areas, purity=float(role == "train"),
+    return patch_rules.sample_patches(images, labels, per_area, data.areas, purity=purity if role == "train" else 0.0,
                                       seed=[seed, ("train", "validation", "test").index(role)], padding=padding, forbidden=forbidden)
 
 
@@ -123,8 +125,8 @@ def _held_out(data, index: int, share: float):
     return _held_out_cache[key]
 
 
-def trained_classifier(run: Run, seed: int = 0, *, patches_per_area: int = 600, validation_per_area: int = 300, epochs: int = 8,
-                       settings: dict | None = None, device: str = "auto", progress: bool = True) -> Artifact:
+def trained_classifier(run: Run, seed: int = 0, *, patches_per_area: int = 600, epochs: int = 8, recipe: str = "fast", purity: float = 1.0,
+                       validation_per_area: int = 300, device: str = "auto", progress: bool = True) -> Artifact:
     """Return the area classifier trained on a dataset's training slices (A §III.2); ``value`` is a `TrainedClassifier`.
 
     Parameters
@@ -133,18 +135,22 @@ def trained_classifier(run: Run, seed: int = 0, *, patches_per_area: int = 600, 
         Patches per class (the paper: about 2,000 and 1,000).
     epochs : int
         At most; the one with the best validation accuracy is kept.
-    settings : dict, optional
-        Further arguments of :func:`helpers.area_training.train_area_classifier`.
+    recipe : {"fast", "paper"}
+        How it is trained: a name in :data:`helpers.area_training.RECIPES`.
+    purity : float
+        Share of a training window that its area must fill; the paper's rule is 1, all of it.
     """
+    if recipe not in area_training.RECIPES:
+        raise ValueError(f"recipe is {recipe!r}; expected one of {', '.join(area_training.RECIPES)}")
+    settings, areas = area_training.RECIPES[recipe], run.microct.areas
     parameters = {"seed": seed, "patches_per_area": patches_per_area, "validation_per_area": validation_per_area, "epochs": epochs,
-                  **(settings or {})}
-    areas = run.microct.areas
+                  "recipe": recipe, "purity": purity}
 
     def make(folder: Path) -> None:
-        train = patches(run, "train", patches_per_area, seed=seed)
+        train = patches(run, "train", patches_per_area, seed=seed, purity=purity)
         validation = patches(run, "validation", validation_per_area, seed=seed)
         model, result = area_training.train_area_classifier(train, validation, len(areas), epochs=epochs, seed=seed, device=device,
-                                                            checkpoint=folder / "checkpoint", progress=progress, **(settings or {}))
+                                                            checkpoint=folder / "checkpoint", progress=progress, **settings)
         classifier.save(model.cpu(), folder / "classifier.safetensors", {"areas": list(areas)})
         write_json(folder / "history.json", {"history": result.history, "best_epoch": result.best_epoch})
 
