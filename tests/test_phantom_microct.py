@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from helpers import datasets, texture
-from helpers.phantoms import microct, microct_anatomy, microct_tissue
+from helpers.phantoms import microct, microct_anatomy, microct_noise, microct_objects
 from helpers.phantoms.folder import OutputError
 from helpers.phantoms.microct_reference import real_texture
 
@@ -110,7 +110,7 @@ def test_structures_change_smoothly_with_depth(drawn):
 def test_cells_follow_the_density_map(drawn):
     for anatomy, section in drawn.values():
         rows, columns = section.cells.astype(int).T
-        expected = section.cell_density * microct_tissue.MM2_PER_PIXEL
+        expected = section.cell_density * microct_objects.MM2_PER_PIXEL
         assert len(section.cells) == pytest.approx(expected.sum(), rel=0.06)
         here = anatomy.areas[rows, columns]
         for label in np.unique(anatomy.areas[anatomy.areas > 0]):
@@ -141,11 +141,11 @@ def test_axons_are_bright(drawn):
 
 
 def test_smooth_noise_is_standard_normal_and_continuous_in_depth():
-    fields = np.array([microct_anatomy.smooth_noise((7, i), (200, 300), 20, 33.3, 15) for i in range(40)])
+    fields = np.array([microct_noise.smooth_noise((7, i), (200, 300), 20, 33.3, 15) for i in range(40)])
     assert abs(fields.mean()) < 0.1 and fields.std() == pytest.approx(1, abs=0.05)
     corner = fields[:, 0, 0].std(), fields[:, 100, 150].std()
     assert 0.6 < corner[0] < 1.5 and 0.6 < corner[1] < 1.5
-    a, b = (microct_anatomy.smooth_noise((7, 0), (200, 300), 20, z, 15) for z in (29.99, 30.01))   # across a knot
+    a, b = (microct_noise.smooth_noise((7, 0), (200, 300), 20, z, 15) for z in (29.99, 30.01))   # across a knot
     assert np.abs(a - b).max() < 0.02
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from helpers.phantoms.microct_noise import smooth_noise
+
 # Label codes as in the archive of the real sample, where 3 is the thalamic reticular nucleus; the manifest joins 6 and 8 as WM.
 CORTEX, STRIATUM, VP, ZI, CAPSULE, HYPOTHALAMUS, CALLOSUM = 1, 2, 4, 5, 6, 7, 8
 LAYERS = ("L1", "L2/3", "L4", "L5", "L6")
@@ -45,44 +47,6 @@ class Anatomy:
     depth: np.ndarray
     across: np.ndarray
     along: np.ndarray
-
-
-def smooth_noise(key, shape, wavelength, z, wavelength_z):
-    """Gaussian noise of unit variance that is smooth in the plane and in z.
-
-    Parameters
-    ----------
-    key : sequence of int
-        Seed; the same key gives the same three-dimensional field at every z.
-    shape : (H, W)
-    wavelength, wavelength_z : float
-        Distance between independent knots, in pixels (slices).
-
-    Returns
-    -------
-    (H, W) float32 array
-    """
-    first = int(np.floor(z / wavelength_z)) - 1
-    # knots outside the plane on every side, so that the field is as variable at the border as in the middle
-    counts = [int(np.ceil(side / wavelength)) + 4 for side in shape]
-    knots = np.zeros(counts, np.float32)
-    weights = _bump(z / wavelength_z - np.arange(first, first + 4))
-    for plane, weight in zip(range(first, first + 4), weights / np.linalg.norm(weights)):
-        knots += weight * np.random.default_rng([*key, plane + 10_000]).standard_normal(counts, np.float32)
-    rows, columns = (_interpolation(side, count, wavelength) for side, count in zip(shape, counts))
-    return rows @ knots @ columns.T
-
-
-def _bump(distance):
-    """Cubic B-spline at a distance in knots."""
-    d = np.abs(distance)
-    return np.where(d < 1, 2 / 3 - d**2 + d**3 / 2, np.where(d < 2, (2 - d) ** 3 / 6, 0)).astype(np.float32)
-
-
-def _interpolation(side, count, wavelength):
-    """(side, count) matrix from knots to pixels whose rows have unit length."""
-    weights = _bump(np.arange(side)[:, None] / wavelength - np.arange(count)[None] + 1.5)
-    return weights / np.linalg.norm(weights, axis=1, keepdims=True)
 
 
 def draw_anatomy(z, shape, seed):
@@ -182,3 +146,11 @@ def _fibre_coordinates(u, v, areas, depth, z, shape, seed):
     swirl = np.select([areas == CALLOSUM, areas == VP, areas == CAPSULE], [4, 9, 14], 12).astype(np.float32)
     across += swirl * smooth_noise((seed, 4), shape, 75, z, 60)
     return across, along
+
+
+def fibre_angle(anatomy):
+    """Return the direction of the fibres at every pixel, as an angle from the columns' axis in radians, (H, W) float32."""
+    gy, gx = np.zeros_like(anatomy.across), np.zeros_like(anatomy.across)
+    gy[3:-3] = anatomy.across[6:] - anatomy.across[:-6]
+    gx[:, 3:-3] = anatomy.across[:, 6:] - anatomy.across[:, :-6]
+    return np.arctan2(-gx, gy)
