@@ -45,13 +45,13 @@ def no_home(tmp_path, monkeypatch):
 
 
 def annotation():
-    """A brain in the upper half of the section, its middle cut into the six regions (children carry the labels)."""
+    """A brain a little above the middle of the section, its inner part cut into the six regions (children carry the labels)."""
     labels = np.zeros(ccf.VOLUME_SHAPE, np.uint32)
     _, rows, columns = ccf.VOLUME_SHAPE
     section = labels[ccf.SECTION]
-    section[2: rows // 2, 2: columns - 2] = 997
+    section[2: 3 * rows // 4, 2: columns - 2] = 997
     for i, number in enumerate(IDS.values()):
-        section[4: rows // 2 - 2, (i + 1) * columns // 8: (i + 2) * columns // 8] = number + 5000
+        section[4: 3 * rows // 4 - 2, (i + 1) * columns // 8: (i + 2) * columns // 8] = number + 5000
     return labels
 
 
@@ -277,6 +277,13 @@ def test_a_damaged_section_or_a_half_written_line_is_fetched_again(archive, tmp_
     get(archive, out)
     assert sorted(zips(archive)) == ["101", "101", "102", "103", "104", "104"]
     np.testing.assert_array_equal(np.load(out / "sections" / "101.npy"), red(101)[28][:, 1:45])
+
+
+def test_a_damaged_list_of_experiments_is_asked_for_again(archive, tmp_path):
+    out = get(archive, tmp_path / "out", limit=1)
+    (out / "allensdk" / "experiments.json").write_text('[{"data_set_id": 101')
+    get(archive, out, limit=2)
+    assert len(datasets.open_population(out).images) == 2
 
 
 def test_too_little_disk_is_said_before_anything_is_fetched(archive, tmp_path, monkeypatch):

@@ -125,12 +125,20 @@ def _query(call, what):
 
 def _experiments(cache, out, patience):
     """Numbers of all experiments, in order; the list is kept, so that a later call means the same ones."""
-    rows = persist(lambda: _query(lambda: cache.get_experiments(file_name=str(out / "allensdk" / "experiments.json")), "list of experiments"),
-                   patience, "Allen archive")
-    if not rows:
-        (out / "allensdk" / "experiments.json").unlink(missing_ok=True)
-        raise NotThere("the archive lists no experiments; has its service changed?")
-    return sorted(int(row["id"]) for row in rows)
+    kept = out / "allensdk" / "experiments.json"
+
+    def ask():
+        try:
+            rows = _query(lambda: cache.get_experiments(file_name=str(kept)), "list of experiments")
+        except WrongContent:
+            kept.unlink(missing_ok=True)
+            raise
+        if not rows:
+            kept.unlink(missing_ok=True)
+            raise NotThere("the archive lists no experiments; has its service changed?")
+        return sorted(int(row["id"]) for row in rows)
+
+    return persist(ask, patience, "Allen archive")
 
 
 def _annotation(out, addresses, patience):
