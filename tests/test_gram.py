@@ -86,6 +86,30 @@ def test_area_similarity_leaves_out_self_pairs(sample):
     np.testing.assert_allclose(result, result.T)
 
 
+def test_principal_components_keep_what_varies():
+    rng = np.random.default_rng(0)
+    features = 1 + np.outer(rng.normal(size=200), [0.3, -0.3, 0, 0, 0]) + 0.001 * rng.normal(size=(200, 5))
+    scores, explained = gram.principal_components(features)
+    assert scores.shape == (200, 3) and explained > 0.99
+    rows = gram.normalise_rows(features)
+    values = np.linalg.svd(rows - rows.mean(0), compute_uv=False) ** 2
+    assert explained == pytest.approx(values[:3].sum() / values.sum())
+    np.testing.assert_allclose((scores**2).sum(0), values[:3], rtol=1e-6)
+
+
+def test_centroid_distances_against_loops_and_resampled_rows(sample):
+    features, labels = sample
+    found = gram.centroid_distances(features, labels)
+    for a in (1, 2, 3):
+        for b in (1, 2, 3):
+            expected = math.dist(features[labels == a].mean(0), features[labels == b].mean(0))
+            assert found[a - 1, b - 1] == pytest.approx(expected)
+    weights = gram.bootstrap_weights(labels, repeats=3, seed=1)
+    for weight, distances in zip(weights, gram.centroid_distances(features, labels, weights)):
+        rows = np.repeat(np.arange(24), weight.astype(int))
+        np.testing.assert_allclose(distances, gram.centroid_distances(features[rows], labels[rows]))
+
+
 def test_bootstrap_equals_resampling_rows(sample):
     features, labels = sample
     weights = gram.bootstrap_weights(labels, repeats=5, seed=3)

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
@@ -113,11 +114,63 @@ def test_noise_is_one_pattern_that_grows():
 
 
 def test_relative_area():
-    assert probes.relative_area({0: 0.8, 1: 0.8, 3: 0.8}) == pytest.approx(1)
-    assert probes.relative_area({0: 0.5, 2: 0.25}) == pytest.approx(0.75)
-    assert probes.relative_area({3: 0.4, 0: 0.8, 1: 0.8}) == pytest.approx((1 + 2 * 0.75) / 3)
-    with pytest.raises(ValueError, match="expected variance 0"):
-        probes.relative_area({1: 0.5, 2: 0.4})
+    assert probes.relative_area([0, 1, 3], [0.8, 0.8, 0.8]) == pytest.approx(1)
+    assert probes.relative_area([0, 2], [0.5, 0.25]) == pytest.approx(0.75)
+    both = probes.relative_area([0, 1, 3], [[0.8, 0.8, 0.4], [0.8, 0.8, 0.8]])
+    np.testing.assert_allclose(both, [(1 + 2 * 0.75) / 3, 1])
+    for wrong in ([1, 2], [0], [0, 2, 1]):
+        with pytest.raises(ValueError, match="rise from 0"):
+            probes.relative_area(wrong, np.ones(len(wrong)))
+
+
+def predictions_table(good=0.9, bad=0.6, n=300, seed=0):
+    """Two networks on the same patches, right with probabilities `good` and `bad`; 5 patches a group."""
+    rng = np.random.default_rng(seed)
+    tables = []
+    for repeat in range(2):
+        truth = np.repeat([1, 2, 3], n // 3)
+        for network, right in (("good", good), ("bad", bad)):
+            predicted = np.where(rng.random(n) < right, truth, truth % 3 + 1)
+            tables.append(pd.DataFrame({"network": network, "kind": "pretrained", "probe": "LR", "seed": 0, "repeat": repeat,
+                                        "group": np.arange(n) // 5, "truth": truth, "predicted": predicted}))
+    return pd.concat(tables)
+
+
+def test_score_table_scores_every_repeat_apart():
+    table = predictions_table()
+    scores = probes.score_table(table)
+    assert len(scores) == 4 and list(scores.columns) == ["network", "kind", "probe", "seed", "repeat", "score"]
+    for row in scores.itertuples():
+        mine = table[(table["network"] == row.network) & (table["repeat"] == row.repeat)]
+        assert row.score == pytest.approx((mine["truth"] == mine["predicted"]).mean())
+
+
+def test_interval_of_a_difference_covers_it_and_widens_with_groups():
+    table = predictions_table()
+    first, second = {"network": "good", "probe": "LR"}, {"network": "bad", "probe": "LR"}
+    low, high = probes.difference_interval(table, first, second)
+    assert low < 0.3 < high and 0 < low and high - low < 0.2
+    same_low, same_high = probes.difference_interval(table, first, first)
+    assert same_low == same_high == 0
+    whole = table.assign(group=np.tile(np.arange(300) // 50, 4))
+    same = pd.concat([part.assign(predicted=np.where(part["group"] % 2, part["truth"], part["truth"] % 3 + 1)) if name == "good" else part
+                      for name, part in whole.groupby("network")])
+    wide = probes.difference_interval(same, first, second)
+    apart = probes.difference_interval(same.assign(group=np.tile(np.arange(300), 4)), first, second)
+    assert wide[1] - wide[0] > 3 * (apart[1] - apart[0])  # patches that fail together are fewer than they seem
+
+
+def test_noise_areas_and_their_interval():
+    tables = [predictions_table(good, bad).assign(variance=v) for v, good, bad in ((0.0, 0.9, 0.9), (0.1, 0.9, 0.4))]
+    table = pd.concat(tables).drop(columns="probe")
+    scores = probes.score_table(table)
+    areas = probes.noise_areas(scores)
+    clean, noisy = (scores[(scores["network"] == "bad") & (scores["variance"] == v) & (scores["repeat"] == 1)]["score"].item() for v in (0.0, 0.1))
+    found = areas[(areas["network"] == "bad") & (areas["repeat"] == 1)]["area"].item()
+    assert found == pytest.approx((1 + noisy / clean) / 2)
+    means = areas.groupby("network")["area"].mean()
+    low, high = probes.difference_interval(table, {"network": "good"}, {"network": "bad"})
+    assert low < means["good"] - means["bad"] < high and low > 0.1
 
 
 @pytest.mark.parametrize("name", ["LR", probes.GMM])

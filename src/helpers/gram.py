@@ -98,6 +98,32 @@ def area_similarity(features, labels) -> np.ndarray:
     return _area_means(gram_matrix(features), labels, np.ones((1, len(labels))))[0]
 
 
+def principal_components(features, n=3, seed=0) -> tuple[np.ndarray, float]:
+    """Low-dimensional scores of the normalised rows (paper A, Fig. 5).
+
+    Returns
+    -------
+    scores : (N, n) array
+    explained : float
+        Share of the variance that these components hold.
+    """
+    from sklearn.decomposition import PCA
+
+    pca = PCA(n, random_state=seed)
+    scores = pca.fit_transform(normalise_rows(features))
+    return scores, float(pca.explained_variance_ratio_.sum())
+
+
+def centroid_distances(scores, labels, weights=None) -> np.ndarray:
+    """Distance between the centroids of each pair of areas: (c, c), or (repeats, c, c) with bootstrap weights."""
+    labels = _checked_labels(labels, len(scores))
+    member = (labels[:, None] == np.unique(labels)).astype(float)  # (N, c)
+    w = member * (np.ones((1, len(labels))) if weights is None else np.asarray(weights, float))[:, :, None]  # (b, N, c)
+    centroids = np.einsum("bnc,nd->bcd", w, scores) / w.sum(axis=1)[:, :, None]
+    distances = np.linalg.norm(centroids[:, :, None] - centroids[:, None], axis=-1)
+    return distances[0] if weights is None else distances
+
+
 def bootstrap_weights(labels, repeats=200, groups=None, seed=0) -> np.ndarray:
     """How often each sample is drawn in each bootstrap repeat, class by class.
 

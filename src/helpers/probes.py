@@ -144,17 +144,25 @@ def add_noise(patches, variance: float, seed=0) -> np.ndarray:
     return np.clip(patches + np.float32(np.sqrt(variance)) * noise, 0, 1)
 
 
-def relative_area(accuracies: dict[float, float]) -> float:
+def relative_area(variances, accuracies):
     """Area under accuracy / clean accuracy against noise variance, over the range of variances.
 
-    1 means that noise costs nothing. Needs variance 0.
+    Parameters
+    ----------
+    variances : (v,) array, rising from 0
+    accuracies : (…, v) array
+
+    Returns
+    -------
+    (…) array
+        1 means that noise costs nothing.
     """
-    variances = np.array(sorted(accuracies))
-    if variances[0] != 0 or len(variances) < 2:
-        raise ValueError(f"expected variance 0 and at least one other, found {list(variances)}.")
-    relative = np.array([accuracies[v] for v in variances]) / accuracies[0]
+    variances, accuracies = np.asarray(variances, float), np.asarray(accuracies, float)
+    if len(variances) < 2 or variances[0] != 0 or (np.diff(variances) <= 0).any():
+        raise ValueError(f"expected variances that rise from 0, found {variances.tolist()}.")
+    relative = accuracies / np.maximum(accuracies[..., :1], 1e-9)
     steps = np.diff(variances)
-    return float((steps * (relative[1:] + relative[:-1]) / 2).sum() / (variances[-1] - variances[0]))
+    return (steps * (relative[..., 1:] + relative[..., :-1]) / 2).sum(-1) / variances[-1]
 
 
 def learning_curve(train, train_labels, test, test_labels, sizes, name="LR", seed=0) -> dict[int, float]:
@@ -187,3 +195,70 @@ def bootstrap_scores(name: str, truth, predicted, weights) -> np.ndarray:
         return weights @ (truth == predicted) / weights.sum(axis=1)
     drawn = (np.repeat(np.arange(len(truth)), weight.astype(int)) for weight in weights)
     return np.array([score(name, truth[rows], predicted[rows]) for rows in drawn])
+
+
+def score_table(table):
+    """Score every repeat of a table of predictions.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns network, kind, seed, repeat, truth, predicted, and either probe or variance.
+
+    Returns
+    -------
+    DataFrame
+        Without truth and predicted; one row per measurement, with its ``score``.
+    """
+    import pandas as pd
+
+    keys = [key for key in ("network", "kind", "probe", "variance", "seed", "repeat") if key in table]
+    rows = []
+    for values, part in table.groupby(keys, sort=False):
+        row = dict(zip(keys, values))
+        rows.append({**row, "score": score(row.get("probe", "LR"), part["truth"], part["predicted"])})
+    return pd.DataFrame(rows)
+
+
+def noise_areas(scores):
+    """Relative area under each noise curve: one row per network, kind, seed and repeat, with its ``area``.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        From :func:`score_table`, with a column variance.
+    """
+    curves = scores.pivot(index=["network", "kind", "seed", "repeat"], columns="variance", values="score")
+    return curves.index.to_frame(index=False).assign(area=relative_area(curves.columns, curves.to_numpy()))
+
+
+def difference_interval(table, first: dict, second: dict, repeats=200, seed=0) -> tuple[float, float]:
+    """95 % bootstrap interval of the mean score of ``first`` minus that of ``second``, on the same test patches.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Predictions, as in :func:`score_table`, with a ``group`` per patch: whole groups are drawn. With a column
+        variance, relative areas under the noise curves are compared, else scores.
+    first, second : dict
+        What to compare, for example ``{"network": "trained CNN", "probe": "GMM"}``.
+    """
+    from helpers.gram import bootstrap_weights
+
+    def parts(chosen):
+        rows = np.logical_and.reduce([table[key] == value for key, value in chosen.items()])
+        return [part for _, part in table[rows].groupby(["seed", "repeat"])]
+
+    differences, pairs = np.zeros(repeats), list(zip(parts(first), parts(second)))
+    for i, (a, b) in enumerate(pairs):
+        patches = a[a["variance"] == 0] if "variance" in a else a
+        weights = bootstrap_weights(patches["truth"], repeats, patches["group"], seed + i)
+        differences += (_resampled(a, weights) - _resampled(b, weights)) / len(pairs)
+    return tuple(np.percentile(differences, [2.5, 97.5]))
+
+
+def _resampled(part, weights) -> np.ndarray:
+    if "variance" not in part:
+        return bootstrap_scores(part["probe"].iloc[0], part["truth"], part["predicted"], weights)
+    curves = {v: bootstrap_scores("LR", p["truth"], p["predicted"], weights) for v, p in part.groupby("variance")}
+    return relative_area(list(curves), np.stack(list(curves.values()), axis=-1))

@@ -6,8 +6,11 @@ Every result here is stored in the run folder and made once, so each notebook ru
 import importlib
 
 _HOMES = {
-    "microct": ("AreaMap", "SliceFeatures", "TrainedClassifier", "area_map", "class_balance", "evaluation_patches", "labelled_test_slice",
+    "microct": ("AreaMap", "SliceFeatures", "TrainedClassifier", "area_map", "class_balance", "classified", "evaluation_patches", "labelled_test_slice",
                 "patches", "posteriors", "real_texture", "save_area_maps", "slice_features", "standardised", "trained_classifier"),
+    "paper_a": ("area_networks", "evaluation_role", "learning_curves", "noise_predictions", "own_accuracy", "patch_features",
+                "pretrained_networks", "probe_predictions", "repeats"),
+    "paper_a_structure": ("area_pairs", "is_network", "pair_intervals", "structure_sets", "structure_table"),
 }
 
 

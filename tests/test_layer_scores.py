@@ -1,0 +1,109 @@
+"""Scores of clusters against layers, by explicit counting and on layouts whose answer is known; the k-means map."""
+
+import numpy as np
+import pytest
+
+from helpers import cortex, layer_scores
+
+
+def slab(width=40, height=12):
+    """A cortex of four vertical layers of equal width, depth rising from left to right; column 0 is outside."""
+    depth = np.tile((np.arange(width) + 0.5) / width, (height, 1)).astype(np.float32)
+    layers = (np.arange(width) * 4 // width + 1) * np.ones((height, 1), int)
+    depth[:, 0], layers[:, 0] = np.nan, 0
+    return depth, layers
+
+
+def test_f1_by_counting():
+    rng = np.random.default_rng(0)
+    clusters, layers = rng.integers(0, 3, (6, 7)), rng.integers(0, 5, (6, 7))
+    found = layer_scores.layer_f1(clusters, layers, 3, 4)
+    for cluster in range(3):
+        for layer in range(1, 5):
+            hits = [(c == cluster, l == layer) for c, l in zip(clusters.flat, layers.flat) if l > 0]
+            right = sum(c and l for c, l in hits)
+            expected = 2 * right / (sum(c for c, _ in hits) + sum(l for _, l in hits))
+            assert found[cluster, layer - 1] == pytest.approx(expected)
+    with pytest.raises(ValueError, match="of one size, found 42 and 3"):
+        layer_scores.layer_f1(clusters, [1, 2, 3], 3, 4)
+
+
+def test_a_perfect_and_an_absent_cluster():
+    _, layers = slab()
+    f1 = layer_scores.layer_f1(np.maximum(layers - 1, 0), layers, 5, 4)
+    np.testing.assert_allclose(f1[:4], np.eye(4))
+    assert (f1[4] == 0).all()
+
+
+def test_layers_get_distinct_clusters():
+    f1 = np.array([[0.9, 0.8], [0.7, 0.1], [0.0, 0.0]])
+    assert layer_scores.find_layers(f1, [1, 2]) == {1: 1, 2: 0}  # the nearest cluster would serve both
+    assert layer_scores.find_layers(f1, [2]) == {2: 0}
+    with pytest.raises(ValueError, match="4 layers need as many clusters, found 3"):
+        layer_scores.find_layers(np.zeros((3, 4)), [1, 2, 3, 4])
+
+
+def test_near_borders_is_symmetric_and_ignores_the_outer_edge():
+    _, layers = slab()
+    near = layer_scores.near_borders(layers, 2)
+    # borders between columns 9|10, 19|20, 29|30; both columns of a border are at distance 0
+    expected = np.isin(np.arange(40), [7, 8, 9, 10, 11, 12, 17, 18, 19, 20, 21, 22, 27, 28, 29, 30, 31, 32])
+    np.testing.assert_array_equal(near, np.tile(expected, (12, 1)))
+    np.testing.assert_array_equal(layer_scores.near_borders(layers.T, 2), near.T)
+    assert not layer_scores.near_borders(np.ones((5, 5), int), 3).any()
+
+
+def test_share_in():
+    clusters = np.array([0, 0, 0, 1, 1, 2])
+    mask = np.array([True, False, True, True, True, True])
+    inside = np.array([True, True, False, True, True, False])
+    found = layer_scores.share_in(clusters, mask, inside, 4)
+    np.testing.assert_allclose(found[:2], [0.5, 1.0])
+    assert np.isnan(found[2:]).all()
+
+
+def test_clusters_are_numbered_from_the_surface_down():
+    depth, layers = slab()
+    clusters = np.array([3, 1, 0, 4])[np.maximum(layers - 1, 0)]  # cluster 2 is empty, 3 lies on top
+    assert layer_scores.by_depth(clusters, depth, 5).tolist() == [2, 1, 4, 0, 3]
+
+
+def test_profile_along_depth():
+    depth, layers = slab()
+    centres, means = layer_scores.along_depth(layers, depth, 4)
+    np.testing.assert_allclose(centres, [0.125, 0.375, 0.625, 0.875])
+    np.testing.assert_allclose(means, [1, 2, 3, 4])
+    _, shares = layer_scores.along_depth(np.eye(5)[layers], depth, 4)
+    np.testing.assert_allclose(shares[:, 1:], np.eye(4))
+    _, sparse = layer_scores.along_depth(layers, np.where(depth < 0.5, depth, np.nan), 4)
+    assert np.isnan(sparse[2:]).all()
+
+
+def test_kmeans_map_finds_layers_and_labels_new_positions():
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+
+    _, layers = slab()
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(5, 16))
+    features = (centres[layers] + 0.1 * rng.normal(size=(*layers.shape, 16))).astype(np.float32)
+    inside = layers > 0
+    fitted = cortex.fit_kmeans(features[inside], k=4)
+    clusters = fitted.predict(features)
+    assert clusters.shape == layers.shape and clusters.dtype == np.uint8
+    assert layer_scores.layer_f1(clusters, layers, 4, 4).max(axis=0).min() == 1
+    # the same by scikit-learn alone, in as many dimensions
+    pca = PCA(len(fitted.components), svd_solver="full").fit(features[inside])
+    expected = KMeans(4, n_init=4, random_state=0).fit_predict(pca.transform(features[inside]))
+    np.testing.assert_array_equal(clusters[inside], expected)
+    assert fitted.explained[: len(fitted.components)].sum() >= 0.95
+
+
+def test_kmeans_keeps_few_components_and_says_what_is_wrong():
+    features = np.random.default_rng(0).normal(size=(200, 30))
+    assert len(cortex.fit_kmeans(features).components) == 10
+    assert len(cortex.fit_kmeans(features, variance=0.05).components) == 1
+    with pytest.raises(ValueError, match="k = 4 needs at least as many positions"):
+        cortex.fit_kmeans(features[:3])
+    with pytest.raises(ValueError, match="not finite"):
+        cortex.fit_kmeans(np.full((9, 2), np.nan))
