@@ -234,3 +234,18 @@ def clip_outliers(images, ceiling=None, percentile=99.9):
         positive = images[images > 0]
         ceiling = float(np.percentile(positive, percentile)) if positive.size else 1.0
     return np.clip(images / np.float32(ceiling), 0, 1), float(ceiling)
+
+
+def centre_crop(images, shape):
+    """Cut the middle out of images or label maps (…, H, W): ``shape`` = (h, w); an odd remainder leaves one pixel more at the end.
+
+    Raises
+    ------
+    ValueError
+        If the images are smaller than that.
+    """
+    height, width = images.shape[-2:]
+    if height < shape[0] or width < shape[1]:
+        raise ValueError(f"expected images of at least {shape[0]}×{shape[1]} px to crop, found {height}×{width}")
+    top, left = (height - shape[0]) // 2, (width - shape[1]) // 2
+    return images[..., top:top + shape[0], left:left + shape[1]]
