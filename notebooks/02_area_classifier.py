@@ -31,7 +31,7 @@ evaluation_per_area = 300
 epochs = 8
 recipe = "fast"
 stride = 4
-smoothing_um = 60.0
+smoothing_um = 95.0
 
 # %%
 import pandas as pd
@@ -48,11 +48,14 @@ data = run.microct
 # ## Training
 #
 # Cross-entropy, Adam, dropout of 0.3 before each fully connected layer; the epoch with the best accuracy on the validation
-# windows is kept. The quick profile uses fewer windows and a higher learning rate with a cosine decay than the paper (which
-# states 1e-4 and about 2,000 windows per class); `--profile paper` goes back to the paper's.
+# windows is kept. The quick profile deviates from the paper in three ways, to learn in a fraction of the time and to be
+# right at borders too: fewer windows per class (the paper: about 2,000), a higher learning rate with a cosine decay (the
+# paper: 1e-4), and training windows that need only their *centre* in the area, as test windows do (the paper: all of the window).
+# `--profile paper` goes back to the paper's settings.
 
 # %%
-trained = {seed: stages.trained_classifier(run, seed, patches_per_area=patches_per_area, epochs=epochs, recipe=recipe) for seed in seeds}
+trained = {seed: stages.trained_classifier(run, seed, patches_per_area=patches_per_area, epochs=epochs,
+                                           recipe=recipe) for seed in seeds}
 figure = paper_a.training_curves({seed: artifact.value.history for seed, artifact in trained.items()})
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_training_curves")

@@ -170,7 +170,7 @@ def _run(arguments) -> int:
     if not (datasets["microct"] or datasets["population"]):
         for kind, folder in PHANTOMS.items():
             if any(kind in declared for declared in wanted):
-                make_phantom(kind, from_root(folder), progress=True)
+                make_phantom(kind, from_root(folder), progress=True, force=True)  # an older generator's phantom gives way
     jobs = execution.plan(arguments.notebooks, out, datasets, profile, arguments.overrides)
     try:
         execution.execute(jobs, out, workers=arguments.jobs, verbose=arguments.verbose, force=arguments.force)

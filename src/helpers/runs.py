@@ -92,7 +92,7 @@ class Run:
     def _dataset(self, kind: str) -> Path:
         path = from_root(self.sources[kind])
         if not path.exists() and path == project_root() / PHANTOMS[kind]:
-            make_phantom(kind, path, progress=True)
+            make_phantom(kind, path, progress=True, force=True)
         return path
 
 

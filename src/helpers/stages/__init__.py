@@ -10,6 +10,7 @@ _HOMES = {
                 "patches", "posteriors", "real_texture", "save_area_maps", "slice_features", "standardised", "trained_classifier"),
     "paper_a": ("area_networks", "evaluation_role", "learning_curves", "noise_predictions", "own_accuracy", "patch_features",
                 "pretrained_networks", "probe_predictions", "repeats"),
+    "paper_a_cortex": ("SURFACE_DOWN", "cortex_grid"),
     "paper_a_structure": ("area_pairs", "is_network", "pair_intervals", "structure_sets", "structure_table"),
 }
 

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 
 from helpers import area_map as maps, area_training, classifier, dense, intensity, patches as patch_rules
 from helpers.artifacts import Artifact, write_json
 from helpers.datasets import Slice
 from helpers.runs import Run, project_root
 from helpers.training import choose_device
+
+RIM = 16  # pixels around the tissue mask that are still classified: annotations reach a little further than the mask
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class AreaMap:
     smooth : (H, W) uint8 array
         The same after averaging log-posteriors over the neighbourhood.
     tissue : (H, W) bool array
-        Where there is tissue.
+        The pixels that count as classified (see `classified`).
     """
 
     piece: Slice
@@ -48,8 +51,37 @@ class AreaMap:
 
     @property
     def labels(self) -> np.ndarray:
-        """The smooth map on tissue, 0 (not classified) elsewhere."""
+        """The smooth map, 0 (not classified) away from tissue."""
         return np.where(self.tissue, self.smooth, 0).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class SliceFeatures:
+    """Features of a whole slice on a grid of windows.
+
+    Attributes
+    ----------
+    piece : Slice
+    stride : int
+        Distance in pixels between windows.
+    features : (h, w, 64) float32 array
+        On disk; windows that are not included are 0.
+    included : (h, w) bool array
+        Windows whose centre is annotated (or on tissue, where nothing is annotated).
+    rows, columns : (h,) and (w,) int arrays
+        Centre pixels of the grid.
+    """
+
+    piece: Slice
+    stride: int
+    features: np.ndarray
+    included: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+
+    def at_grid(self, image: np.ndarray) -> np.ndarray:
+        """Return the pixels (h, w) of an image or label map (H, W) that the windows are centred on."""
+        return image[np.ix_(self.rows, self.columns)]
 
 
 _scaled: dict = {}
@@ -69,7 +101,7 @@ def labelled_test_slice(run: Run) -> Slice | None:
 
 
 def patches(run: Run, role: str, per_area: int, *, seed: int = 0, raw: bool = False, only: Slice | None = None,
-            purity: float = 1.0, validation_share: float = 0.2):
+            purity: float = 1.0, validation_share: float = 0.1):
     """Return balanced patches of one role, or None where that role has no labels.
 
     Training patches lie wholly inside their area; validation and test patches have their centre in it (A §III.1).
@@ -125,7 +157,7 @@ def _held_out(data, index: int, share: float):
     return _held_out_cache[key]
 
 
-def trained_classifier(run: Run, seed: int = 0, *, patches_per_area: int = 600, epochs: int = 8, recipe: str = "fast", purity: float = 1.0,
+def trained_classifier(run: Run, seed: int = 0, *, patches_per_area: int = 600, epochs: int = 8, recipe: str = "fast",
                        validation_per_area: int = 300, device: str = "auto", progress: bool = True) -> Artifact:
     """Return the area classifier trained on a dataset's training slices (A §III.2); ``value`` is a `TrainedClassifier`.
 
@@ -137,14 +169,13 @@ def trained_classifier(run: Run, seed: int = 0, *, patches_per_area: int = 600, 
         At most; the one with the best validation accuracy is kept.
     recipe : {"fast", "paper"}
         How it is trained: a name in :data:`helpers.area_training.RECIPES`.
-    purity : float
-        Share of a training window that its area must fill; the paper's rule is 1, all of it.
     """
     if recipe not in area_training.RECIPES:
         raise ValueError(f"recipe is {recipe!r}; expected one of {', '.join(area_training.RECIPES)}")
-    settings, areas = area_training.RECIPES[recipe], run.microct.areas
+    settings, areas = dict(area_training.RECIPES[recipe]), run.microct.areas
+    purity = settings.pop("purity")
     parameters = {"seed": seed, "patches_per_area": patches_per_area, "validation_per_area": validation_per_area, "epochs": epochs,
-                  "recipe": recipe, "purity": purity}
+                  "recipe": recipe}
 
     def make(folder: Path) -> None:
         train = patches(run, "train", patches_per_area, seed=seed, purity=purity)
@@ -170,16 +201,22 @@ def evaluation_patches(run: Run, per_area: int, *, seed: int = 0, raw: bool = Fa
     return found
 
 
+def classified(piece: Slice) -> np.ndarray:
+    """Return the pixels (H, W) that a whole-slice map speaks of: tissue, with a margin for its uneven rim."""
+    return ndimage.binary_dilation(intensity.tissue_mask(piece.image), iterations=RIM)
+
+
 def posteriors(run: Run, trained: Artifact, piece: Slice, *, stride: int = 1, device: str = "auto", progress: bool = True) -> Artifact:
     """Return log-probabilities of every area on a grid over a whole slice; ``value`` is (h, w, n) float32.
 
     Grid point (i, j) is the pixel (i · stride, j · stride) at the centre of its window; windows that leave the slice
-    are padded with the raw zero.
+    are padded with the raw zero. Points away from tissue and annotation are 0.
     """
     def make(folder: Path) -> None:
         image, scale = standardised(piece)
-        values = dense.dense_log_probabilities(trained.value.model, image, stride, pad_value=scale.raw_zero, device=choose_device(device), progress=progress)
-        np.save(folder / "log_probabilities.npy", values)
+        mask = classified(piece) if piece.areas is None else classified(piece) | (piece.areas > 0)
+        np.save(folder / "log_probabilities.npy", dense.dense_log_probabilities(
+            trained.value.model, image, stride, pad_value=scale.raw_zero, mask=mask, device=choose_device(device), progress=progress))
 
     def load(folder: Path) -> np.ndarray:
         return np.load(folder / "log_probabilities.npy", mmap_mode="r", allow_pickle=False)
@@ -188,7 +225,31 @@ def posteriors(run: Run, trained: Artifact, piece: Slice, *, stride: int = 1, de
     return run.artifact(f"posteriors-z{piece.z}", parameters, make, load, inputs=[trained.key], methods=[dense, intensity])
 
 
-def area_map(run: Run, trained: list[Artifact], piece: Slice, *, stride: int = 1, smoothing_um: float = 60.0) -> AreaMap:
+def slice_features(run: Run, trained: Artifact, piece: Slice, *, stride: int = 1, device: str = "auto", progress: bool = True) -> Artifact:
+    """Return the features of every window of a slice whose centre is annotated (on tissue, where nothing is).
+
+    ``value`` is a `SliceFeatures`; its array stays on disk.
+    """
+    image, scale = standardised(piece)
+    included = piece.areas > 0 if piece.areas is not None else intensity.tissue_mask(piece.image)
+
+    def make(folder: Path) -> None:
+        shape = dense.output_shape(image.shape, stride, pad=True)
+        out = np.lib.format.open_memmap(folder / "features.npy", mode="w+", dtype=np.float32, shape=shape)
+        dense.dense_features(trained.value.model, image, stride, out=out, pad=True, pad_value=scale.raw_zero, mask=included,
+                             device=choose_device(device), progress=progress)
+        out.flush()
+
+    def load(folder: Path) -> SliceFeatures:
+        rows, columns = dense.centres(image.shape, stride, pad=True)
+        features = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
+        return SliceFeatures(piece, stride, features, included[np.ix_(rows, columns)], rows, columns)
+
+    parameters = {"z": piece.z, "window": piece.window, "stride": stride}
+    return run.artifact(f"features-z{piece.z}", parameters, make, load, inputs=[trained.key], methods=[dense, intensity])
+
+
+def area_map(run: Run, trained: list[Artifact], piece: Slice, *, stride: int = 1, smoothing_um: float = 95.0) -> AreaMap:
     """Return the areas predicted for a slice, from the mean log-probabilities of one or several networks.
 
     Parameters
@@ -206,7 +267,7 @@ def area_map(run: Run, trained: list[Artifact], piece: Slice, *, stride: int = 1
     sigma = smoothing_um / run.microct.pixel_size_um / stride
     smooth = maps.smooth_log_posteriors(mean, tissue[::stride, ::stride], sigma)
     everywhere = np.ones(shape, bool)
-    return AreaMap(piece, maps.label_map(mean, shape, stride, everywhere), maps.label_map(smooth, shape, stride, everywhere), tissue)
+    return AreaMap(piece, maps.label_map(mean, shape, stride, everywhere), maps.label_map(smooth, shape, stride, everywhere), classified(piece))
 
 
 def save_area_maps(run: Run, results: list[AreaMap]) -> None:
