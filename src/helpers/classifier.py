@@ -284,7 +284,7 @@ def apply_in_batches(function, model, patches, batch=256, device=None, progress=
     try:
         with torch.inference_mode():
             for start in tqdm(range(0, len(patches), batch), disable=not progress, desc="patches"):
-                x = torch.as_tensor(np.asarray(patches[start : start + batch], dtype=np.float32))
+                x = torch.from_numpy(np.array(patches[start : start + batch], dtype=np.float32))  # a copy: views may be read-only
                 x = x[:, None] if x.ndim == 3 else x          # (n, 1, 128, 128)
                 if x.shape[1] == 1:
                     x = x.expand(-1, model.config["channels"], -1, -1)
