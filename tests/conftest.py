@@ -18,13 +18,21 @@ def tiny_microct(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory, tiny_microct):
+def tiny_population(tmp_path_factory):
+    """Folder of a small population phantom."""
+    from helpers.phantoms import population
+
+    return population.generate(tmp_path_factory.mktemp("phantom") / "population", n=120, seed=0)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory, tiny_microct, tiny_population):
     """Run folder in which every notebook was executed on the tiny phantoms, and what failed."""
     from helpers import execution
 
     out = tmp_path_factory.mktemp("run") / "tiny"
     profile = yaml.safe_load((Path(__file__).parent / "tiny.yml").read_text())
-    datasets = {"microct": str(tiny_microct)}
+    datasets = {"microct": str(tiny_microct), "population": str(tiny_population)}
     try:
         execution.execute(execution.plan([], out, datasets, profile, []), out)
         failure = ""

@@ -69,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("out", metavar="OUT", type=Path)
     fetch.add_argument("--limit", type=int, default=None, help="population: only the first N experiments")
     fetch.add_argument("--workers", type=int, default=4, help="population: parallel downloads")
+    fetch.add_argument("--slices", type=int, nargs="+", default=None, metavar="Z", help="microct: these slices (default: 159 209 259 359)")
+    fetch.add_argument("--force", action="store_true", help="replace what brainbook downloaded")
 
     init = command("init", _init, "write a first dataset.yml for a folder of images")
     init.add_argument("folder", metavar="DIR", type=Path)
@@ -120,15 +122,15 @@ def _fetch(arguments) -> None:
     if arguments.what == "weights":
         from helpers.sources import weights
 
-        weights.fetch(arguments.out, progress=True)
+        weights.fetch(arguments.out, progress=True, force=arguments.force)
     elif arguments.what == "microct":
         from helpers.sources import bossdb
 
-        bossdb.fetch(arguments.out, progress=True)
+        bossdb.fetch(arguments.out, arguments.slices, progress=True, force=arguments.force)
     else:
         from helpers.sources import allen
 
-        allen.fetch(arguments.out, limit=arguments.limit, workers=arguments.workers, progress=True)
+        allen.fetch(arguments.out, limit=arguments.limit, workers=arguments.workers, progress=True, force=arguments.force)
     print(f"{arguments.out}: ready")
 
 

@@ -162,7 +162,7 @@ def execute(jobs: list[Job], run: Path, *, workers: int = 1, verbose: bool = Fal
         After all jobs, naming every notebook that failed, its cell and its error.
     """
     claim_folder(run)
-    os.environ.update(ALLOCATOR)
+    os.environ.update(ALLOCATOR, BRAINBOOK_HEADLESS="1")  # for the kernels, which start with this environment
     failures: list[str] = []
     first = [job for job in jobs if job.notebook != SCOREBOARD]
     waiting = [job for job in first if force or not _is_done(run, job)]

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 
-class OutputError(ValueError):
+class OutputError(FileExistsError):
     """The output folder cannot be written: something else lies there."""
 
 

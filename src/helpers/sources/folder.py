@@ -8,11 +8,9 @@ from pathlib import Path
 
 import yaml
 
+from helpers.phantoms.folder import OutputError
+
 STATE = "source.yml"
-
-
-class OutputError(ValueError):
-    """The output folder cannot be written: something else lies there."""
 
 
 def claim(out, source, force=False):
