@@ -107,3 +107,25 @@ def test_kmeans_keeps_few_components_and_says_what_is_wrong():
         cortex.fit_kmeans(features[:3])
     with pytest.raises(ValueError, match="not finite"):
         cortex.fit_kmeans(np.full((9, 2), np.nan))
+
+
+def test_layer_edges():
+    depth, layers = slab(400)
+    np.testing.assert_allclose(layer_scores.layer_edges(layers, depth, 4), [0.25, 0.5, 0.75, 1], atol=0.005)
+    np.testing.assert_allclose(layer_scores.layer_edges(np.minimum(layers, 2), depth, 2), [0.25, 1], atol=0.005)
+
+
+def test_agreement_of_perfect_and_of_meaningless_clusters():
+    depth, layers = slab(80)
+    inside, near = layers > 0, layer_scores.near_borders(layers, 2)
+    perfect = layer_scores.agreement(np.maximum(layers - 1, 0), layers, inside, near, 4, 4)
+    assert perfect["f1_l1"] == perfect["f1_l23"] == perfect["rand"] == 1
+    assert perfect["near_borders"] == pytest.approx(18 / 79)
+    assert perfect["transition"] == pytest.approx(6 / 20)  # the third layer has two borders, the fourth one
+    border = np.where(near, 4, np.maximum(layers - 1, 0))
+    assert layer_scores.agreement(border, layers, inside, near, 5, 4)["transition"] == 1
+    noise = np.random.default_rng(0).integers(0, 4, layers.shape)
+    random = layer_scores.agreement(noise, layers, inside, near, 4, 4)
+    assert abs(random["rand"]) < 0.02 and random["f1_l1"] < 0.35
+    half = layer_scores.agreement(border, layers, inside & (depth < 0.5), near, 5, 4)
+    assert half["f1_l1"] > 0.9

@@ -81,6 +81,10 @@ def _stage(run: Path, stage: Path) -> list[str]:
         if page.startswith("notebooks/"):
             executed = run / f"{page}.ipynb"
             put(stage / f"{page}.ipynb", executed.read_bytes() if executed.exists() else _stub(root / f"{page}.ipynb", page))
+    if any("vendor/plotly.min.js" in (stage / f"{page}.ipynb").read_text(encoding="utf-8") for page in pages if page.startswith("notebooks/")):
+        from plotly.offline import get_plotlyjs
+
+        put(stage / "_web" / "vendor" / "plotly.min.js", get_plotlyjs().encode())
     for path in stage.rglob("*"):
         if path.is_file() and path not in kept and "_build" not in path.parts:
             path.unlink()

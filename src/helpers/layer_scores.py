@@ -132,3 +132,42 @@ def along_depth(values, depth, bins=25):
     sums = np.stack([np.bincount(index, column, minlength=bins) for column in columns.T], axis=1)  # (bins, n)
     means = np.divide(sums, count[:, None], out=np.full_like(sums, np.nan), where=count[:, None] > 0)
     return (np.arange(bins) + 0.5) / bins, means.reshape(bins, *rows.shape[1:])
+
+
+def layer_edges(layers, depth, n_layers):
+    """Depth of the lower edge of each layer: as much of the cortex lies above it as in the layer and those above.
+
+    Returns
+    -------
+    list of float
+        Rising, one per layer; the last is 1 if every position has a layer.
+    """
+    layers, depth = np.asarray(layers), np.asarray(depth)
+    inside = (layers > 0) & ~np.isnan(depth)
+    return [float(np.quantile(depth[inside], np.mean(layers[inside] <= number))) for number in range(1, n_layers + 1)]
+
+
+def agreement(clusters, layers, inside, near, k, n_layers):
+    """Numbers by which A Fig. 6 is judged, over the positions ``inside``.
+
+    Parameters
+    ----------
+    clusters, layers, inside, near : (H, W) arrays
+        ``layers`` from the surface down, L1 first and L2/3 second; ``near`` from :func:`near_borders`.
+
+    Returns
+    -------
+    dict
+        ``f1_l1``, ``f1_l23`` of two distinct clusters; ``transition``: the largest share of another cluster near
+        layer borders, and ``near_borders``, the share of all positions there, which any cluster reaches by chance;
+        ``rand``: adjusted Rand index of clusters and layers.
+    """
+    from sklearn.metrics import adjusted_rand_score
+
+    inside = np.asarray(inside) & (np.asarray(layers) > 0)
+    f1 = layer_f1(clusters[inside], layers[inside], k, n_layers)
+    found = find_layers(f1, [1, 2])
+    shares = share_in(clusters, near, inside, k)
+    others = [shares[cluster] for cluster in range(k) if cluster not in found.values() and not np.isnan(shares[cluster])]
+    return {"f1_l1": float(f1[found[1], 0]), "f1_l23": float(f1[found[2], 1]), "transition": float(max(others, default=0.0)),
+            "near_borders": float(near[inside].mean()), "rand": float(adjusted_rand_score(layers[inside], clusters[inside]))}
