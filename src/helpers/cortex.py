@@ -1,7 +1,7 @@
-"""Cortex: depth, layer bands, k-means and Gaussian-mixture maps, laminar shares, matching.
+"""Maps of the cortex: k-means of features, Gaussian mixtures of factors, laminar shares, matching across slices.
 
-Everything here works on arrays that share one grid (pixels, or positions of a
-dense feature map); sizes given in pixels are pixels of that grid.
+Everything here works on arrays that share one grid (pixels, or positions of a dense feature map).
+Depth, layer bands and strips come from `helpers.depth` and are at hand here under their own names.
 """
 
 from __future__ import annotations
@@ -11,139 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-#: Lower edge of each layer as a fraction of cortical depth (0 = pia, 1 = white matter).
-#: Approximate: it stands in where a slice carries no layer labels.
-DEPTH_BANDS = {"L1": 0.1, "L2/3": 0.35, "L4": 0.5, "L5": 0.7, "L6": 1.0}
-
-
-def cortical_depth(cortex, other):
-    """Depth in the cortex: 0 at the pia, 1 at the white matter, NaN outside.
-
-    The outline of the cortex is sorted by where it faces: towards the other areas
-    (the white-matter side), away from them (the pia), or sideways (where the block
-    of tissue was cut). Depth is then ``d_pia / (d_pia + d_inner)``, with Euclidean
-    distances to the first two; the cut sides take no part.
-
-    Parameters
-    ----------
-    cortex : (H, W) bool array
-        Positions in the cortex.
-    other : (H, W) bool array
-        Positions in the other annotated areas. They need not touch the cortex: an
-        unlabelled corpus callosum may lie between.
-
-    Returns
-    -------
-    (H, W) float32 array
-        Depth in [0, 1] inside the cortex, NaN elsewhere.
-
-    Raises
-    ------
-    ValueError
-        If a mask is empty, the shapes differ, or no part of the outline faces
-        towards or away from the other areas.
-    """
-    cortex, other = np.asarray(cortex, bool), np.asarray(other, bool)
-    if cortex.shape != other.shape or cortex.ndim != 2:
-        raise ValueError(f"cortex and other must be two masks of one shape, found {cortex.shape} and {other.shape}")
-    if not cortex.any() or not (other & ~cortex).any():
-        raise ValueError("cortical depth needs positions in the cortex and in at least one other area; a mask is empty")
-    # Smooth over a small part of the cortex's size, so that a ragged outline has a stable normal.
-    sigma = max(1.0, 0.02 * np.sqrt(cortex.sum()))
-    margin = int(3 * sigma) + 2
-    padded = ndimage.binary_fill_holes(np.pad(cortex, margin))  # vessels are not part of the outline
-    distance = ndimage.distance_transform_edt(np.pad(~(other & ~cortex), margin, constant_values=True))
-    outline = padded & ~ndimage.binary_erosion(padded)
-    normal = [-g[outline] for g in np.gradient(ndimage.gaussian_filter(padded.astype(np.float32), sigma))]
-    away = [g[outline] for g in np.gradient(ndimage.gaussian_filter(distance, sigma))]
-    # cosine between the outward normal and the direction away from the other areas
-    cosine = sum(n * a for n, a in zip(normal, away)) / (np.hypot(*normal) * np.hypot(*away) + 1e-12)
-    distances = []
-    for name, facing in (("away from", cosine > 0.7), ("towards", cosine < -0.7)):
-        if not facing.any():
-            raise ValueError(f"no part of the cortex's outline faces {name} the other areas: depth is not defined")
-        edge = np.zeros_like(padded)
-        edge[outline] = facing
-        distances.append(ndimage.distance_transform_edt(~edge))
-    d_pia, d_inner = distances
-    depth = np.full(padded.shape, np.nan, np.float32)
-    depth[padded] = d_pia[padded] / np.maximum(d_pia[padded] + d_inner[padded], 1e-6)
-    return np.where(cortex, depth[margin:-margin, margin:-margin], np.float32(np.nan))
-
-
-def depth_bands(depth, bands=None):
-    """Layer labels 1, 2, … from cortical depth (see `DEPTH_BANDS`); 0 where depth is NaN.
-
-    Parameters
-    ----------
-    depth : array
-        Depth in [0, 1], NaN outside the cortex.
-    bands : dict, optional
-        Layer name -> depth of its lower edge, in order from the pia.
-
-    Returns
-    -------
-    uint8 array of the shape of `depth`
-    """
-    depth = np.asarray(depth)
-    edges = list((bands or DEPTH_BANDS).values())[:-1]
-    labels = np.digitize(np.nan_to_num(depth, nan=0.0), edges, right=True) + 1
-    return np.where(np.isnan(depth), 0, labels).astype(np.uint8)
-
-
-@dataclass(frozen=True)
-class Strip:
-    """A rectangle across the cortex: ``take(a)`` cuts it out, white matter left, layer 1 right."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-    turns: int
-
-    def take(self, array):
-        """Cut the strip out of an (H, W, …) array and turn it so that depth falls from left to right."""
-        return np.rot90(array[self.top : self.top + self.height, self.left : self.left + self.width], self.turns)
-
-
-def cortical_strip(depth, thickness):
-    """The straight strip from white matter to pia that holds the most cortex (paper A, Fig. 6).
-
-    Parameters
-    ----------
-    depth : (H, W) float array
-        From `cortical_depth`.
-    thickness : int
-        Extent across the strip, in pixels of the grid.
-
-    Returns
-    -------
-    Strip
-
-    Raises
-    ------
-    ValueError
-        If the cortex is thinner than `thickness`.
-    """
-    inside = ~np.isnan(depth)
-    # depth changes fastest along the strip: rows (axis 0) or columns (axis 1)
-    slopes = [np.nanmean(np.diff(depth, axis=axis)) for axis in (0, 1)]
-    along = int(abs(slopes[1]) > abs(slopes[0]))
-    # rows of `lines` run along the strip; turn it so that white matter comes first
-    lines = inside if along == 1 else inside.T
-    filled = lines.sum(axis=1)
-    if len(filled) < thickness or not filled.any():
-        raise ValueError(f"a strip {thickness} positions thick does not fit into a cortex of shape {depth.shape}")
-    window = np.convolve(filled, np.ones(thickness, int), "valid")
-    # middle of the best windows, so that a slab gives its centre and not its first row
-    best = np.flatnonzero(window >= 0.98 * window.max())
-    start = int(best[len(best) // 2])
-    band = np.flatnonzero(lines[start : start + thickness].mean(axis=0) > 0.5)
-    first, last = int(band[0]), int(band[-1]) + 1
-    rising = slopes[along] > 0  # white matter at the far end
-    if along == 1:
-        return Strip(start, first, thickness, last - first, 2 if rising else 0)
-    return Strip(first, start, last - first, thickness, 3 if rising else 1)
+from helpers.depth import DEPTH_BANDS, Strip, cortical_depth, cortical_strip, depth_bands  # noqa: F401
 
 
 @dataclass(frozen=True)
@@ -210,3 +78,161 @@ def fit_kmeans(features, k=4, variance=0.95, max_components=10, seed=0):
     scores = pca.transform(rows)[:, :kept]
     centres = KMeans(k, n_init=4, random_state=seed).fit(scores).cluster_centers_
     return KMeansMap(pca.mean_, pca.components_[:kept], pca.explained_variance_ratio_, centres)
+
+
+def interior(annotated, margin):
+    """Positions further than `margin` from the edge of the annotated tissue; the others are outliers (paper B, Fig. 2).
+
+    Parameters
+    ----------
+    annotated : (H, W) bool array
+        Union of all areas. Holes smaller than margin² (vessels) do not count as edges.
+    margin : float
+        In positions of the grid (64 pixels: half a window, which then lies wholly in annotated tissue).
+
+    Returns
+    -------
+    (H, W) bool array
+    """
+    from skimage.morphology import remove_small_holes
+
+    whole = remove_small_holes(np.pad(np.asarray(annotated, bool), 1), max(1, int(margin**2)))
+    return (ndimage.distance_transform_edt(whole)[1:-1, 1:-1] > margin) & annotated
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A Gaussian mixture, its components sorted by weight, the largest first.
+
+    Attributes
+    ----------
+    weights : (c,) array
+    means : (c, k) array
+    covariances : (c, k, k) array
+    bic : float
+        Bayesian information criterion on the rows it was fitted on; lower is better.
+    rows : int
+        How many rows those were.
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+    bic: float
+    rows: int
+
+    def posteriors(self, coefficients, block=1 << 16):
+        """Probability of each component for each row: (n, k) -> (n, c) float32."""
+        out = np.empty((len(coefficients), len(self.weights)), np.float32)
+        for start in range(0, len(out), block):
+            rows = np.asarray(coefficients[start : start + block], np.float64)
+            logs = np.empty((len(rows), len(self.weights)))
+            for c, (weight, mean, covariance) in enumerate(zip(self.weights, self.means, self.covariances)):
+                root = np.linalg.cholesky(covariance)
+                distance = np.linalg.solve(root, (rows - mean).T)  # (k, b), whitened
+                logs[:, c] = np.log(weight) - 0.5 * (distance**2).sum(0) - np.log(np.diag(root)).sum()
+            logs -= logs.max(axis=1, keepdims=True)
+            odds = np.exp(logs)
+            out[start : start + block] = odds / odds.sum(axis=1, keepdims=True)
+        return out
+
+
+def fit_mixture(coefficients, n_components=4, seed=22, max_rows=100_000):
+    """Fit a Gaussian mixture with full covariances to factor coefficients (paper B, §3 and Fig. 2A2).
+
+    Coefficients are not standardised. Positions overlap, so a random subset of them is enough to fit;
+    posteriors are then taken of all.
+
+    Parameters
+    ----------
+    coefficients : (n, k) array
+    n_components : int
+    seed : int
+        Of the subset and of the initialisation; the authors' code uses 22.
+    max_rows : int
+        Rows to fit on at most.
+
+    Returns
+    -------
+    Mixture
+
+    Raises
+    ------
+    ValueError
+        If there are fewer rows than components, or a coefficient is not finite.
+    """
+    from sklearn.mixture import GaussianMixture
+
+    n = len(coefficients)
+    if n < max(n_components, 2):
+        raise ValueError(f"a mixture of {n_components} components needs at least as many positions, found {n}")
+    chosen = np.sort(np.random.default_rng(seed).choice(n, max_rows, replace=False)) if n > max_rows else slice(None)
+    rows = np.asarray(coefficients[chosen], np.float64)
+    if not np.isfinite(rows).all():
+        raise ValueError("coefficients hold values that are not finite (NaN or infinite)")
+    # One scale for all factors: it changes nothing but the size of the constant that keeps covariances invertible.
+    scale = np.sqrt((rows**2).mean()) or 1.0
+    model = GaussianMixture(n_components, covariance_type="full", random_state=seed, max_iter=300).fit(rows / scale)
+    order = np.argsort(-model.weights_, kind="stable")
+    bic = model.bic(rows / scale) + 2 * rows.size * np.log(scale)
+    return Mixture(model.weights_[order], model.means_[order] * scale, model.covariances_[order] * scale**2, float(bic), len(rows))
+
+
+def layer_shares(components, layers, n_components, n_layers):
+    """Of the positions of each component, the share that lies in each layer.
+
+    Parameters
+    ----------
+    components : int array
+        Component 0 … of each position; negative where there is none.
+    layers : int array of the same shape
+        0 = none, 1 … n_layers.
+
+    Returns
+    -------
+    (n_components, n_layers) array
+        Rows sum to 1; a component without positions has a row of zeros.
+    """
+    components, layers = np.ravel(components), np.ravel(layers)
+    used = (components >= 0) & (layers > 0)
+    pair = components[used].astype(int) * n_layers + layers[used].astype(int) - 1
+    counts = np.bincount(pair, minlength=n_components * n_layers).reshape(n_components, n_layers)
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+
+
+def match_shares(first, second):
+    """Pair components of two slices one-to-one so that the summed Jensen–Shannon distance of their shares is least.
+
+    Parameters
+    ----------
+    first, second : (c, m) arrays
+        Rows as given by `layer_shares`.
+
+    Returns
+    -------
+    partner : (c,) int array
+        Row of `second` that belongs to each row of `first`.
+    distance : (c,) array
+        Jensen–Shannon distance (base 2, in [0, 1]) of each pair; a row of zeros is 1 from everything.
+    """
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import jensenshannon
+
+    distance = np.array([[jensenshannon(a, b, base=2) if a.any() and b.any() else 1.0 for b in second] for a in first])
+    rows, partner = linear_sum_assignment(np.nan_to_num(distance))
+    return partner, distance[rows, partner]
+
+
+def blobs(mask, smallest):
+    """Separate pieces of a mask with at least `smallest` positions, after an opening that cuts thin bridges.
+
+    Returns
+    -------
+    (H, W) int array
+        0 outside, 1 … n in the pieces.
+    """
+    opened = ndimage.binary_opening(mask, iterations=max(1, int(np.sqrt(smallest) / 4)))
+    pieces, n = ndimage.label(opened)
+    large = np.bincount(pieces.ravel(), minlength=n + 1) >= smallest
+    large[0] = False
+    return np.where(large[pieces], np.cumsum(large)[pieces], 0)
