@@ -85,7 +85,7 @@ def scatter_3d(scores, labels, areas, phantom=False):
                                  marker={"size": 2.5, "color": to_hex(colour)}, hovertemplate=f"{area}<extra></extra>")
     buttons = [{"label": name, "method": "update", "args": [{"visible": [name == other for other in names for _ in areas]}]} for name in names]
     title = "PCA of normalised features" + (" (phantom)" if phantom else "")
-    figure.update_layout(title=title, margin={"l": 0, "r": 0, "t": 40, "b": 0}, template="simple_white", legend={"itemsizing": "constant"},
+    figure.update_layout(title={"text": title, "x": 0.5}, margin={"l": 0, "r": 0, "t": 40, "b": 0}, template="simple_white", legend={"itemsizing": "constant"},
                          updatemenus=[{"buttons": buttons, "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom", "direction": "down"}],
                          scene={f"{axis}axis": {"title": f"PC {i}", "showticklabels": False} for i, axis in enumerate("xyz", start=1)})
     return figure
