@@ -27,10 +27,10 @@ book: env web
 	@$(BIN)/brainbook scores $(RUN)
 
 test: env web
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
 
 test-all: env web
-	@$(BIN)/python -m pytest $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lab: env
 	@$(BIN)/jupyter lab notebooks

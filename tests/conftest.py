@@ -9,6 +9,15 @@ import tifffile
 import yaml
 
 
+def pytest_collection_modifyitems(items):
+    """Keep each file in one process; files that look at the executed notebooks share one, so that they run once."""
+    for item in items:
+        together = "tiny_run" in item.fixturenames
+        item.add_marker(pytest.mark.xdist_group("tiny_run" if together else item.path.name))
+    # The long group first, so that the other process takes all the rest meanwhile.
+    items.sort(key=lambda item: "tiny_run" not in item.fixturenames)
+
+
 @pytest.fixture(scope="session")
 def tiny_microct(tmp_path_factory):
     """Folder of the smallest microCT phantom in which every area holds training patches."""
