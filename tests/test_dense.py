@@ -72,10 +72,11 @@ def test_equal_to_patch_by_patch_at_every_position(model, stride, shape):
 
 
 @pytest.mark.parametrize("stride", [1, 3, 8])
-def test_tiles_do_not_show(model, stride):
+def test_tiles_and_blocks_do_not_show(model, stride, monkeypatch):
     image = noise(159, 173)
     whole = dense.dense_features(model, image, stride, tile=1000)
-    for tile in (20, 33):
+    monkeypatch.setattr(dense, "BLOCK", 30)                   # positions through the hidden layer at a time
+    for tile in (20, 33, 1000):
         np.testing.assert_allclose(dense.dense_features(model, image, stride, tile=tile), whole, rtol=0, atol=TOLERANCE)
 
 
