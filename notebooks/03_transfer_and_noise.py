@@ -33,6 +33,7 @@ run = "runs/quick"
 seeds = [0]
 patches_per_area = 600
 epochs = 8
+recipe = "fast"
 train_per_area = 150
 test_per_area = 150
 noise_per_area = 60
@@ -55,7 +56,7 @@ pretrained, problems = stages.pretrained_networks(run)
 no_network = "" if pretrained else "no pretrained network is at hand"
 
 # %%
-trained = {seed: stages.trained_classifier(run, seed, patches_per_area=patches_per_area, epochs=epochs) for seed in seeds}
+trained = {seed: stages.trained_classifier(run, seed, patches_per_area=patches_per_area, epochs=epochs, recipe=recipe) for seed in seeds}
 networks = {seed: [*stages.area_networks(run, trained[seed], seed), *pretrained] for seed in seeds}
 listed = "\n".join(f"- **{network.name}**" for network in networks[seeds[0]])
 failed = "".join(f"\n- *{name}* cannot be used: {reason}" for name, reason in problems.items())
@@ -154,9 +155,9 @@ if no_network:
 # %% [markdown]
 # ## How many windows does it take?
 #
-# Not in the paper. Dashed: logistic regression on fixed features, against the number of labelled windows per area it learns from
-# (for the trained CNN those are windows of the slices its features were learned on, so its curve starts high by right). Solid: the whole CNN trained
-# from nothing on so many windows, for as many epochs as above.
+# Not in the paper. Dashed: logistic regression on fixed features, against the number of labelled windows per area that it
+# learns from. (The trained CNN has seen hundreds of windows before, so its dashed curve starts high by right.) Solid: the whole
+# CNN trained from nothing on so many windows, for as many epochs as above.
 
 # %%
 curves = pd.concat([stages.learning_curves(run, networks[seed], curve_sizes, train_per_area=train_per_area, test_per_area=test_per_area,
@@ -164,7 +165,7 @@ curves = pd.concat([stages.learning_curves(run, networks[seed], curve_sizes, tra
 rows = [(patches_per_area, seed, stages.own_accuracy(run, trained[seed], test_per_area, seed=seed)) for seed in seeds]
 for number in retrain_per_area:
     for seed in seeds:
-        smaller = stages.trained_classifier(run, seed, patches_per_area=number, epochs=epochs)
+        smaller = stages.trained_classifier(run, seed, patches_per_area=number, epochs=epochs, recipe=recipe)
         rows.append((number, seed, stages.own_accuracy(run, smaller, test_per_area, seed=seed)))
 retrained = pd.DataFrame(rows, columns=["per_area", "seed", "accuracy"]).sort_values("per_area")
 run.save_table(pd.concat([curves, retrained.assign(network="CNN trained on so many")]), "A_learning_curve")

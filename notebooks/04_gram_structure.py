@@ -33,6 +33,7 @@ run = "runs/quick"
 seeds = [0]
 patches_per_area = 600
 epochs = 8
+recipe = "fast"
 train_per_area = 150
 test_per_area = 150
 repeats = 3
@@ -56,7 +57,7 @@ if no_network:
     display(Markdown(f"**The rows of pretrained networks were not run: {no_network}.** The untrained CNN is the control."))
 
 # %%
-trained = {seed: stages.trained_classifier(run, seed, patches_per_area=patches_per_area, epochs=epochs) for seed in seeds}
+trained = {seed: stages.trained_classifier(run, seed, patches_per_area=patches_per_area, epochs=epochs, recipe=recipe) for seed in seeds}
 networks = {seed: [*stages.area_networks(run, trained[seed], seed), *pretrained] for seed in seeds}
 sets = {seed: stages.structure_sets(run, networks[seed], train_per_area=train_per_area, test_per_area=test_per_area, seed=seed)
         for seed in seeds}

@@ -29,6 +29,7 @@ run = "runs/quick"
 seeds = [0]
 patches_per_area = 600
 epochs = 8
+recipe = "fast"
 stride = 8
 strip_um = 500.0
 k = 4
@@ -47,7 +48,7 @@ from helpers.figures import paper_a_cortex, style
 style.use()
 run = runs.open_run(run, notebook="05_cortical_kmeans", microct=microct)
 data, names = run.microct, stages.SURFACE_DOWN
-trained = {seed: stages.trained_classifier(run, seed, patches_per_area=patches_per_area, epochs=epochs) for seed in seeds}
+trained = {seed: stages.trained_classifier(run, seed, patches_per_area=patches_per_area, epochs=epochs, recipe=recipe) for seed in seeds}
 
 # %%
 try:
