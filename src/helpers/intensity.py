@@ -80,12 +80,13 @@ def standardise(image, mask=None, cupping=True):
     return scale.apply(image), scale
 
 
-def cupping_gain(image, mask=None, block=200):
+def cupping_gain(image, mask=None, blocks=20):
     """The slow change of brightness across the rows that the scanner adds.
 
     Tomograms are darker inside than at the rim (cupping, from beam hardening and scatter), more or less so from slice to
-    slice. Log-intensity is fitted by an offset for every block of columns, which takes up what the tissue there is like,
-    and one quadratic in the row for the whole slice, by least squares that give outliers (vessels, bundles) less weight.
+    slice. In each of several blocks of columns log-intensity is fitted by ``a + b * depth ** 2``, with depth running from -1 at
+    the first row to 1 at the last. Anatomy bends single blocks either way; the median of b over the blocks is the
+    cupping. A negative one (brighter inside) is no cupping and is left alone.
 
     Parameters
     ----------
@@ -93,8 +94,8 @@ def cupping_gain(image, mask=None, block=200):
         Raw intensity, not negative.
     mask : (H, W) bool array, optional
         Where there is tissue; found by :func:`tissue_mask` if not given.
-    block : int
-        Width of a block in pixels.
+    blocks : int
+        Number of blocks side by side.
 
     Returns
     -------
@@ -107,27 +108,18 @@ def cupping_gain(image, mask=None, block=200):
     shrink = SHRINK if min(image.shape) >= 16 * SHRINK else 1
     small = ndimage.uniform_filter(image, shrink)[shrink // 2::shrink, shrink // 2::shrink]
     inside = mask[shrink // 2::shrink, shrink // 2::shrink] & (small > 0)
-    rows, columns = np.nonzero(inside)
-    depth = np.linspace(-1, 1, image.shape[0])                                   # row, scaled to the slice
-    if len(rows) < 100 or np.ptp(rows) < 8:
-        return np.ones((image.shape[0], 1), np.float32)
-    row = depth[np.minimum(rows * shrink + shrink // 2, image.shape[0] - 1)]
-    group = columns * shrink // block
-    size = np.maximum(np.bincount(group), 1)
-
-    def within(values):      # what is left of the values once every block's mean is gone
-        return values - (np.bincount(group, values) / size)[group]
-
-    powers = np.stack([within(row), within(row ** 2)], axis=1)                   # (pixels, 2)
-    target = within(np.log(small[inside]).astype(np.float64))
-    weight = np.ones_like(target)
-    for _ in range(10):
-        root = np.sqrt(weight)
-        slope = np.linalg.lstsq(powers * root[:, None], target * root, rcond=None)[0]
-        residual = np.abs(target - powers @ slope)
-        weight = 1 / np.maximum(1, residual / (1.345 * np.median(residual) / 0.6745 + 1e-12))   # Huber 1964
-    gain = np.exp(slope[0] * depth + slope[1] * depth ** 2)
-    return (gain / gain[mask.any(axis=1)].mean()).astype(np.float32)[:, None]
+    inside &= ndimage.binary_erosion(inside, iterations=24 // shrink, border_value=1)        # the rim is bright by itself
+    depth = np.linspace(-1, 1, image.shape[0])
+    rows = depth[np.minimum(np.arange(len(small)) * shrink + shrink // 2, len(depth) - 1)]
+    log = np.where(inside, np.log(np.where(inside, small, 1)), np.nan)
+    bends = []
+    for part, there in zip(np.array_split(log, blocks, axis=1), np.array_split(inside, blocks, axis=1)):
+        enough = there.mean(axis=1) > 0.25 if there.size else np.zeros(len(rows), bool)
+        if enough.sum() > max(8, 0.3 * len(rows)):
+            bends.append(np.polyfit(rows[enough] ** 2, np.nanmedian(part[enough], axis=1), 1)[0])
+    bend = max(0.0, float(np.median(bends))) if len(bends) > blocks // 4 else 0.0
+    gain = np.exp(bend * depth ** 2)
+    return (gain / gain[mask.any(axis=1)].mean()).astype(np.float32)[:, None] if bend else np.ones((len(depth), 1), np.float32)
 
 
 def tissue_mask(image, opening=12, smallest=0.05):
