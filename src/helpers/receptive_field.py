@@ -133,6 +133,20 @@ def normalise_rows(matrix):
     return np.divide(matrix, total, out=np.zeros_like(matrix, dtype=float), where=total > 0)
 
 
+def unmoved_latents(impact, share=0.1):
+    """Latents that some region leaves alone: its impact there is below ``share`` of its largest. (R, L) -> indices."""
+    return np.flatnonzero((impact < share * impact.max(1, keepdims=True)).any(0))
+
+
+def localised_latents(impact, share=0.4):
+    """Latents moved mostly by one region, which holds at least ``share`` of the sum over regions. (R, L) -> indices.
+
+    Give `normalise_rows` of a `kl_matrix`, so that a region that moves everything does not decide alone.
+    """
+    total = impact.sum(0)
+    return np.flatnonzero(np.divide(impact.max(0), total, out=np.zeros_like(total), where=total > 0) >= share)
+
+
 def impact_covariance(impact):
     """Covariance across regions between the latents' impact profiles: (R, L) -> (L, L)."""
     return np.atleast_2d(np.cov(impact, rowvar=False))

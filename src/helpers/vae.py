@@ -90,8 +90,9 @@ class BetaVAE(nn.Module):
     def quick_start(self, images):
         """Start the training at the mean image with informative latents: our deviation, for short trainings only.
 
-        He initialisation, last transposed convolution × 0.1, log-variance bias −4, input standardised (minus the mean
-        image, over the standard deviation around it), and the logit of the mean image added before the sigmoid.
+        He initialisation, log-variance bias −4, input standardised (minus the mean image, over the standard deviation
+        around it), the logit of the mean image added before the sigmoid, and the last transposed convolution at zero:
+        otherwise the first updates only silence the decoder's random output, and its features die with it.
 
         Parameters
         ----------
@@ -106,7 +107,7 @@ class BetaVAE(nn.Module):
             elif isinstance(layer, nn.ConvTranspose2d):  # each output pixel sees 16 / stride² of the kernel's taps
                 nn.init.normal_(layer.weight, std=(2 * layer.stride[0] ** 2 / (16 * layer.in_channels)) ** 0.5)
                 nn.init.zeros_(layer.bias)
-        self.decoder[-1].weight.mul_(0.1)
+        self.decoder[-1].weight.zero_()
         self.encoder[-1].bias[self.latent_dim :] = -4.0
         mean_image = torch.from_numpy(images.mean(0))[None, None]
         self.input_mean.copy_(mean_image)

@@ -32,7 +32,7 @@ def template_and_atlas(template, atlas, regions, pixel_size_um):
     return figure
 
 
-def overview(images, mask, codes, field, generated, colour, region):
+def overview(images, mask, codes, latent, field, generated, colour, region):
     """Draw the method from a run's own pictures (C Fig. 1): perturb a region and read the latents; move a latent and see the pixels.
 
     Parameters
@@ -42,46 +42,48 @@ def overview(images, mask, codes, field, generated, colour, region):
     mask : (H, W) bool array
     codes : (3, L) array
         Their latents.
+    latent : int
+        The latent that is moved, 0-based.
     field : (H, W) array
-        Share of the variance that the latent draws at each pixel.
+        Variance that it draws at each pixel.
     generated : (3, H, W) array
         Decoded at three values of that latent.
     colour, region : str
         Of the region, and its name.
     """
-    figure = plt.figure(figsize=(11, 4.4))
-    grid = figure.add_gridspec(3, 7, width_ratios=[1.6, 0.9, 0.5, 0.35, 0.5, 0.9, 1.6])
-    limit = max(float(np.abs(codes).max()), 1e-6)
+    figure = plt.figure(figsize=(12, 4.2))
+    grid = figure.add_gridspec(3, 6, width_ratios=[1.5, 0.9, 0.45, 0.45, 0.9, 1.5])
+    tint = np.zeros((*field.shape, 4))
+    tint[..., :3], tint[..., 3] = (0.65, 0.1, 0.75), 0.8 * np.clip(field / max(np.percentile(field, 99.5), 1e-12), 0, 1)
     for row in range(3):
-        left, right = figure.add_subplot(grid[row, 0]), figure.add_subplot(grid[row, 6])
+        left, right = figure.add_subplot(grid[row, 0]), figure.add_subplot(grid[row, 5])
         left.imshow(images[row], **GRAY)
         left.contour(mask, levels=[0.5], colors=[colour], linewidths=1)
         right.imshow(generated[row], **GRAY)
-        tint = np.zeros((*field.shape, 4))
-        tint[..., :3], tint[..., 3] = (0.55, 0.1, 0.6), 0.75 * np.clip(field / max(field.max(), 1e-12), 0, 1)
         right.imshow(tint)
         style.bare(left, f"A1  perturb {region}" if row == 0 else "")
         style.bare(right, "B2  observe the pixels" if row == 0 else "")
-    for column, number, title in ((2, codes, "A2\nlatents"), (4, np.diag([-1, 0, 1]) * 0 + np.array([[-1.0], [0.0], [1.0]]), "B1\none latent")):
-        axis = figure.add_subplot(grid[:, column])
-        if column == 2:
-            axis.imshow(number.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-            axis.set_xticks(range(3), ["x₁", "x₂", "x₃"])
-        else:
-            strip = np.zeros((codes.shape[1], 3))
-            strip[0] = number[:, 0]
-            axis.imshow(strip, cmap="RdBu_r", vmin=-1.5, vmax=1.5, aspect="auto")
-            axis.set_xticks(range(3), ["−c", "0", "+c"])
-        axis.set_yticks(range(codes.shape[1]), [f"z{k + 1}" for k in range(codes.shape[1])], fontsize=7)
-        axis.set_title(title, fontsize=9)
-    for column, name in ((1, "encoder\n\n7 convolutions\n3 fully connected"), (5, "decoder\n\n3 fully connected\n7 transposed\nconvolutions")):
+    moved = np.zeros((codes.shape[1], 3))
+    moved[latent] = [-1, 0, 1]
+    _code_strip(figure.add_subplot(grid[:, 2]), codes.T - codes[1][:, None], "A2  observe\nthe latents", ["x₁", "x₂", "x₃"])
+    _code_strip(figure.add_subplot(grid[:, 3]), moved, "B1  perturb\none latent", ["−c", "0", "+c"])
+    for column, name in ((1, "encoder\n\n7 convolutions\n3 fully connected"), (4, "decoder\n\n3 fully connected\n7 transposed\nconvolutions")):
         axis = figure.add_subplot(grid[:, column])
         axis.set(xlim=(0, 1), ylim=(0, 1))
-        axis.add_patch(Rectangle((0.08, 0.28), 0.84, 0.44, facecolor="#e8eef5", edgecolor="#5b8bd0"))
+        axis.add_patch(Rectangle((0.08, 0.3), 0.84, 0.4, facecolor="#e8eef5", edgecolor="#5b8bd0"))
         axis.text(0.5, 0.5, name, ha="center", va="center", fontsize=8)
-        axis.add_patch(FancyArrowPatch((0.05, 0.18), (0.95, 0.18), arrowstyle="-|>", mutation_scale=14, color="#555555"))
+        axis.add_patch(FancyArrowPatch((0.02, 0.2), (0.98, 0.2), arrowstyle="-|>", mutation_scale=14, color="#555555"))
         style.bare(axis)
     return figure
+
+
+def _code_strip(axis, values, title, columns):
+    """Latents (L, 3) as a strip of coloured squares around zero."""
+    limit = max(float(np.abs(values).max()), 1e-6)
+    axis.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    axis.set_xticks(range(len(columns)), columns)
+    axis.set_yticks(range(len(values)), [f"F{k + 1}" for k in range(len(values))], fontsize=7)
+    axis.set_title(title, fontsize=9)
 
 
 def training_curves(histories, chosen=None):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
@@ -50,6 +52,16 @@ def traversal_strips(images, weights, names):
             style.bare(axes[i, j], f"c = {weights[j]:+.2f}" if i == 0 else "")
         axes[i, 0].set_ylabel(names[i])
     return figure
+
+
+def png_frames(images):
+    """Images (C, H, W) in [0, 1] as PNG files in memory, for `helpers.figures.slider.image_slider`."""
+    from PIL import Image
+
+    files = [io.BytesIO() for _ in images]
+    for image, file in zip(images, files):
+        Image.fromarray(np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)).save(file, "PNG")
+    return [file.getvalue() for file in files]
 
 
 def matrix(values, rows, columns, title, label, *, cmap="viridis", text=True, limits=None, ax=None, digits=2):

@@ -12,6 +12,8 @@ _HOMES = {
                 "pretrained_networks", "probe_predictions", "repeats"),
     "paper_a_cortex": ("SURFACE_DOWN", "cortex_grid"),
     "paper_a_structure": ("area_pairs", "is_network", "pair_intervals", "structure_sets", "structure_table"),
+    "population": ("Model", "Prepared", "model_grid", "pca_baselines", "prepared_population", "three_models", "trained_vae", "trained_vaes"),
+    "paper_c": ("denoising_table", "injected_artifacts", "model_scores", "overview", "population_latents", "projective_fields", "region_responses", "spread"),
 }
 
 

@@ -13,7 +13,7 @@ from helpers.artifacts import write_json
 from helpers.phantoms import population as phantom
 from helpers.phantoms import population_artifacts
 from helpers.runs import Run
-from helpers.stages.population import Model, Prepared, prepare
+from helpers.stages.population import Model, Prepared, prepared_population
 
 BRIGHT_PERCENTILE = 99.9  # of clean images: pixels above it are bright artifacts (C §3.3)
 
@@ -23,7 +23,7 @@ def spread(indices: np.ndarray, count: int) -> np.ndarray:
     return indices if len(indices) <= count else indices[np.linspace(0, len(indices) - 1, count).astype(int)]
 
 
-def injected(prepared: Prepared, per_type: int = 24, seed: int = 0) -> dict:
+def injected_artifacts(prepared: Prepared, per_type: int = 24, seed: int = 0) -> dict:
     """Put each artifact type into clean test images, so that the truth is known on any data.
 
     Returns
@@ -36,7 +36,7 @@ def injected(prepared: Prepared, per_type: int = 24, seed: int = 0) -> dict:
     return {kind: (clean, *(np.stack(stack) for stack in zip(*pairs))) for kind, pairs in made.items()}
 
 
-def denoising(run: Run, model: Model, *, rows: int = 80, per_type: int = 24, seed: int = 0) -> pd.DataFrame:
+def denoising_table(run: Run, model: Model, *, rows: int = 80, per_type: int = 24, seed: int = 0) -> pd.DataFrame:
     """Return, per artifact type and image, what a model lets through and what it keeps.
 
     Columns: ``kind``, ``transmission``, ``cwssim`` and ``error`` of x̂(x + a) to x, and ``error_inside`` and
@@ -44,7 +44,7 @@ def denoising(run: Run, model: Model, *, rows: int = 80, per_type: int = 24, see
     """
     def make(folder: Path) -> None:
         tables = []
-        for kind, (clean, corrupted, masks) in injected(prepare(run, rows), per_type, seed).items():
+        for kind, (clean, corrupted, masks) in injected_artifacts(prepared_population(run, rows), per_type, seed).items():
             rebuilt, rebuilt_clean = (vae.reconstruct(model.net, stack) for stack in (corrupted, clean))
             squares = (rebuilt - clean) ** 2
             tables.append(pd.DataFrame({
@@ -62,7 +62,7 @@ def _mean_where(values: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return np.divide((values * masks).sum((1, 2)), counts, out=np.full(len(values), np.nan), where=counts > 0)
 
 
-def scores(run: Run, models: list[Model], *, rows: int = 80, images: int = 64, metric_components: int = 48, per_type: int = 24) -> pd.DataFrame:
+def model_scores(run: Run, models: list[Model], *, rows: int = 80, images: int = 64, metric_components: int = 48, per_type: int = 24) -> pd.DataFrame:
     """Return one row of numbers per model (C Fig. 2C, 2D and beyond).
 
     Columns: ``family``, ``latent_dim``, ``beta``, ``seed``; ``cwssim`` and its ``cwssim_sd`` over clean test images;
@@ -75,7 +75,7 @@ def scores(run: Run, models: list[Model], *, rows: int = 80, images: int = 64, m
 
 def _score(run: Run, model: Model, rows: int, images: int, metric_components: int, per_type: int) -> dict:
     def make(folder: Path) -> None:
-        data = prepare(run, rows)
+        data = prepared_population(run, rows)
         real = data.images[data.reference]
         rebuilt = vae.reconstruct(model.net, real)
         shown = spread(np.arange(len(real)), images)
@@ -95,8 +95,8 @@ def _score(run: Run, model: Model, rows: int, images: int, metric_components: in
     row = {"family": model.family, "latent_dim": model.latent_dim, "beta": model.beta, "seed": model.seed}
     row.update(run.artifact("scores", parameters, make, lambda folder: json.loads((folder / "scores.json").read_text()),
                             inputs=[model.key], methods=[quality, vae, intensity]).value)
-    if prepare(run, rows).clean is not None:
-        passed = denoising(run, model, rows=rows, per_type=per_type).groupby("kind")["transmission"].mean()
+    if prepared_population(run, rows).clean is not None:
+        passed = denoising_table(run, model, rows=rows, per_type=per_type).groupby("kind")["transmission"].mean()
         row.update({f"transmission_{kind}": passed[kind] for kind in phantom.ARTIFACTS})
     return row
 
@@ -107,7 +107,7 @@ def projective_fields(run: Run, model: Model, *, rows: int = 80, step: float = 0
     Adds ``threshold``: the intensity above which a pixel counts as bright, from all clean images.
     """
     def make(folder: Path) -> None:
-        data = prepare(run, rows)
+        data = prepared_population(run, rows)
         threshold = float(np.percentile(data.images[data.clean_all], BRIGHT_PERCENTILE))
         z0 = model.net.encode(data.images[spread(data.reference, starts)])
         found = projective_field.stratified_variance(model.net.decode, z0, range(model.latent_dim), projective_field.interpolation_weights(step=step),
@@ -133,7 +133,7 @@ def region_responses(run: Run, model: Model, *, rows: int = 80, images: int = 30
         Multiply a region by the weight instead of filling it with one brightness.
     """
     def make(folder: Path) -> None:
-        data = prepare(run, rows)
+        data = prepared_population(run, rows)
         chosen = data.images[spread(data.clean_all, images)]
         masks = receptive_field.region_masks(data.atlas, len(data.regions))
         perturb = (lambda stack, region, weight: receptive_field.scale_region(stack, masks[region], weight)) if keep_texture else None
@@ -144,10 +144,27 @@ def region_responses(run: Run, model: Model, *, rows: int = 80, images: int = 30
                         inputs=[model.key], methods=[receptive_field, vae, intensity]).value
 
 
-def latents(run: Run, model: Model, *, rows: int = 80) -> np.ndarray:
+def population_latents(run: Run, model: Model, *, rows: int = 80) -> np.ndarray:
     """Return the latents of every image of the population, (N, L)."""
     def make(folder: Path) -> None:
-        np.save(folder / "latents.npy", model.net.encode(prepare(run, rows).images))
+        np.save(folder / "latents.npy", model.net.encode(prepared_population(run, rows).images))
 
     return run.artifact("latents", {"rows": rows}, make, lambda folder: np.load(folder / "latents.npy", allow_pickle=False),
                         inputs=[model.key], methods=[vae, intensity]).value
+
+
+def overview(run: Run, model: Model, region: int, *, rows: int = 80) -> dict:
+    """Return this run's own pictures for the overview of the method (C Fig. 1), as `helpers.figures.paper_c.overview` takes them.
+
+    One clean image with a region at three brightnesses and its latents; and the latent that draws most variance there, moved.
+    """
+    data = prepared_population(run, rows)
+    masks = receptive_field.region_masks(data.atlas, len(data.regions))
+    image = data.images[data.reference[:1]]
+    brightness = receptive_field.region_brightness(data.images[data.clean_all], masks)[region]
+    images = np.concatenate([receptive_field.fill_region(image, masks[region], brightness, weight) for weight in (0.6, 1.0, 1.4)])
+    z0, weights = model.net.encode(image)[0], np.linspace(-2, 2, 9)
+    moved = np.stack([projective_field.traverse(model.net.decode, z0, k, weights) for k in range(model.latent_dim)])  # (L, 9, H, W)
+    latent = int(moved.var(1)[:, masks[region]].mean(1).argmax())
+    return {"images": images, "mask": masks[region], "codes": model.net.encode(images), "latent": latent,
+            "field": moved[latent].var(0), "generated": moved[latent][[0, 4, 8]]}

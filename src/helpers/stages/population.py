@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers import intensity, projective_field, quality, receptive_field, vae, vae_training
+from helpers import intensity, vae, vae_training
 from helpers.artifacts import write_json
-from helpers.phantoms import population as phantom
+from helpers.phantoms.population_artifacts import tissue
 from helpers.runs import Run
 
 SHARES = {"train": 0.7, "validation": 0.15}  # the rest is the test set
@@ -72,7 +72,7 @@ class Prepared:
     @property
     def brain(self) -> np.ndarray:
         """Where the template shows tissue, (H, W) bool."""
-        return phantom.tissue(self.template)
+        return tissue(self.template)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +109,7 @@ class Model:
 _prepared: dict = {}
 
 
-def prepare(run: Run, rows: int = 80) -> Prepared:
+def prepared_population(run: Run, rows: int = 80) -> Prepared:
     """Return the population preprocessed as published (C §3.1), shrunk to about ``rows`` rows, and split.
 
     Brightness first, then outliers, then the crop. Every image is kept.
@@ -167,7 +167,7 @@ def trained_vae(run: Run, latent_dim: int = 8, beta: float = 3.0, seed: int = 0,
     Parameters
     ----------
     rows : int
-        See `prepare`.
+        See `prepared_population`.
     recipe : str
         A name in ``helpers.vae_training.RECIPES``.
     steps : int
@@ -179,7 +179,7 @@ def trained_vae(run: Run, latent_dim: int = 8, beta: float = 3.0, seed: int = 0,
     parameters = {"latent_dim": latent_dim, "beta": float(beta), "seed": seed, "rows": rows, **settings}
 
     def make(folder: Path) -> None:
-        prepared = prepare(run, rows)
+        prepared = prepared_population(run, rows)
         model, result = vae_training.train_vae(prepared.images[prepared.train], prepared.images[prepared.validation], latent_dim=latent_dim,
                                                beta=beta, seed=seed, checkpoint=folder / "checkpoint", progress=progress, **settings)
         vae.save(model, folder / "vae.safetensors")
@@ -195,7 +195,7 @@ def trained_vae(run: Run, latent_dim: int = 8, beta: float = 3.0, seed: int = 0,
 def pca_baselines(run: Run, latent_dims, *, rows: int = 80) -> list[Model]:
     """Return PCA models of several sizes, fitted to the same training images."""
     def make(folder: Path) -> None:
-        prepared = prepare(run, rows)
+        prepared = prepared_population(run, rows)
         pca = vae.PCABaseline.fit(prepared.images[prepared.train], largest)
         for name in ("mean", "components", "scale"):
             np.save(folder / f"{name}.npy", getattr(pca, name))
@@ -203,7 +203,7 @@ def pca_baselines(run: Run, latent_dims, *, rows: int = 80) -> list[Model]:
     def load(folder: Path):
         return vae.PCABaseline(*(np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("mean", "components", "scale")))
 
-    largest = min(max(latent_dims), len(prepare(run, rows).train) - 1)
+    largest = min(max(latent_dims), len(prepared_population(run, rows).train) - 1)
     stored = run.artifact("pca", {"latent_dim": largest, "rows": rows}, make, load, inputs=[run.population.fingerprint], methods=[vae, intensity])
     return [Model(PCA, size, float("nan"), 0, f"{stored.key}:{size}", stored.value.truncated(size)) for size in latent_dims if size <= largest]
 

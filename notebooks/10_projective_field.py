@@ -1,0 +1,178 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Projective fields: what does each latent draw?
+#
+# **Paper C, §2.2, §3.3, Fig. 3A, S4.** Take the latents of a clean image, move one of them by a weight c and decode:
+# the pixels that change are that latent's *projective field*. The paper moves c from −7 to 7 and splits the variance
+# of each pixel into three strata: weights just above zero, just below, and large ones. It reports an **asymmetry**: bright
+# artifacts appear far out on one side of a latent, biologically meaningful variation (barrel cortex, hippocampus,
+# retrosplenial cortex) elsewhere in the same latent. Some latents carry outliers, others anatomy.
+
+# %% tags=["parameters"]
+population = "data/phantom-population"
+run = "runs/quick"
+seeds = [0, 1]
+rows = 80
+recipe = "quick"
+steps = 0
+latent_dim = 8
+beta = 3.0
+weight_step = 0.05
+starts = 4
+slider_latents = 8
+
+# %%
+import numpy as np
+import pandas as pd
+from IPython.display import display
+
+from helpers import claims, population_findings as findings, projective_field, runs, stages, vae
+from helpers.figures import paper_c, paper_c_fields, style
+
+style.use()
+run = runs.open_run(run, notebook="10_projective_field", population=population)
+data = stages.prepared_population(run, rows)
+known = data.clean is not None
+settings = {"rows": rows, "recipe": recipe, "steps": steps}
+models = {seed: stages.trained_vae(run, latent_dim, beta, seed, **settings) for seed in seeds}
+model = models[seeds[0]]
+active = vae.active_latents(model.net, data.images[data.reference])
+names = [f"F{k + 1}" for k in range(latent_dim)]
+
+# %% [markdown]
+# ## Along each latent (C S4)
+#
+# One clean held-out image, each latent moved alone. Weights as in the paper: ±1.75 is the middle of the small strata,
+# ±5.25 the middle of the large one. A weight of 5 lies far outside what the encoder ever produces on data like these, so the outer columns
+# show how the decoder extrapolates, not brains that exist.
+
+# %%
+z0 = model.net.encode(data.images[stages.spread(data.reference, starts)])
+shown = np.array([-5.25, -1.75, 0.0, 1.75, 5.25])
+strips = np.stack([projective_field.traverse(model.net.decode, z0[0], k, shown) for k in range(latent_dim)])
+figure = paper_c_fields.traversal_strips(strips, shown, names)
+style.mark_phantom(figure, run.population.is_phantom)
+run.save_figure(figure, "C_S4_traversals")
+
+# %% [markdown]
+# ## Variance in three strata (C Fig. 3A)
+#
+# Per pixel, variance over the small positive weights takes away red, over the small negative ones green, over the large ones
+# blue, each scaled to its own 99th percentile: **cyan** pixels change just above zero, **magenta** just below, **yellow** far out,
+# **blue** close by on both sides, black everywhere, white nowhere. Averaged over several clean
+# images, in one stream: no more than a batch of images is in memory at a time.
+
+# %%
+fields = {seed: stages.projective_fields(run, each, rows=rows, step=weight_step, starts=starts) for seed, each in models.items()}
+first = fields[seeds[0]]
+labels = [name if k in active else f"{name} (inactive)" for k, name in enumerate(names)]
+figure = paper_c_fields.stratified_maps(projective_field.field_rgb(first["variance"]), data.atlas, data.regions, labels)
+style.mark_phantom(figure, run.population.is_phantom)
+run.save_figure(figure, "C_fig3A_strata")
+
+# %%
+small = first["variance"][:, [0, 1]].mean(1)
+figure = paper_c_fields.variance_maps(small, labels)
+style.mark_phantom(figure, run.population.is_phantom)
+run.save_figure(figure, "C_fig3A_variance")
+
+# %% [markdown]
+# ## Which region does each latent draw?
+#
+# Mean variance of the small weights in each region, as a share of the latent's sum over regions.
+
+# %%
+drawn = projective_field.region_variance(small[:, None], data.atlas, len(data.regions))[:, 0].T
+shares = drawn / drawn.sum(0)
+figure = paper_c_fields.matrix(shares, data.regions, names, "what each latent draws", "share of the latent's variance", limits=(0, 1))
+style.mark_phantom(figure, run.population.is_phantom)
+run.save_figure(figure, "C_regions_drawn")
+run.save_table(pd.DataFrame(drawn, index=pd.Index(data.regions, name="region"), columns=names), "projective_variance")
+
+# %% [markdown]
+# ## Where do artifacts sit?
+#
+# A pixel is *bright* above the 99.9th percentile of all clean images. Their number along each latent shows on which side
+# bright artifacts are drawn. A latent is called an artifact latent if its value tells damaged from clean images
+# (area under the curve, in either direction, of at least 0.75).
+
+# %%
+ordinary = float((data.images[data.reference] > float(first["threshold"])).sum((1, 2)).mean())
+figure = paper_c_fields.bright_pixels(first["bright"][active], first["weights"], [names[k] for k in active], ordinary)
+style.mark_phantom(figure, run.population.is_phantom)
+run.save_figure(figure, "C_bright_pixels")
+
+# %%
+tails = projective_field.tail_brightness(first["bright"], first["weights"])
+table = pd.DataFrame({"bright_negative": tails[:, 0], "bright_positive": tails[:, 1],
+                      "asymmetry": projective_field.asymmetry_index(first["bright"], first["weights"])}, index=pd.Index(names, name="latent"))
+table["draws most"] = [data.regions[i] for i in drawn.argmax(0)]
+if known:
+    areas, artifact_latents = findings.artifact_latents(stages.population_latents(run, model, rows=rows), data.clean, active)
+    table.loc[[names[k] for k in active], "artifact AUC"] = areas
+run.save_table(table, "latents")
+display(table.round(2))
+
+# %% [markdown]
+# ## Move a latent yourself
+#
+# The slider swaps pictures decoded beforehand, so it works on the rendered page; in a live session the sliders further down move all
+# latents at once.
+
+# %%
+from helpers.figures import slider
+
+weights = np.linspace(-6, 6, 13)
+for k in active[:slider_latents]:
+    frames = projective_field.traverse(model.net.decode, z0[0], k, weights)
+    display(slider.image_slider(paper_c_fields.png_frames(frames), [f"c = {c:+.1f}" for c in weights], names[k], width=448))
+
+# %%
+from helpers import widgets
+
+widgets.latent_sliders(model.net, z0[0])
+
+# %% [markdown]
+# ## Compare
+#
+# Each seed is judged on its own latents: they come in another order, and with other signs, every time.
+
+# %%
+for seed, each in models.items():
+    live = vae.active_latents(each.net, data.images[data.reference])
+    if known and len(live):
+        chosen = findings.artifact_latents(stages.population_latents(run, each, rows=rows), data.clean, live)[1]
+        claims.record("C.artifact_latents", {"count": len(chosen), "latents": len(live)}, seed=seed)
+        claims.record("C.extrema", {"rho": findings.brightness_trend(fields[seed], live)}, seed=seed)
+        sides = findings.tail_asymmetry(fields[seed], chosen, data.atlas)
+        if sides:
+            claims.record("C.asymmetry", sides, seed=seed)
+    anatomy = findings.biology(fields[seed], live, data.atlas, data.regions, data.brain) if len(live) else None
+    if anatomy:
+        claims.record("C.biology", anatomy, seed=seed)
+
+# %%
+reasons = {"C.artifact_latents": "no list of clean images", "C.extrema": "no list of clean images",
+           "C.asymmetry": "no latent tells damaged from clean images" if known else "no list of clean images",
+           "C.biology": "the atlas has none of SSp, HPF, RSP, or no latent is active"}
+board = {row["id"]: row for row in claims.scoreboard(run.path) if row["notebook"] == run.notebook}
+for claim, reason in reasons.items():
+    if not board[claim]["values"]:
+        claims.not_run(claim, reason)
+
+# %%
+from helpers.figures import scoreboard
+
+display(scoreboard.table([row for row in claims.scoreboard(run.path) if row["notebook"] == run.notebook]))
