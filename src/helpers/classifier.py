@@ -11,13 +11,14 @@ Column ``k`` of the logits therefore belongs to label ``k + 1``.
 from __future__ import annotations
 
 import json
-import pickle
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from helpers.state_dicts import read_layers
 
 PATCH = 128                     # side of a patch, pixels
 N_FEATURES = 64                 # units of the last hidden layer
@@ -63,18 +64,12 @@ class AreaCNN(nn.Module):
             raise ValueError(f"channels must be a whole number of at least 1, found {channels!r}")
         padding = tuple(int(p) for p in padding)
         if len(padding) != len(KERNELS) or min(padding) < 0:
-            raise ValueError(
-                f"padding must be {len(KERNELS)} whole numbers >= 0, one per convolution, found {padding!r}"
-            )
-        self.config = dict(
-            n_areas=int(n_areas), channels=int(channels), padding=padding, last_relu=bool(last_relu)
-        )
+            raise ValueError(f"padding must be {len(KERNELS)} whole numbers >= 0, one per convolution, found {padding!r}")
+        self.config = dict(n_areas=int(n_areas), channels=int(channels), padding=padding, last_relu=bool(last_relu))
         self.last_relu = bool(last_relu)
 
         inputs = (channels,) + FILTERS[:-1]
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(i, o, k, padding=p) for i, o, k, p in zip(inputs, FILTERS, KERNELS, padding)
-        )
+        self.convolutions = nn.ModuleList(nn.Conv2d(i, o, k, padding=p) for i, o, k, p in zip(inputs, FILTERS, KERNELS, padding))
         self.side = _side_before_hidden(padding)             # 5 without padding, 6 as released
         self.hidden = nn.Linear(FILTERS[-1] * self.side**2, HIDDEN)
         self.last_hidden = nn.Linear(HIDDEN, N_FEATURES)
@@ -94,9 +89,7 @@ class AreaCNN(nn.Module):
         """
         expected = (self.config["channels"], PATCH, PATCH)
         if x.ndim != 4 or tuple(x.shape[1:]) != expected:
-            raise ValueError(
-                f"AreaCNN reads patches of shape (N, {expected[0]}, {PATCH}, {PATCH}), found {tuple(x.shape)}"
-            )
+            raise ValueError(f"AreaCNN reads patches of shape (N, {expected[0]}, {PATCH}, {PATCH}), found {tuple(x.shape)}")
         for convolution in self.convolutions:
             # Pooling before ReLU gives the same numbers (both are monotone) on a quarter of the pixels.
             x = F.relu(F.max_pool2d(convolution(x), 2))       # (N, filters, side, side)
@@ -130,16 +123,13 @@ class AreaCNN(nn.Module):
         FileNotFoundError
             If there is no such file.
         ValueError
-            If the file cannot be read safely or holds another network.
+            If the file cannot be opened without running code, or holds another network.
         """
-        path = Path(path)
-        layers = _layers(_read_state_dict(path), path)
+        layers = read_layers(path)
         outputs = [w.shape[0] for w, _ in layers if w.ndim == 2 and w.shape[1] == N_FEATURES]
         if len(outputs) != 1:
-            raise ValueError(
-                f"{path}: expected one output layer with {N_FEATURES} inputs, found {len(outputs)}; "
-                f"this is not the released area classifier"
-            )
+            raise ValueError(f"{path}: expected one output layer with {N_FEATURES} inputs, found {len(outputs)}; "
+                             "this is not the released area classifier")
         model = cls(n_areas=outputs[0], **RELEASED)
         named = [m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
         if len(layers) != len(named):
@@ -149,11 +139,9 @@ class AreaCNN(nn.Module):
                 matching = [(w, b) for w, b in layers if w.shape == layer.weight.shape]
                 if len(matching) != 1 or matching[0][1].shape != layer.bias.shape:
                     found = ", ".join(str(tuple(w.shape)) for w, _ in layers)
-                    raise ValueError(
-                        f"{path}: no layer with weights of shape {tuple(layer.weight.shape)} "
-                        f"and a bias of {layer.bias.numel()}; the file has weights {found}. "
-                        "Expected the authors' released network (three channels, padding 1 in the first two convolutions)"
-                    )
+                    raise ValueError(f"{path}: no layer with weights of shape {tuple(layer.weight.shape)} and a bias of "
+                                     f"{layer.bias.numel()}; the file has weights {found}. Expected the authors' released "
+                                     "network (three channels, padding 1 in the first two convolutions)")
                 layer.weight.copy_(matching[0][0])
                 layer.bias.copy_(matching[0][1])
         return model.eval()
@@ -164,37 +152,6 @@ def _side_before_hidden(padding):
     for kernel, pad in zip(KERNELS, padding):
         side = (side + 2 * pad - kernel + 1) // 2
     return side
-
-
-def _read_state_dict(path):
-    if not path.is_file():
-        raise FileNotFoundError(f"no such weights file: {path}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise ValueError(
-            f"{path}: not a PyTorch file of plain tensors (only those are opened, because others can run code): "
-            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
-        ) from error
-    for _ in range(2):                                        # {"model": {"state_dict": {...}}}
-        if isinstance(content, dict) and not any(torch.is_tensor(v) for v in content.values()):
-            content = next((v for v in content.values() if isinstance(v, dict) and v), content)
-    if not isinstance(content, dict) or not any(torch.is_tensor(v) for v in content.values()):
-        raise ValueError(f"{path}: expected a state dictionary of tensors, found {type(content).__name__} without any")
-    return {name: value for name, value in content.items() if torch.is_tensor(value)}
-
-
-def _layers(state, path):
-    """Pair ``<layer>.weight`` with ``<layer>.bias``: a list of (weight, bias)."""
-    layers = []
-    for name, weight in state.items():
-        if not name.endswith("weight"):
-            continue
-        bias = state.get(name[: -len("weight")] + "bias")
-        if bias is None:
-            raise ValueError(f"{path}: layer {name!r} has no bias; this is not the released area classifier")
-        layers.append((weight, bias))
-    return layers
 
 
 def save(model, path, metadata=None):
@@ -341,9 +298,7 @@ def confusion_matrix(truth, predicted, areas):
     # Label 0 of a prediction (not classified) has no column; it would silently vanish from the accuracy.
     for name, values in (("truth", truth[kept]), ("prediction", predicted[kept])):
         if values.min() < 1 or values.max() > len(areas):
-            raise ValueError(
-                f"labels of the {name} must lie in 1 ... {len(areas)}, found {values.min()} ... {values.max()}"
-            )
+            raise ValueError(f"labels of the {name} must lie in 1 ... {len(areas)}, found {values.min()} ... {values.max()}")
     counts = metrics.confusion_matrix(truth[kept], predicted[kept], labels=labels)
     return pd.DataFrame(counts, index=pd.Index(areas, name="true"), columns=pd.Index(areas, name="predicted"))
 
@@ -366,15 +321,9 @@ def scores(confusion):
     def ratio(a, b):
         return np.divide(a, b, out=np.zeros_like(a), where=b > 0)
 
-    return pd.DataFrame(
-        {
-            "precision": ratio(hits, predicted),
-            "recall": ratio(hits, present),
-            "f1": ratio(2 * hits, present + predicted),
-            "support": present.astype(int),
-        },
-        index=pd.Index(confusion.index, name="area"),
-    )
+    columns = {"precision": ratio(hits, predicted), "recall": ratio(hits, present), "f1": ratio(2 * hits, present + predicted),
+               "support": present.astype(int)}
+    return pd.DataFrame(columns, index=pd.Index(confusion.index, name="area"))
 
 
 def accuracy(confusion):
