@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -46,7 +45,7 @@ def _read_state_dict(path):
         raise FileNotFoundError(f"no such weights file: {path}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+    except Exception as error:                                # damaged files make the unpickler fail in many ways
         raise ValueError(
             f"{path}: not a PyTorch file of plain tensors (only those are opened, because others can run code): "
             f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
