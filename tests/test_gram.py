@@ -42,6 +42,13 @@ def test_gram_and_error_agree_with_explicit_loops(sample):
     assert gram.block_diagonal_error(signed, labels) == pytest.approx(looped_error(signed, labels), abs=1e-12)
 
 
+def test_blocks_do_not_change_the_error(sample, monkeypatch):
+    features, labels = sample
+    expected = gram.block_diagonal_error(features, labels)
+    monkeypatch.setattr(gram, "BLOCK", 5)
+    assert gram.block_diagonal_error(features, labels) == pytest.approx(expected, abs=1e-14)
+
+
 def test_a_zero_row_stays_zero(sample):
     features, _ = sample
     matrix = gram.gram_matrix(features)

@@ -195,7 +195,7 @@ def test_learning_curve_uses_nested_balanced_subsets():
 def test_errors_say_what_is_wrong():
     train, labels = clouds()
     with pytest.raises(ValueError, match="unknown probe 'KNN'; expected one of SVM-linear, SVM-RBF, LR"):
-        probes.make_probe("KNN")
+        probes.make_probe("KNN", 3)
     with pytest.raises(ValueError, match=r"training features \(n, d\) and n labels, found \(180, 12\) and \(4,\)"):
         probes.predictions(train, labels[:4], train)
     with pytest.raises(ValueError, match=r"test features \(m, 12\) like those of training, found \(180, 5\)"):

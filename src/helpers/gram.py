@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+BLOCK = 2048  # rows of a Gram matrix that are held at a time
+
 
 def normalise_rows(features) -> np.ndarray:
     """Rows scaled to Euclidean length 1: (N, d) -> (N, d) float64. A zero row stays zero.
@@ -60,8 +62,12 @@ def block_diagonal_error(features, labels) -> float:
     float
         0 for a perfect block structure; see :func:`null_errors` for what is bad.
     """
-    gram = gram_matrix(features)
-    return float(np.linalg.norm(gram - _ideal(labels, len(gram))) / len(gram))
+    rows = normalise_rows(features)
+    labels, total = _checked_labels(labels, len(rows)), 0.0
+    for start in range(0, len(rows), BLOCK):  # a block of rows of G at a time: memory stays bounded
+        part = slice(start, start + BLOCK)
+        total += float(np.sum((rows[part] @ rows.T - (labels[part, None] == labels)) ** 2))
+    return float(np.sqrt(total) / len(rows))
 
 
 def null_errors(labels) -> dict[str, float]:
@@ -73,12 +79,9 @@ def null_errors(labels) -> dict[str, float]:
         ``nothing alike``: G = I, every sample like itself only; about √(1/c) for c balanced classes.
         ``all alike``: G = 1 everywhere; √(1 − 1/c) for c balanced classes.
     """
-    ideal = _ideal(labels)
-    n = len(ideal)
-    return {
-        "nothing alike": float(np.linalg.norm(np.eye(n) - ideal) / n),
-        "all alike": float(np.linalg.norm(1 - ideal) / n),
-    }
+    counts = np.unique(_checked_labels(labels), return_counts=True)[1]
+    n, within = counts.sum(), (counts**2).sum()  # samples, and pairs of one area
+    return {"nothing alike": float(np.sqrt(within - n) / n), "all alike": float(np.sqrt(n**2 - within) / n)}
 
 
 def area_similarity(features, labels) -> np.ndarray:
@@ -184,7 +187,7 @@ def _area_means(gram, labels, weights) -> np.ndarray:
     return result
 
 
-def _ideal(labels, n=None) -> np.ndarray:
+def _ideal(labels, n) -> np.ndarray:
     labels = _checked_labels(labels, n)
     return (labels[:, None] == labels[None, :]).astype(np.float64)
 

@@ -15,12 +15,15 @@ PROBES = ("SVM-linear", "SVM-RBF", "LR")
 GMM = "GMM"
 
 
-def make_probe(name: str, seed=0):
+def make_probe(name: str, n_features: int, seed=0):
     """An unfitted scikit-learn Pipeline: standardise, then classify.
 
     Parameters
     ----------
     name : {"SVM-linear", "SVM-RBF", "LR"}
+    n_features : int
+        Decides how the linear SVM is solved, not what its solution is: the primal problem converges fast in few
+        dimensions, the dual in many.
     seed : int
         Order in which the linear SVM visits samples.
 
@@ -35,7 +38,7 @@ def make_probe(name: str, seed=0):
     from sklearn.svm import SVC, LinearSVC
 
     makers = {
-        "SVM-linear": lambda: LinearSVC(random_state=seed, max_iter=5000, dual=True),
+        "SVM-linear": lambda: LinearSVC(random_state=seed, max_iter=5000, dual=n_features > 128),
         "SVM-RBF": lambda: SVC(kernel="rbf", random_state=seed),
         "LR": lambda: LogisticRegression(max_iter=1000, random_state=seed),
     }
@@ -78,7 +81,7 @@ def predictions(train, train_labels, test, names=(*PROBES, GMM), seed=0) -> dict
         if name == GMM:
             found[name] = gmm_clusters(train, test, n_areas, seed=seed)
         else:
-            found[name] = make_probe(name, seed).fit(train, train_labels).predict(test)
+            found[name] = make_probe(name, train.shape[1], seed).fit(train, train_labels).predict(test)
     return found
 
 

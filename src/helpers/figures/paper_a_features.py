@@ -133,7 +133,7 @@ def gram_matrices(grams, errors, labels, areas):
     for axis in axes.flat[len(grams):]:
         axis.set_visible(False)
     for axis, (name, gram) in zip(axes.flat, grams.items()):
-        picture = axis.imshow(gram, cmap="magma", vmin=low, vmax=1, interpolation="antialiased")
+        picture = axis.imshow(gram, cmap="magma", vmin=low, vmax=1, interpolation="antialiased", interpolation_stage="data")
         for start in starts[1:]:
             axis.axhline(start - 0.5, color="white", linewidth=0.6)
             axis.axvline(start - 0.5, color="white", linewidth=0.6)

@@ -234,7 +234,7 @@ def noise_predictions(run: Run, networks: list[Network], *, train_per_area: int,
 
     def rows(network, train, noisy):
         for repeat, (fitted, scored) in enumerate(repeats(train, noisy[0.0], n_repeats, seed)):
-            probe = probes.make_probe("LR", seed).fit(train.features[fitted], train.labels[fitted])
+            probe = probes.make_probe("LR", train.features.shape[1], seed).fit(train.features[fitted], train.labels[fitted])
             for variance, test in noisy.items():
                 part = test.part(scored)
                 yield pd.DataFrame({"network": network.name, "kind": network.kind, "seed": seed, "repeat": repeat, "variance": variance,
