@@ -52,6 +52,7 @@ def test_a_size_that_does_not_fit_is_an_error_that_says_which_does():
     for shape in [(320, 456), (500, 333), (77, 111), (3000, 2001)]:
         fit = vae.fitting_shape(shape)
         assert vae.halvings(fit) and fit[0] <= shape[0] and fit[1] <= shape[1]
+    assert vae.fitting_shape((81, 117)) == (80, 112)  # not 80×116, which would leave two halvings
     assert vae.fitting_shape((5, 100)) is None
     with pytest.raises(ValueError, match="8×8"):
         vae.BetaVAE((5, 100))

@@ -32,10 +32,14 @@ def halvings(image_shape):
 
 
 def fitting_shape(image_shape):
-    """The largest size within ``image_shape`` that fits the network, None if there is none."""
+    """The size to crop images to so that they fit the network: with the most halvings that keep nine tenths of the area.
+
+    None if nothing fits; the largest size that does where all of them cost more.
+    """
     h, w = image_shape
-    fits = [tuple(min(side // 2**s, 31) * 2**s for side in (h, w)) for s in range(1, 7) if min(h, w) >= 4 * 2**s]
-    return max(fits, key=lambda shape: (shape[0] * shape[1], shape), default=None)
+    fits = [tuple(min(side // 2**s, 31) * 2**s for side in (h, w)) for s in range(6, 0, -1) if min(h, w) >= 4 * 2**s]
+    area = lambda shape: shape[0] * shape[1]  # noqa: E731
+    return next((shape for shape in fits if area(shape) >= 0.9 * h * w), max(fits, key=area, default=None))
 
 
 class BetaVAE(nn.Module):

@@ -113,7 +113,7 @@ def _densities(axis, responses, weights, mean, variance, bins=30):
     margin = 0.15 * max(high - low, 1e-3)
     x = np.linspace(low - margin, high + margin, 200)
     for values, colour, m, v, weight in zip(responses, colours, mean, variance, weights):
-        axis.hist(values, bins=np.linspace(x[0], x[-1], bins), density=True, color=colour, alpha=0.25)
+        axis.hist(values, bins=np.linspace(x[0], x[-1], bins), density=True, histtype="stepfilled", color=colour, alpha=0.25)
         axis.plot(x, np.exp(-0.5 * (x - m) ** 2 / v) / np.sqrt(2 * np.pi * v), color=colour, linewidth=1.2, label=f"w = {weight:g}")
     axis.set_yticks([])
 
@@ -121,7 +121,7 @@ def _densities(axis, responses, weights, mean, variance, bins=30):
 def activation_grid(responses, weights, mean, variance, regions, names):
     """Distributions of every latent for every region (C S3): (R, W, N, L), one row per latent."""
     r, _, _, k = responses.shape
-    figure, axes = plt.subplots(k, r, figsize=(1.9 * r + 0.5, 1.15 * k + 0.6), squeeze=False)
+    figure, axes = plt.subplots(k, r, figsize=(1.9 * r + 0.5, 1.15 * k + 0.6), squeeze=False, sharex="row")
     for i in range(k):
         for j in range(r):
             _densities(axes[i, j], responses[j, :, :, i], weights, mean[j, :, i], variance[j, :, i])

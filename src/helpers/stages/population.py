@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -106,6 +106,10 @@ class Model:
         return f"{self.family}, L = {self.latent_dim}" + (f", β = {self.beta:g}" if self.family == BETA_VAE else "")
 
 
+class NotTrained(Exception):
+    """A model was asked for that this run does not hold yet."""
+
+
 _prepared: dict = {}
 
 
@@ -161,7 +165,7 @@ def _shrink(stack: np.ndarray, factor: int) -> np.ndarray:
 
 
 def trained_vae(run: Run, latent_dim: int = 8, beta: float = 3.0, seed: int = 0, *, rows: int = 80, recipe: str = "quick",
-                steps: int = 0, progress: bool = True) -> Model:
+                steps: int = 0, progress: bool = True, train: bool = True) -> Model:
     """Return a trained β-VAE, the VAE for β = 1.
 
     Parameters
@@ -172,6 +176,8 @@ def trained_vae(run: Run, latent_dim: int = 8, beta: float = 3.0, seed: int = 0,
         A name in ``helpers.vae_training.RECIPES``.
     steps : int
         Updates; 0 for the recipe's own number.
+    train : bool
+        False: raise `NotTrained` if the run does not hold the model yet.
     """
     if recipe not in vae_training.RECIPES:
         raise ValueError(f"recipe is {recipe!r}; expected one of {', '.join(vae_training.RECIPES)}")
@@ -179,6 +185,8 @@ def trained_vae(run: Run, latent_dim: int = 8, beta: float = 3.0, seed: int = 0,
     parameters = {"latent_dim": latent_dim, "beta": float(beta), "seed": seed, "rows": rows, **settings}
 
     def make(folder: Path) -> None:
+        if not train:
+            raise NotTrained
         prepared = prepared_population(run, rows)
         model, result = vae_training.train_vae(prepared.images[prepared.train], prepared.images[prepared.validation], latent_dim=latent_dim,
                                                beta=beta, seed=seed, checkpoint=folder / "checkpoint", progress=progress, **settings)
@@ -220,15 +228,24 @@ def trained_vaes(run: Run, points, *, workers: int = 0, **settings) -> list[Mode
     import torch
     from tqdm.auto import tqdm
 
-    workers = min(workers or torch.get_num_threads(), len(points))
+    missing = [point for point in points if not _is_trained(run, point, settings)]
+    workers = min(workers or torch.get_num_threads(), len(missing))
     if workers > 1 and not torch.cuda.is_available():
         # Spawned, not forked: a forked child would inherit PyTorch's thread pool in an unusable state.
         with ProcessPoolExecutor(workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
             own = Run(run.path, run.notebook, run.sources)  # without the datasets it has open
-            futures = [pool.submit(_train_one, own, *point, settings) for point in points]
-            for future in tqdm(futures, desc="models", unit="model"):
+            futures = [pool.submit(_train_one, own, *point, settings) for point in missing]
+            for future in tqdm(as_completed(futures), total=len(futures), desc="models", unit="model"):
                 future.result()
     return [trained_vae(run, *point, **settings) for point in points]
+
+
+def _is_trained(run: Run, point, settings) -> bool:
+    try:
+        trained_vae(run, *point, **settings, train=False)
+    except NotTrained:
+        return False
+    return True
 
 
 def _train_one(run: Run, latent_dim, beta, seed, settings) -> None:
