@@ -99,3 +99,9 @@ def test_start_images_are_averaged():
 def test_weights_that_leave_a_stratum_empty_are_refused():
     with pytest.raises(ValueError, match="large negative, large positive"):
         pf.stratified_variance(known_decoder, np.zeros(2), [0], np.linspace(-3, 3, 11))
+
+
+def test_steps_ten_times_coarser_give_the_same_variance():
+    smooth = lambda z: np.tanh(z[:, [0]] / 3)[:, :, None] * np.ones((1, 4, 4))  # noqa: E731
+    fine, coarse = (pf.stratified_variance(smooth, np.array([0.4]), [0], pf.interpolation_weights(step=step))["variance"] for step in (0.005, 0.05))
+    np.testing.assert_allclose(coarse, fine, rtol=0.01)
