@@ -16,7 +16,7 @@ from helpers.phantoms.microct_noise import smooth_noise
 CORTEX, STRIATUM, VP, ZI, CAPSULE, HYPOTHALAMUS, CALLOSUM = 1, 2, 4, 5, 6, 7, 8
 LAYERS = ("L1", "L2/3", "L4", "L5", "L6")
 LAYER_DEPTHS = (0.10, 0.29, 0.42, 0.70)   # lower borders of L1, L2/3, L4, L5 as a share of the cortex's thickness
-UNANNOTATED_RIM = 20                      # pixels along the cut edge
+UNANNOTATED_RIM = 32, 8                   # pixels along the cut faces above and below, and at the sample's two ends
 BARREL_PERIOD = 0.17                      # of the sample's height
 
 
@@ -29,7 +29,7 @@ class Anatomy:
     areas : (H, W) uint8
         Archive label codes, 0 outside the tissue.
     annotated : (H, W) bool
-        Where labels are given: not along the cut edge of the tissue, where hand annotation stops too.
+        Where labels are given: not along the tissue's edge, where hand annotation stops too.
     layers : (H, W) uint8
         1…5 in cortex, 0 elsewhere.
     barrels : (H, W) uint8
@@ -77,7 +77,7 @@ def draw_anatomy(z, shape, seed):
                        [.62, .74, .88, .90, .91, .93, .95, .965, .97, .95, .965, .96, .965, .97])
     pia = 0.985 - 0.016 * (2 * v - 1) ** 2
     tissue = (v > top) & (v < bottom) & (u < pia) & (u > 0.008)
-    rim_v, rim_u = UNANNOTATED_RIM / height, UNANNOTATED_RIM / width
+    rim_v, rim_u = UNANNOTATED_RIM[0] / height, UNANNOTATED_RIM[1] / width
     annotated = (v > top + rim_v) & (v < bottom - rim_v) & (u < pia - rim_u) & (u > 0.008 + rim_u)
 
     callosum_left = 0.730 + 0.012 * (v - .5) - 0.016 * np.clip(v - .75, 0, 1)

@@ -55,13 +55,13 @@ class Tissue:
 
 
 TISSUES = {
-    anatomy_of.CORTEX: Tissue(.460, .03, .038, .016, .000, 840, 4.5, .25, .4, 100, 420),
-    anatomy_of.STRIATUM: Tissue(.472, .02, .033, .018, .000, 1100, 4.8, .28, .4, 80, 380),
-    anatomy_of.VP: Tissue(.534, .06, .046, .034, .012, 1050, 6.0, .28, .5, 90, 500),
-    anatomy_of.ZI: Tissue(.505, .20, .066, .044, .014, 860, 5.3, .25, .5, 280, 750),
-    anatomy_of.CAPSULE: Tissue(.446, .88, .038, .029, .006, 10, 5.0, .20, .4, 620, 300),
-    anatomy_of.HYPOTHALAMUS: Tissue(.492, .10, .041, .030, .006, 190, 5.4, .20, .5, 200, 560),
-    anatomy_of.CALLOSUM: Tissue(.436, .76, .038, .064, .016, 10, 5.0, .20, .4, 430, 180),
+    anatomy_of.CORTEX: Tissue(.460, .03, .038, .012, .000, 840, 4.5, .25, .4, 100, 420),
+    anatomy_of.STRIATUM: Tissue(.466, .02, .033, .018, .000, 1100, 4.8, .28, .4, 80, 380),
+    anatomy_of.VP: Tissue(.540, .06, .044, .034, .012, 1050, 6.2, .29, .5, 90, 480),
+    anatomy_of.ZI: Tissue(.517, .20, .071, .044, .012, 1000, 5.3, .26, .5, 300, 750),
+    anatomy_of.CAPSULE: Tissue(.452, .90, .036, .031, .006, 10, 5.0, .20, .4, 560, 280),
+    anatomy_of.HYPOTHALAMUS: Tissue(.492, .10, .038, .034, .006, 150, 5.4, .20, .5, 180, 540),
+    anatomy_of.CALLOSUM: Tissue(.446, .80, .036, .064, .016, 10, 5.0, .20, .4, 430, 180),
 }
 LAYER_NEURONS = np.array([0, 0.22, 0.95, 1.85, 1.05, 1.28])     # of the cortex's density, for no layer and L1…L6
 LAYER_AXONS = np.array([0, 0.01, 0.02, 0.05, 0.05, 0.12])
@@ -70,7 +70,7 @@ BARREL_NEURONS, SEPTUM_NEURONS = 1.3, 0.65                       # of layer 4's 
 BUNDLES = {
     anatomy_of.STRIATUM: (1.8e-4, 18, 75),
     anatomy_of.HYPOTHALAMUS: (1.1e-4, -50, 60),
-    anatomy_of.ZI: (4e-5, -50, 60),
+    anatomy_of.ZI: (3e-5, -50, 60),
 }
 
 
@@ -111,7 +111,7 @@ def draw_section(anatomy, z, seed):
     """
     axons = _axon_density(anatomy, z, seed)
     neurons, glia = _cell_densities(anatomy, axons, z, seed)
-    contrast = np.exp(0.17 * smooth_noise((seed, 26), axons.shape, 240, z, 90))      # staining is nowhere equally strong
+    contrast = np.exp(0.08 * smooth_noise((seed, 26), axons.shape, 240, z, 90))      # staining is nowhere equally strong
     gray = _lookup(anatomy, "matrix") + AXON_GAIN * axons + _texture(anatomy, axons, contrast, z, seed)
     angle = anatomy_of.fibre_angle(anatomy)
     bodies = objects.cut_cells((seed, 30), neurons, _neuron_radius(anatomy), z)
@@ -136,7 +136,7 @@ def _lookup(anatomy, name):
 def _cell_densities(anatomy, axons, z, seed):
     """Expected neurons and glia per mm² of section at every pixel."""
     shape = anatomy.areas.shape
-    clusters = np.exp(0.35 * smooth_noise((seed, 10), shape, 45, z, 45) - 0.06)
+    clusters = np.exp(0.28 * smooth_noise((seed, 10), shape, 45, z, 45) - 0.04)
     neurons = _lookup(anatomy, "neurons")
     cortex = anatomy.layers > 0
     neurons = np.where(cortex, neurons * LAYER_NEURONS.astype(np.float32)[anatomy.layers], neurons * clusters)
@@ -163,8 +163,8 @@ def _axon_density(anatomy, z, seed):
     axons *= 1 + 0.15 * smooth_noise((seed, 11), shape, 70, z, 60)
     strands = fibre_noise((seed, 12), anatomy.across, anatomy.along, z, width=6.0, length=110.0, steps=(2, 8), z_step=40)
     in_vp = anatomy.areas == anatomy_of.VP
-    axons[in_vp] += 0.85 * soft_step(strands[in_vp] - 0.85, 0.2)
-    for label, threshold in ((anatomy_of.ZI, 1.6), (anatomy_of.HYPOTHALAMUS, 1.9)):
+    axons[in_vp] += 0.85 * soft_step(strands[in_vp] - 0.95, 0.2)
+    for label, threshold in ((anatomy_of.ZI, 1.75), (anatomy_of.HYPOTHALAMUS, 1.9)):
         here = anatomy.areas == label
         axons[here] += 0.5 * soft_step(strands[here] - threshold, 0.25)
     to_capsule = 8 * ndimage.distance_transform_edt(anatomy.areas[::8, ::8] != anatomy_of.CAPSULE)
@@ -180,7 +180,7 @@ def _texture(anatomy, axons, contrast, z, seed):
     grain /= grain.std()
     fine = fibre_noise((seed, 21), anatomy.across, anatomy.along, z, width=1.1, length=6.0, steps=(1, 2), z_step=TEXTURE_STEP)
     coarse = fibre_noise((seed, 22), anatomy.across, anatomy.along, z, width=3.2, length=18.0, steps=(1, 4), z_step=20)
-    shading = 0.018 * smooth_noise((seed, 23), shape, 70, z, 90) + 0.026 * smooth_noise((seed, 25), shape, 220, z, 90)
+    shading = 0.024 * smooth_noise((seed, 23), shape, 70, z, 90) + 0.018 * smooth_noise((seed, 25), shape, 220, z, 90)
     # in some fascicles the fibres run in the plane and show as lines, in others they cross it
     in_plane = smooth_noise((seed, 24), shape, 28, z, 30)
     fibre = (_lookup(anatomy, "fibre") + 0.015 * axons) * np.exp(0.45 * in_plane - 0.1)
