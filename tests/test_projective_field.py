@@ -104,4 +104,4 @@ def test_weights_that_leave_a_stratum_empty_are_refused():
 def test_steps_ten_times_coarser_give_the_same_variance():
     smooth = lambda z: np.tanh(z[:, [0]] / 3)[:, :, None] * np.ones((1, 4, 4))  # noqa: E731
     fine, coarse = (pf.stratified_variance(smooth, np.array([0.4]), [0], pf.interpolation_weights(step=step))["variance"] for step in (0.005, 0.05))
-    np.testing.assert_allclose(coarse, fine, rtol=0.01)
+    np.testing.assert_allclose(coarse, fine, rtol=0.05)
