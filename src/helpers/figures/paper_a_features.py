@@ -63,6 +63,7 @@ def noise_curves(table, examples, chance):
     rows = len(examples[variances[0]])
     figure = plt.figure(figsize=(8.5, 3.1 + 0.95 * rows))
     top, bottom = figure.subfigures(2, 1, height_ratios=[0.95 * rows + 0.25, 3.1])
+    top.suptitle("variance of the noise", fontsize=9)
     axes = top.subplots(rows, len(variances), squeeze=False)
     for column, variance in enumerate(variances):
         for row, patch in enumerate(examples[variance]):
