@@ -86,7 +86,7 @@ run.save_figure(figure, "C_fig2A_template_atlas")
 # %% [markdown]
 # ## Training the grid
 #
-# Seven convolutions and three fully connected layers, mirrored in the decoder; squared error summed over pixels plus β times
+# Seven convolutions (fewer on smaller images) and three fully connected layers, mirrored in the decoder; squared error summed over pixels plus β times
 # the KL divergence from the prior. β is stated for 320×448 pixels. At a quarter of that size an image has 16 times fewer
 # pixels and 16 times less error to pay, so the KL term is divided by 16 as well: one β, one trade-off.
 #
@@ -198,8 +198,8 @@ for family, model in chosen.items() if factors else ():
     latents = stages.population_latents(run, model, rows=rows)[data.clean_all]
     gaps[family] = truth.mutual_information_gap(truth.mutual_information(latents, values)[0])
     correlation, order = truth.matched_correlation(latents, values)
-    figure = paper_c_fields.matrix(correlation, [f"z{k + 1}" for k in order], [name.replace("_", "\n") for name in factors],
-                                   f"{model.label}: latents against generative factors", "|rank correlation|", limits=(0, 1))
+    figure = paper_c_fields.matrix(correlation, [f"F{k + 1}" for k in order], [name.replace("_", "\n") for name in factors],
+                                   f"{model.label}: latents against generative factors", "|rank correlation|", limits=(0, 1), column_width=0.9)
     style.mark_phantom(figure, run.population.is_phantom)
     run.save_figure(figure, f"C_factors_{['beta_vae', 'vae', 'pca'][list(chosen).index(family)]}")
 

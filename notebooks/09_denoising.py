@@ -32,7 +32,7 @@ recipe = "quick"
 steps = 0
 latent_dim = 8
 beta = 3.0
-per_type = 24
+per_type = 20
 
 # %%
 import numpy as np

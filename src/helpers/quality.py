@@ -167,6 +167,40 @@ def frechet_distance(mean_a, covariance_a, mean_b, covariance_b):
     return float(max(shift + np.trace(covariance_a) + np.trace(covariance_b) - 2 * cross, 0.0))
 
 
+def pca_metric(images, n_components, seed=0):
+    """Fit the PCA of the metric to real images and return a function (N, H, W) -> scores (N, n_components).
+
+    Raises
+    ------
+    ValueError
+        if there are no more images than components.
+    """
+    from sklearn.decomposition import PCA
+
+    flat = np.asarray(images, np.float32).reshape(len(images), -1)
+    if n_components >= len(flat):
+        raise ValueError(
+            f"a PCA of {n_components} components needs more than {n_components} images to be fitted on, "
+            f"found {len(flat)}; give more images as basis or fewer components"
+        )
+    pca = PCA(n_components, svd_solver="full" if len(flat) < 500 else "randomized", random_state=seed).fit(flat)
+
+    def project(images):
+        if images[0].size != flat.shape[1]:
+            raise ValueError(f"expected images of one size as reference, generated and basis, found {images[0].size} and {flat.shape[1]} px")
+        return pca.transform(np.asarray(images, np.float32).reshape(len(images), -1)).astype(np.float64)
+
+    return project
+
+
+def score_distance(reference, generated):
+    """Fréchet distance of Gaussians fitted to two sets of scores, (n, d) and (m, d)."""
+    if min(len(reference), len(generated)) < 2:
+        raise ValueError("a covariance needs at least 2 images in reference and in generated")
+    gaussians = [(scores.mean(0), np.atleast_2d(np.cov(scores, rowvar=False))) for scores in (reference, generated)]
+    return frechet_distance(*gaussians[0], *gaussians[1])
+
+
 def pca_frechet_distance(reference, generated, n_components, *, basis=None, seed=0):
     """Fréchet distance between Gaussians fitted to the PCA scores of real and of generated images.
 
@@ -187,23 +221,8 @@ def pca_frechet_distance(reference, generated, n_components, *, basis=None, seed
     ----------
     Paper C, §3.2 and Fig. 2D.
     """
-    from sklearn.decomposition import PCA
-
-    reference, generated = (np.asarray(x, np.float32).reshape(len(x), -1) for x in (reference, generated))
-    basis = reference if basis is None else np.asarray(basis, np.float32).reshape(len(basis), -1)
-    if not reference.shape[1] == generated.shape[1] == basis.shape[1]:
-        raise ValueError("expected images of one size as reference, generated and basis")
-    if n_components >= len(basis):
-        raise ValueError(
-            f"a PCA of {n_components} components needs more than {n_components} images to be fitted on, "
-            f"found {len(basis)}; give more images as basis or fewer components"
-        )
-    if min(len(reference), len(generated)) < 2:
-        raise ValueError("a covariance needs at least 2 images in reference and in generated")
-    pca = PCA(n_components, svd_solver="full" if len(basis) < 500 else "randomized", random_state=seed).fit(basis)
-    scores = [pca.transform(x).astype(np.float64) for x in (reference, generated)]  # (n, n_components)
-    gaussians = [(s.mean(0), np.atleast_2d(np.cov(s, rowvar=False))) for s in scores]
-    return frechet_distance(*gaussians[0], *gaussians[1])
+    project = pca_metric(reference if basis is None else basis, n_components, seed)
+    return score_distance(project(reference), project(generated))
 
 
 # ---------------------------------------------------------------- artifacts and texture

@@ -32,7 +32,7 @@ def template_and_atlas(template, atlas, regions, pixel_size_um):
     return figure
 
 
-def overview(images, mask, codes, latent, field, generated, colour, region):
+def overview(images, mask, codes, latent, field, generated, convolutions, colour, region):
     """Draw the method from a run's own pictures (C Fig. 1): perturb a region and read the latents; move a latent and see the pixels.
 
     Parameters
@@ -48,11 +48,13 @@ def overview(images, mask, codes, latent, field, generated, colour, region):
         Variance that it draws at each pixel.
     generated : (3, H, W) array
         Decoded at three values of that latent.
+    convolutions : int
+        How many the encoder has at this image size (seven in the paper).
     colour, region : str
         Of the region, and its name.
     """
-    figure = plt.figure(figsize=(12, 4.2))
-    grid = figure.add_gridspec(3, 6, width_ratios=[1.5, 0.9, 0.45, 0.45, 0.9, 1.5])
+    figure = plt.figure(figsize=(10.5, 5.4))
+    grid = figure.add_gridspec(3, 6, width_ratios=[2.5, 1.5, 0.8, 0.8, 1.5, 2.5])
     tint = np.zeros((*field.shape, 4))
     tint[..., :3], tint[..., 3] = (0.65, 0.1, 0.75), 0.8 * np.clip(field / max(np.percentile(field, 99.5), 1e-12), 0, 1)
     for row in range(3):
@@ -67,7 +69,7 @@ def overview(images, mask, codes, latent, field, generated, colour, region):
     moved[latent] = [-1, 0, 1]
     _code_strip(figure.add_subplot(grid[:, 2]), codes.T - codes[1][:, None], "A2  observe\nthe latents", ["x₁", "x₂", "x₃"])
     _code_strip(figure.add_subplot(grid[:, 3]), moved, "B1  perturb\none latent", ["−c", "0", "+c"])
-    for column, name in ((1, "encoder\n\n7 convolutions\n3 fully connected"), (4, "decoder\n\n3 fully connected\n7 transposed\nconvolutions")):
+    for column, name in ((1, f"encoder\n\n{convolutions} convolutions\n3 fully connected"), (4, f"decoder\n\n3 fully connected\n{convolutions} transposed\nconvolutions")):
         axis = figure.add_subplot(grid[:, column])
         axis.set(xlim=(0, 1), ylim=(0, 1))
         axis.add_patch(Rectangle((0.08, 0.3), 0.84, 0.4, facecolor="#e8eef5", edgecolor="#5b8bd0"))
@@ -106,7 +108,7 @@ def training_curves(histories, chosen=None):
     left.legend(fontsize=7, ncols=1 + len(histories) // 9)
     names = sorted((name for name in histories[chosen] if name.startswith("kl_")), key=lambda name: int(name[3:]))
     for name in names:
-        right.plot(histories[chosen]["step"], histories[chosen][name], label=f"z{name[3:]}")
+        right.plot(histories[chosen]["step"], histories[chosen][name], label=f"F{name[3:]}")
     right.set(xlabel="updates", ylabel="KL to the prior (nats)", title=f"each latent of {chosen}")
     right.legend(fontsize=7, ncols=2)
     return figure
@@ -134,6 +136,7 @@ def gallery(rows, row_labels, column_labels=None, crop=None, outline=None, title
             if i == 0 and column_labels is not None:
                 axis.set_title(column_labels[j], fontsize=title_size)
         axes[i, 0].set_ylabel(row_labels[i], fontsize=title_size)
+    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - 0.2 / figure.get_figheight()))  # a line of room above the images
     return figure
 
 

@@ -64,11 +64,11 @@ def png_frames(images):
     return [file.getvalue() for file in files]
 
 
-def matrix(values, rows, columns, title, label, *, cmap="viridis", text=True, limits=None, ax=None, digits=2):
+def matrix(values, rows, columns, title, label, *, cmap="viridis", text=True, limits=None, ax=None, digits=2, column_width=0.55):
     """A labelled matrix with its numbers (C Fig. 3B and relatives)."""
     values = np.asarray(values, float)
     if ax is None:
-        _, ax = plt.subplots(figsize=(0.55 * len(columns) + 2.4, 0.4 * len(rows) + 1.3))
+        _, ax = plt.subplots(figsize=(column_width * len(columns) + 2.4, 0.4 * len(rows) + 1.3))
     low, high = limits or (np.nanmin(values), np.nanmax(values))
     shown = ax.imshow(values, cmap=cmap, vmin=low, vmax=high, aspect="auto")
     ax.set_xticks(range(len(columns)), columns)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ def spread(indices: np.ndarray, count: int) -> np.ndarray:
     return indices if len(indices) <= count else indices[np.linspace(0, len(indices) - 1, count).astype(int)]
 
 
-def injected_artifacts(prepared: Prepared, per_type: int = 24, seed: int = 0) -> dict:
+def injected_artifacts(prepared: Prepared, per_type: int = 20, seed: int = 0) -> dict:
     """Put each artifact type into clean test images, so that the truth is known on any data.
 
     Returns
@@ -36,7 +38,7 @@ def injected_artifacts(prepared: Prepared, per_type: int = 24, seed: int = 0) ->
     return {kind: (clean, *(np.stack(stack) for stack in zip(*pairs))) for kind, pairs in made.items()}
 
 
-def denoising_table(run: Run, model: Model, *, rows: int = 80, per_type: int = 24, seed: int = 0) -> pd.DataFrame:
+def denoising_table(run: Run, model: Model, *, rows: int = 80, per_type: int = 20, seed: int = 0) -> pd.DataFrame:
     """Return, per artifact type and image, what a model lets through and what it keeps.
 
     Columns: ``kind``, ``transmission``, ``cwssim`` and ``error`` of x̂(x + a) to x, and ``error_inside`` and
@@ -62,7 +64,7 @@ def _mean_where(values: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return np.divide((values * masks).sum((1, 2)), counts, out=np.full(len(values), np.nan), where=counts > 0)
 
 
-def model_scores(run: Run, models: list[Model], *, rows: int = 80, images: int = 64, metric_components: int = 48, per_type: int = 24) -> pd.DataFrame:
+def model_scores(run: Run, models: list[Model], *, rows: int = 80, images: int = 48, metric_components: int = 48, per_type: int = 20) -> pd.DataFrame:
     """Return one row of numbers per model (C Fig. 2C, 2D and beyond).
 
     Columns: ``family``, ``latent_dim``, ``beta``, ``seed``; ``cwssim`` and its ``cwssim_sd`` over clean test images;
@@ -70,10 +72,21 @@ def model_scores(run: Run, models: list[Model], *, rows: int = 80, images: int =
     test images, and samples of the prior; ``error`` (summed over pixels, clean test images); ``fine_power`` of the
     reconstructions and ``fine_power_real``; ``active`` latents; mean transmission per artifact type (where artifacts are known).
     """
-    return pd.DataFrame([_score(run, model, rows, images, metric_components, per_type) for model in models])
+    data = prepared_population(run, rows)
+    basis = data.images[data.validation]
+    metric = lru_cache(lambda: quality.pca_metric(basis, min(metric_components, len(basis) - 1)))  # fitted once, and only if something is missing
+    with ThreadPoolExecutor(torch_threads()) as pool:
+        return pd.DataFrame(pool.map(lambda model: _score(run, model, metric, rows, images, metric_components, per_type), models))
 
 
-def _score(run: Run, model: Model, rows: int, images: int, metric_components: int, per_type: int) -> dict:
+def torch_threads() -> int:
+    """Return how many threads PyTorch was given here: what other work should keep to as well."""
+    import torch
+
+    return torch.get_num_threads()
+
+
+def _score(run: Run, model: Model, metric, rows: int, images: int, metric_components: int, per_type: int) -> dict:
     def make(folder: Path) -> None:
         data = prepared_population(run, rows)
         real = data.images[data.reference]
@@ -82,11 +95,10 @@ def _score(run: Run, model: Model, rows: int, images: int, metric_components: in
         similarity = quality.cw_ssim_many(real[shown], rebuilt[shown])
         prior = model.net.decode(np.random.default_rng(0).standard_normal((len(real), model.latent_dim)))
         generated = {"clean": rebuilt, "all": vae.reconstruct(model.net, data.images[data.test]), "prior": prior}
-        basis = data.images[data.validation]
-        size = min(metric_components, len(basis) - 1)
+        project = metric()
         write_json(folder / "scores.json", {
             "cwssim": similarity.mean(), "cwssim_sd": similarity.std(ddof=1),
-            **{f"fd_{name}": quality.pca_frechet_distance(real, stack, size, basis=basis) for name, stack in generated.items()},
+            **{f"fd_{name}": quality.score_distance(project(real), project(stack)) for name, stack in generated.items()},
             "error": float(quality.reconstruction_error(real, rebuilt).mean() * real[0].size),
             "fine_power": quality.high_frequency_power(rebuilt).mean(), "fine_power_real": quality.high_frequency_power(real).mean(),
             "active": len(vae.active_latents(model.net, real))})
@@ -167,4 +179,4 @@ def overview(run: Run, model: Model, region: int, *, rows: int = 80) -> dict:
     moved = np.stack([projective_field.traverse(model.net.decode, z0, k, weights) for k in range(model.latent_dim)])  # (L, 9, H, W)
     latent = int(moved.var(1)[:, masks[region]].mean(1).argmax())
     return {"images": images, "mask": masks[region], "codes": model.net.encode(images), "latent": latent,
-            "field": moved[latent].var(0), "generated": moved[latent][[0, 4, 8]]}
+            "convolutions": vae.halvings(image.shape[1:]) + 1, "field": moved[latent].var(0), "generated": moved[latent][[0, 4, 8]]}
