@@ -78,14 +78,14 @@ def repeated(network, x, times):
     return task
 
 
-def best_rates(tasks, rounds):
+def best_rates(tasks, rounds, clock):
     """Highest rate of each task over interleaved rounds, after one warm-up round."""
     best = dict.fromkeys(tasks, 0.0)
     for number in range(rounds + 1):
         for key, (task, amount) in tasks.items():
-            start = time.perf_counter()
+            start = clock()
             task()
-            seconds = time.perf_counter() - start
+            seconds = clock() - start
             if number:
                 best[key] = max(best[key], amount / seconds)
     return best
@@ -120,12 +120,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="two rounds, fewer candidates, part of the slice")
     parser.add_argument("--rounds", type=int, help="rounds to take the best of (default 5, quick 2)")
+    parser.add_argument("--rates-only", action="store_true", help="without the whole slice")
+    parser.add_argument("--busy", action="store_true", help="one thread, CPU time instead of wall time: for a machine in use")
     parser.add_argument("--slice-dtype", choices=TYPES, default="float32", help="type of the whole-slice run")
     parser.add_argument("--whole-slice", type=int, metavar="ROWS", help="only that run, in this process")
     options = parser.parse_args()
     if options.whole_slice:
         return whole_slice(options.whole_slice, options.slice_dtype)
 
+    if options.busy:
+        torch.set_num_threads(1)
+    clock = time.process_time if options.busy else time.perf_counter
     settings = {name: os.environ.get(name, "unset") for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")}
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}, {settings}")
     torch.manual_seed(0)
@@ -133,7 +138,7 @@ def main():
     model = AreaCNN().eval()
     print(f"largest difference to patches cut one by one: {largest_difference(model):.1e}")
 
-    best = best_rates(candidates(model, options.quick), options.rounds or (2 if options.quick else 5))
+    best = best_rates(candidates(model, options.quick), options.rounds or (2 if options.quick else 5), clock)
     for (kind, dtype, detail), rate in best.items():
         text = f"{rate / 1e9:10,.0f} GFLOP/s" if kind == "mm" else f"{rate:10,.0f} /s"
         print(f"  {kind:8}{dtype:10}{detail:28}{text}")
@@ -150,6 +155,8 @@ def main():
     print(f"bfloat16 / float32: {top['dense', 'bfloat16'] / top['dense', 'float32']:.2f} (matrix products: "
           f"{top['mm', 'bfloat16'] / top['mm', 'float32']:.2f})\n", flush=True)
 
+    if options.rates_only:
+        return
     rows = 460 if options.quick else SLICE[0]
     subprocess.run([sys.executable, __file__, "--whole-slice", str(rows), "--slice-dtype", options.slice_dtype], check=True)
 
