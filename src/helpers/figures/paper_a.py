@@ -151,7 +151,9 @@ def class_balance(pixels, areas):
 def texture_ratios(ratios):
     """Show a table (areas × measurements) of phantom over real tissue, one cell each, on a logarithmic scale."""
     figure, axis = plt.subplots(figsize=(8.5, 0.42 * len(ratios) + 1.6))
-    picture = axis.imshow(np.log2(ratios.to_numpy(float)), cmap="RdBu_r", vmin=-1.5, vmax=1.5, aspect="auto")
+    with np.errstate(divide="ignore"):  # a measurement that is 0 gets the darkest blue
+        shown = np.log2(ratios.to_numpy(float))
+    picture = axis.imshow(shown, cmap="RdBu_r", vmin=-1.5, vmax=1.5, aspect="auto")
     axis.set_xticks(range(ratios.shape[1]), ratios.columns, rotation=20, ha="right")
     axis.set_yticks(range(len(ratios)), ratios.index)
     for (row, column), value in np.ndenumerate(ratios.to_numpy(float)):

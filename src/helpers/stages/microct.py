@@ -158,7 +158,7 @@ def _held_out(data, index: int, share: float):
 
 
 def trained_classifier(run: Run, seed: int = 0, *, patches_per_area: int = 600, epochs: int = 8, recipe: str = "fast",
-                       validation_per_area: int = 300, device: str = "auto", progress: bool = True) -> Artifact:
+                       validation_per_area: int = 150, device: str = "auto", progress: bool = True) -> Artifact:
     """Return the area classifier trained on a dataset's training slices (A §III.2); ``value`` is a `TrainedClassifier`.
 
     Parameters
