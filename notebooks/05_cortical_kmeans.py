@@ -42,7 +42,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers import claims, cortex, layer_scores, runs, stages
+from helpers import claims, cortex, layer_scores, runs, stages, widgets
 from helpers.figures import paper_a_cortex, style
 
 style.use()
@@ -149,6 +149,15 @@ if grid:
     figure = paper_a_cortex.layer_table(f1, names)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "A_fig6_layer_f1")
+
+# %% [markdown]
+# ## Explore
+#
+# In a live session, sliders appear here for the number of clusters and of principal components.
+
+# %%
+if grid:
+    widgets.cluster_choice(strip.take(grid.features), depth, inside)
 
 # %% [markdown]
 # ## Compare

@@ -88,3 +88,38 @@ def region_brightness(net, image, masks, brightness, regions):
     controls = {"region": ipywidgets.Dropdown(options=[(name, i) for i, name in enumerate(regions)], description="region"),
                 "weight": ipywidgets.FloatSlider(value=1.0, min=0.0, max=2.0, step=0.05, description="brightness", continuous_update=False)}
     display(ipywidgets.VBox([*controls.values(), ipywidgets.interactive_output(draw, controls)]))
+
+
+def cluster_choice(features, depth, inside):
+    """Show sliders for the number of clusters and of principal components; the strip is clustered anew (A Fig. 6, live).
+
+    Parameters
+    ----------
+    features : (h, w, d) array
+        Of a strip of cortex.
+    depth : (h, w) array
+    inside : (h, w) bool array
+        Positions in the cortex.
+    """
+    if not is_live():
+        return
+    import ipywidgets
+    import matplotlib.pyplot as plt
+    import numpy as np
+    from IPython.display import display
+    from matplotlib.colors import ListedColormap
+
+    from helpers.cortex import fit_kmeans
+    from helpers.figures.paper_a_cortex import cluster_colours
+    from helpers.layer_scores import by_depth
+
+    def draw(k, components):
+        raw = fit_kmeans(features[inside], k, 1.0, components).predict(features)
+        plt.figure(figsize=(9, 3))
+        plt.imshow(np.where(inside, by_depth(raw, depth, k)[raw], np.nan), cmap=ListedColormap(cluster_colours(k)), vmin=0, vmax=k - 1)
+        plt.axis("off")
+        plt.show()
+
+    sliders = {"k": ipywidgets.IntSlider(value=4, min=2, max=10, continuous_update=False),
+               "components": ipywidgets.IntSlider(value=5, min=1, max=30, continuous_update=False)}
+    display(ipywidgets.VBox([*sliders.values(), ipywidgets.interactive_output(draw, sliders)]))
