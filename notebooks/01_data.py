@@ -39,7 +39,8 @@ from helpers.figures import paper_a, style
 style.use()
 run = runs.open_run(run, notebook="01_data", microct=microct)
 data = run.microct
-display(Markdown(f"This page shows **{data.name}**" + (" — a *phantom*: drawn tissue with known truth." if data.is_phantom else ".")))
+kind = "a *phantom*: drawn tissue with known truth" if data.is_phantom else "scanned tissue"
+display(Markdown(f"This page shows **{data.name}**, {kind}."))
 
 # %% [markdown]
 # ## The slices
@@ -48,7 +49,8 @@ display(Markdown(f"This page shows **{data.name}**" + (" — a *phantom*: drawn 
 
 # %%
 names = [f"z = {piece.z}: {piece.role}" for piece in data.slices()]
-figure = paper_a.slices([piece.image for piece in data.slices()], [piece.areas for piece in data.slices()], names, data.areas, data.pixel_size_um)
+figure = paper_a.slices([piece.image for piece in data.slices()], [piece.areas for piece in data.slices()],
+                        names, data.areas, data.pixel_size_um)
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_slices")
 
@@ -61,7 +63,8 @@ run.save_figure(figure, "A_slices")
 # %%
 train = stages.patches(run, "train", 40, seed=seeds[0], raw=True)
 piece = data.slices("train")[0]
-figure = paper_a.annotated_slice_with_patches(piece.image, piece.areas, train.cut()[:, 0], train.labels, data.areas, data.pixel_size_um)
+figure = paper_a.annotated_slice_with_patches(piece.image, piece.areas, train.cut()[:, 0], train.labels,
+                                              data.areas, data.pixel_size_um)
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_fig2_annotated_slice")
 
@@ -86,13 +89,15 @@ run.save_figure(figure, "A_class_balance")
 # numbers of the real tissue stand beside: they say how fair a cartoon it is.
 
 # %%
-measured = texture.measure(piece.image, piece.areas, data.pixel_size_um, dict(enumerate(data.areas, start=1)))
+names = dict(enumerate(data.areas, start=1))
+measured = texture.measure(piece.image, piece.areas, data.pixel_size_um, names)
 run.save_table(measured, "texture")
 display(measured.round(3))
 
 # %%
 if data.is_phantom:
-    figure = paper_a.texture_ratios(measured / stages.real_texture().reindex(measured.index)[measured.columns])
+    ratios = measured / stages.real_texture().reindex(measured.index)[measured.columns]
+    figure = paper_a.texture_ratios(ratios.drop(columns="mm2"))
     style.mark_phantom(figure, True)
     run.save_figure(figure, "phantom_against_real_texture")
 
@@ -105,16 +110,18 @@ if data.is_phantom:
 # recalls on held-out windows of the validation slice.
 
 # %%
-trained = stages.trained_classifier(run, seeds[0], patches_per_area=patches_per_area, epochs=epochs, recipe=recipe).value
+trained = stages.trained_classifier(run, seeds[0], patches_per_area=patches_per_area, epochs=epochs,
+                                    recipe=recipe).value
 shown = stages.patches(run, "validation", 100, seed=seeds[0])
 activations = classifier.patch_features(trained.model, shown.cut())
-confusion = classifier.confusion_matrix(shown.labels, classifier.predict(trained.model, shown.cut()), data.areas)
+predicted = classifier.predict(trained.model, shown.cut())
+recall = classifier.scores(classifier.confusion_matrix(shown.labels, predicted, data.areas))["recall"]
 source = (data.slices("validation") or data.slices("train"))[0]
 raw = stages.patches(run, "validation", 100, seed=seeds[0], raw=True).cut()[:, 0]
 
 # %%
 figure = paper_a.overview(source.image, shown.centres, shown.labels, raw, activations, data.areas,
-                          classifier.scores(confusion)["recall"], data.pixel_size_um)
+                          recall.to_numpy(), data.pixel_size_um)
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_fig1_overview")
 

@@ -67,9 +67,8 @@ run.save_figure(figure, "A_training_curves")
 
 # %%
 drawn = stages.evaluation_patches(run, evaluation_per_area, seed=seeds[0])
-accuracies = pd.DataFrame({name: {seed: classifier.accuracy(classifier.confusion_matrix(
-    windows.labels, classifier.predict(artifact.value.model, windows.cut()), data.areas)) for seed, artifact in trained.items()}
-    for name, windows in drawn.items()}).rename_axis("seed")
+accuracies = pd.DataFrame({name: {seed: (classifier.predict(artifact.value.model, windows.cut()) == windows.labels).mean()
+                                  for seed, artifact in trained.items()} for name, windows in drawn.items()}).rename_axis("seed")
 run.save_table(accuracies, "patch_accuracy")
 display(accuracies.round(4))
 
@@ -90,9 +89,10 @@ if not test:
 # real slices they reach 0.31, 0.46 and 0.56, measured from z = 159 to z = 309.
 
 # %%
-train, held_out = stages.patches(run, "train", patches_per_area, seed=seeds[0]), list(drawn.values())[1 if test else 0]
-scores = baselines.gray_baselines(train.cut(), train.labels, held_out.cut(), held_out.labels, seed=seeds[0])
-scores["network"] = accuracies.iloc[:, 1 if test else 0].mean()
+train = stages.patches(run, "train", patches_per_area, seed=seeds[0])
+held_out = "validation" if test is None else f"test z = {test.z}"
+scores = baselines.gray_baselines(train.cut(), train.labels, drawn[held_out].cut(), drawn[held_out].labels, seed=seeds[0])
+scores["network"] = accuracies[held_out].mean()
 run.save_table(pd.Series(scores, name="accuracy").rename_axis("classifier"), "gray_baselines")
 figure = paper_a.baselines(scores, {"published": 0.8888})
 style.mark_phantom(figure, data.is_phantom)
@@ -105,13 +105,15 @@ run.save_figure(figure, "A_gray_baselines")
 # `smooth` averages the log-probabilities over the neighbourhood first, which removes islands and costs thin structures.
 
 # %%
-maps = [stages.area_map(run, list(trained.values()), piece, stride=stride, smoothing_um=smoothing_um) for piece in data.slices("test")]
+networks = list(trained.values())
+maps = [stages.area_map(run, networks, piece, stride=stride, smoothing_um=smoothing_um) for piece in data.slices("test")]
 stages.save_area_maps(run, maps)
 
 # %%
 for result in maps:
     piece = result.piece
-    figure = paper_a.area_map(piece.image, piece.areas, result.raw, result.labels, data.areas, f"test slice z = {piece.z}", data.pixel_size_um)
+    figure = paper_a.area_map(piece.image, piece.areas, result.raw * result.tissue, result.labels,
+                              data.areas, f"test slice z = {piece.z}", data.pixel_size_um)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, f"A_fig3_area_map_z{piece.z}")
 

@@ -72,7 +72,8 @@ def _patch_columns(axis, patches, labels, areas, colours):
         if chosen.size:
             canvas[row * 140:row * 140 + 128, column * 140:column * 140 + 128] = patches[chosen[0]]
             axis.add_patch(Rectangle((column * 140, row * 140), 127, 127, fill=False, color=colours[number - 1], linewidth=2))
-            axis.text(column * 140 + 5, row * 140 + 20, areas[number - 1], color="white", fontsize=7, weight="bold")
+            axis.text(column * 140 + 5, row * 140 + 20, areas[number - 1], color="white", fontsize=7, weight="bold",
+                      bbox={"facecolor": "black", "alpha": 0.55, "pad": 1.2, "linewidth": 0})
     axis.imshow(canvas, cmap="gray", vmin=low, vmax=high)
     style.bare(axis, "128 × 128 px each")
 
