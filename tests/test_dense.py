@@ -1,5 +1,8 @@
 """Dense features against the definition: cut every patch out and send it through the network."""
 
+import mmap
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -183,6 +186,23 @@ def test_writes_into_arrays_memory_maps_and_zarr(model, tmp_path):
         np.testing.assert_allclose(out[:], expected, rtol=0, atol=TOLERANCE)
     mapped.flush()
     np.testing.assert_allclose(np.load(tmp_path / "features.npy"), expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads memory use from /proc")
+def test_pages_of_a_memory_map_do_not_pile_up(tmp_path):
+    def resident():                                           # of this process, in pages
+        return int(Path("/proc/self/statm").read_text().split()[1])
+
+    out = np.lib.format.open_memmap(tmp_path / "large.npy", "w+", np.float32, (4000, 4000))  # 64 MB
+    out[:] = 1
+    before = resident()
+    dense._hand_back_pages(out)
+    assert before - resident() > 0.9 * out.nbytes / mmap.PAGESIZE
+    assert (out == 1).all()
+    private = np.lib.format.open_memmap(tmp_path / "large.npy", "c")
+    private[0] = 2
+    dense._hand_back_pages(private)                           # would forget what is not in the file
+    assert (private[0] == 2).all()
 
 
 @pytest.mark.parametrize("chunk, step", [(5, 30), (32, 32), (60, 60), (500, 32)])
