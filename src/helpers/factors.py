@@ -113,14 +113,11 @@ def fit_nmf(X, k, seed=0, *, solver="auto", init="best", tol=1e-4, max_iter=200,
     if solver == "sklearn":
         return _fit_sklearn(X, k, seed, init, tol, max_iter)
 
-    import torch
-
     from helpers import hals
 
-    with torch.inference_mode():
-        H = hals.start(sample, k, init, np.random.default_rng(seed), tol, device, progress)
-        W, H, passes = hals.refine(X, H, total, tol, max_iter, progress)
-        W, residual, total = hals.solve(X, H, W, progress=progress)
+    H = hals.start(sample, k, init, np.random.default_rng(seed), tol, device, progress)
+    W, H, passes = hals.refine(X, H, total, tol, max_iter, progress)
+    W, residual, total = hals.solve(X, H, W, progress=progress)
     return NMFResult(W, H.cpu().numpy(), float(np.sqrt(residual / total)), passes, "hals")
 
 
@@ -157,8 +154,7 @@ def solve_coefficients(X, components, *, device="cpu", progress=False):
     if not np.isfinite(components).all() or components.min() < 0 or not components.any(axis=1).all():
         raise ValueError("components must be finite and non-negative, and no row may be zero everywhere")
     _check_features(X, 1, np.random.default_rng(0))
-    with torch.inference_mode():
-        W, residual, total = hals.solve(X, torch.from_numpy(components).to(device), progress=progress)
+    W, residual, total = hals.solve(X, torch.from_numpy(components).to(device), progress=progress)
     return W, float(np.sqrt(residual / total))
 
 
@@ -266,7 +262,8 @@ def _check_features(X, k, rng):
         raise ValueError(f"k = {k} factors need 1 ≤ k ≤ min(rows, features), found X of shape ({n}, {d})")
     chosen = np.sort(rng.choice(n, SAMPLE_ROWS, replace=False)) if n > SAMPLE_ROWS else np.arange(n)
     total, sample = 0.0, np.empty((len(chosen), d), np.float32)
-    for part, rows in hals.blocks(X):
+    for part in hals.parts(X):
+        rows = hals.block(X, part)
         squares = float(rows.square().sum(dtype=torch.float64))
         if not np.isfinite(squares) or rows.min() < 0:
             bad = part.start + int(torch.nonzero(~((rows >= 0) & rows.isfinite()).all(dim=1))[0])

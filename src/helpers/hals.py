@@ -2,9 +2,15 @@
 
 X (n, d) ≈ W (n, k) @ H (k, d). Inside a block W is kept transposed, (k, b), so that the coordinate
 updates run along memory. H is always a (k, d) float32 tensor.
+
+On a processor every worker thread takes whole blocks and computes alone: the updates are too short to be shared between
+threads, which would spend their time waiting for each other, most of all on a busy machine.
 """
 
 from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -18,16 +24,31 @@ STARTS, TRIAL = 8, 60
 SWEEPS = 4
 
 
-def blocks(X, device="cpu"):
-    """Yield ``(slice, rows)`` over X, rows as a (b, d) float32 tensor on the device."""
+@contextmanager
+def workers(device="cpu"):
+    """A pool of as many threads as torch may use, each computing on its own."""
+    before = torch.get_num_threads()
+    count = before if torch.device(device).type == "cpu" else 1
+    try:
+        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(before)
+
+
+def parts(X, device="cpu"):
+    """Slices of the rows of X, one per block."""
     step = BLOCK_ROWS[torch.device(device).type]
-    for start in range(0, X.shape[0], step):
-        part = slice(start, min(start + step, X.shape[0]))
-        rows = X[part]
-        if not torch.is_tensor(rows):
-            rows = np.ascontiguousarray(rows)
-            rows = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
-        yield part, rows.to(device, torch.float32)
+    return [slice(start, min(start + step, X.shape[0])) for start in range(0, X.shape[0], step)]
+
+
+def block(X, part, device="cpu"):
+    """Rows of X as a (b, d) float32 tensor on the device."""
+    rows = X[part]
+    if not torch.is_tensor(rows):
+        rows = np.ascontiguousarray(rows)
+        rows = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
+    return rows.to(device, torch.float32)
 
 
 def sweep_coefficients(W, A, G, sweeps):
@@ -85,10 +106,12 @@ def start(sample, k, init, rng, tol, device="cpu", progress=False):
             candidates.append(sample[rng.choice(usable, k, replace=len(usable) < k)] + 1e-3 * sample.mean())
     X = torch.from_numpy(sample).to(device, torch.float32)
     candidates = [torch.from_numpy(H).to(device, torch.float32) for H in candidates]
-    if len(candidates) > 1:
-        trials = [alternate(X, H, TRIAL, 0) for H in tqdm(candidates, "NMF: starts", disable=not progress)]
-        candidates = [min(trials, key=lambda trial: trial[1])[0]]
-    return alternate(X, candidates[0], 1000, tol)[0]
+    with workers(device) as pool:
+        if len(candidates) > 1:
+            trials = pool.map(lambda H: alternate(X, H, TRIAL, 0), candidates)
+            trials = list(tqdm(trials, "NMF: starts", len(candidates), disable=not progress))
+            candidates = [min(trials, key=lambda trial: trial[1])[0]]
+        return pool.submit(alternate, X, candidates[0], 1000, tol).result()[0]
 
 
 def alternate(X, H, iterations, tol):
@@ -140,17 +163,22 @@ def refine(X, H, total, tol, max_iter, progress=False):
     """
     W = np.zeros((X.shape[0], len(H)), np.float32)
     scale, last = torch.ones(len(H), device=H.device), np.inf
-    with tqdm(range(1, max_iter + 1), "NMF: passes over all rows", disable=not progress) as bar:
+
+    def update(part):
+        """Update the coefficients of a block; return its share of WᵀX and WᵀW."""
+        rows = block(X, part, H.device)
+        w = (torch.from_numpy(W[part]).to(H.device) * scale).T.contiguous()  # (k, b)
+        sweep_coefficients(w, H @ rows.T, G, SWEEPS if passes > 1 else 3 * SWEEPS)
+        W[part] = w.T.cpu().numpy()
+        return (w @ rows).double(), (w @ w.T).double()
+
+    with workers(H.device) as pool, tqdm(range(1, max_iter + 1), "NMF: passes over all rows", disable=not progress) as bar:
         for passes in bar:
             G = H @ H.T
-            C = torch.zeros(H.shape, dtype=torch.float64, device=H.device)
-            D = torch.zeros(G.shape, dtype=torch.float64, device=H.device)
-            for part, rows in blocks(X, H.device):
-                w = (torch.from_numpy(W[part]).to(H.device) * scale).T.contiguous()  # (k, b)
-                sweep_coefficients(w, H @ rows.T, G, SWEEPS if passes > 1 else 3 * SWEEPS)
-                W[part] = w.T.cpu().numpy()
-                C += w @ rows
-                D += w @ w.T
+            C, D = torch.zeros_like(H, dtype=torch.float64), torch.zeros_like(G, dtype=torch.float64)
+            for c, d in pool.map(update, parts(X, H.device)):
+                C += c
+                D += d
             H = H.double()
             sweep_components(H, C, D, 5 * SWEEPS)
             error = squared_error(total, H, C, D)
@@ -160,7 +188,8 @@ def refine(X, H, total, tol, max_iter, progress=False):
             if last - error <= tol * error:
                 break
             last = error
-    return W * scale.cpu().numpy(), H, passes
+    W *= scale.cpu().numpy()
+    return W, H, passes
 
 
 def solve(X, H, W=None, tol=1e-4, max_sweeps=200, progress=False):
@@ -176,8 +205,9 @@ def solve(X, H, W=None, tol=1e-4, max_sweeps=200, progress=False):
     """
     W = np.zeros((X.shape[0], len(H)), np.float32) if W is None else W
     G = H @ H.T
-    residual = total = 0.0
-    for part, rows in tqdm(blocks(X, H.device), "NMF: coefficients", -(-X.shape[0] // BLOCK_ROWS[H.device.type]), disable=not progress):
+
+    def update(part):
+        rows = block(X, part, H.device)
         w = torch.from_numpy(W[part]).to(H.device).T.contiguous()  # (k, b)
         A = H @ rows.T
         for _ in range(0, max_sweeps, SWEEPS):
@@ -186,6 +216,11 @@ def solve(X, H, W=None, tol=1e-4, max_sweeps=200, progress=False):
             if (w - before).abs().max() <= tol * w.max():
                 break
         W[part] = w.T.cpu().numpy()
-        residual += float((rows - w.T @ H).square().sum(dtype=torch.float64))
-        total += float(rows.square().sum(dtype=torch.float64))
+        residual = (rows - w.T @ H).square().sum(dtype=torch.float64)
+        return float(residual), float(rows.square().sum(dtype=torch.float64))
+
+    with workers(H.device) as pool:
+        todo = parts(X, H.device)
+        sums = list(tqdm(pool.map(update, todo), "NMF: coefficients", len(todo), disable=not progress))
+    residual, total = map(sum, zip(*sums))
     return W, residual, total
