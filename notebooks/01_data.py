@@ -35,6 +35,7 @@ from IPython.display import Markdown, display
 
 from helpers import classifier, runs, stages, texture
 from helpers.figures import paper_a, style
+from helpers.phantoms.microct_reference import real_texture
 
 style.use()
 run = runs.open_run(run, notebook="01_data", microct=microct)
@@ -96,8 +97,8 @@ display(measured.round(3))
 
 # %%
 if data.is_phantom:
-    ratios = measured / stages.real_texture().reindex(measured.index)[measured.columns]
-    figure = paper_a.texture_ratios(ratios.drop(columns="mm2"))
+    real = real_texture().rename(index={"Internal capsule": "WM"}).reindex(measured.index)
+    figure = paper_a.texture_ratios((measured / real[measured.columns]).drop(columns="mm2"))
     style.mark_phantom(figure, True)
     run.save_figure(figure, "phantom_against_real_texture")
 

@@ -62,7 +62,7 @@ class Augmentation:
 # its windows need only their centre in the area (purity 0): without windows over borders and over the tissue's rim in
 # training, both come out wrong on a whole slice. No flips: the direction of fibres is a cue that slices of a sample share.
 RECIPES = {
-    "fast": {"purity": 0.0, "learning_rate": 1e-3, "schedule": "cosine", "augmentation": Augmentation(flip=False, contrast=0.15, brightness=0.3)},
+    "fast": {"purity": 0.0, "batch_size": 32, "learning_rate": 1e-3, "schedule": "cosine", "augmentation": Augmentation(flip=False, contrast=0.15, brightness=0.3)},
     "paper": {"purity": 1.0, "learning_rate": 1e-4, "schedule": "constant", "augmentation": None},
 }
 

@@ -14,7 +14,7 @@ from helpers.phantoms import folder
 from helpers.phantoms.microct_anatomy import LAYERS, draw_anatomy
 from helpers.phantoms.microct_tissue import draw_section
 
-VERSION = 2          # raise when the same request would draw other pixels
+VERSION = 3          # raise when the same request would draw other pixels
 SIZES = {"tiny": (608, 1856), "book": (900, 3600), "real": (1420, 5805)}     # height, width in pixels
 SLICES = ((159, "train"), (209, "validation"), (259, "test"), (359, "test"))
 SMALLEST = 600       # pixels in height below which areas have no room for a training patch

@@ -163,7 +163,7 @@ def _axon_density(anatomy, z, seed):
     axons *= 1 + 0.15 * smooth_noise((seed, 11), shape, 70, z, 60)
     strands = fibre_noise((seed, 12), anatomy.across, anatomy.along, z, width=6.0, length=110.0, steps=(2, 8), z_step=40)
     in_vp = anatomy.areas == anatomy_of.VP
-    axons[in_vp] += 0.85 * soft_step(strands[in_vp] - 0.95, 0.2)
+    axons[in_vp] += 0.85 * soft_step(strands[in_vp] - 0.80, 0.2)
     for label, threshold in ((anatomy_of.ZI, 1.75), (anatomy_of.HYPOTHALAMUS, 1.9)):
         here = anatomy.areas == label
         axons[here] += 0.5 * soft_step(strands[here] - threshold, 0.25)

@@ -13,7 +13,7 @@ from scipy import ndimage
 from helpers import area_map as maps, area_training, classifier, dense, intensity, patches as patch_rules
 from helpers.artifacts import Artifact, write_json
 from helpers.datasets import Slice
-from helpers.runs import Run, project_root
+from helpers.runs import Run
 from helpers.training import choose_device
 
 RIM = 16  # pixels around the tissue mask that are still classified: annotations reach a little further than the mask
@@ -290,8 +290,3 @@ def class_balance(run: Run) -> pd.DataFrame:
     rows = {f"z = {piece.z} ({piece.role})": np.bincount(piece.areas.ravel(), minlength=len(data.areas) + 1)[1:] * (data.pixel_size_um / 1000) ** 2
             for piece in data.slices() if piece.areas is not None}
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(data.areas)).rename_axis("slice")
-
-
-def real_texture() -> pd.DataFrame:
-    """Return the texture of real thalamocortical tissue per area, as `helpers.texture.measure` gives it."""
-    return pd.read_csv(project_root() / "book" / "real_texture.csv", comment="#", index_col="area")
