@@ -14,6 +14,9 @@ from helpers.figures import style
 HEAT = LinearSegmentedColormap.from_list("heat", [(0, (0.72, 0.86, 0.55, 0.0)), (0.08, (0.72, 0.86, 0.55, 0.55)), (0.4, (0.2, 0.62, 0.6, 0.85)),
                                                   (0.7, (0.13, 0.36, 0.55, 0.95)), (1, (0.14, 0.13, 0.36, 1.0))])
 
+#: Order of the six heatmaps in B Fig. 2C.
+PAPER_ORDER = ("cortex", "striatum", "vp", "wm", "zi", "hypothalamus")
+
 
 @dataclass(frozen=True)
 class View:
@@ -99,7 +102,7 @@ def heatmap(axis, image, view, values, top, areas=None, outline="#333333"):
         Areas on the grid, to outline.
     """
     gray = style.thumbnail(view.pixels(image), 1400)
-    axis.imshow(-gray, cmap="gray", vmin=-1.35 * np.percentile(gray, 99.5), vmax=0, extent=view.extent)
+    axis.imshow(-gray, cmap="gray", vmin=-2 * np.percentile(gray, 99.5), vmax=0, extent=view.extent)
     shown = style.thumbnail(view.positions(values), 1400)
     axis.imshow(np.nan_to_num(shown), cmap=HEAT, vmin=0, vmax=max(top, 1e-9), extent=view.extent, interpolation="nearest")
     if areas is not None:
@@ -116,9 +119,9 @@ def outlines(axis, view, labels, colour="#333333", width=0.5):
         axis.contour(x, y, shown == label, [0.5], colors=[colour], linewidths=width)
 
 
-def in_paper_order(names, order):
-    """Positions of names in the published order; other names follow in their own."""
-    known = [names.index(name) for wanted in order for name in names if name.casefold() == wanted]
+def in_paper_order(names):
+    """Positions of area names in the published order; other names follow in their own."""
+    known = [names.index(name) for wanted in PAPER_ORDER for name in names if name.casefold() == wanted]
     return known + [i for i in range(len(names)) if i not in known]
 
 
@@ -143,8 +146,17 @@ def selected_factors(image, view, maps, tops, titles, areas, pixel_size_um):
     for axis, values, top, title in zip(axes[0], maps, tops, titles):
         heatmap(axis, image, view, values, top, areas)
         axis.set_title(title, fontsize=9)
-    style.scale_bar(axes[0, -1], pixel_size_um, 500, colour="black")
+    scale_below(axes[0, -1], view, pixel_size_um, 500)
     return figure
+
+
+def scale_below(axis, view, pixel_size_um, length_um):
+    """Draw a scale bar under the right end of an image, where it covers nothing."""
+    _, width, height, _ = view.extent
+    right, y = 0.98 * width, height + 0.02 * max(width, height)
+    axis.plot([right - length_um / pixel_size_um, right], [y, y], color="black", linewidth=2, solid_capstyle="butt", clip_on=False)
+    axis.text(right - length_um / pixel_size_um / 2, y + 0.005 * max(width, height), f"{length_um:g} µm", ha="center", va="top", fontsize=7)
+    axis.set(xlim=(0, width), ylim=(height, 0))
 
 
 def one_factor(image, view, values, top, areas, title):

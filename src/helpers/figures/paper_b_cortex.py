@@ -47,7 +47,7 @@ def areas_and_layers(image, view, labels, layers, areas, layer_names, cortex, no
     axis.imshow(inner, cmap=colours, vmin=0, vmax=len(layer_names), alpha=0.6, extent=view.extent)
     handles = [Patch(color=c, label=name) for name, c in zip(layer_names, LAYER_COLOURS)]
     handles += [Patch(color=c, label=name) for i, (name, c) in enumerate(zip(areas, style.area_colours(areas)), start=1) if i != cortex]
-    axis.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), handlelength=1, title=note, title_fontsize=7, fontsize=7)
+    axis.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), handlelength=1, title=f"{note}; areas", title_fontsize=7, fontsize=7)
     style.bare(axis)
     return figure
 
@@ -145,9 +145,9 @@ def zoom(image, view, components, windows, window_size, names, pixel_size_um):
         In pixels.
     """
     n = len(names)
-    rows = -(-n // 2)
-    figure = plt.figure(figsize=(12.5, 4.6))
-    grid = figure.add_gridspec(rows, 2 * rows + 2, width_ratios=[rows, rows] + [1] * (2 * rows))
+    columns = -(-n // 2)
+    figure = plt.figure(figsize=(2.2 * (4.2 + columns), 4.8))
+    grid = figure.add_gridspec(2, 2 + columns, width_ratios=[2.1, 2.1] + [1] * columns)
     inverted = -np.asarray(image)
     low, high = np.percentile(view.pixels(inverted), [0.3, 99.7])
     shown = np.ma.masked_less(view.positions(components), 0)
@@ -158,7 +158,7 @@ def zoom(image, view, components, windows, window_size, names, pixel_size_um):
         style.bare(axis, title)
     style.scale_bar(axes[0], pixel_size_um, 150)
     for c, (name, window) in enumerate(zip(names, windows)):
-        axis = figure.add_subplot(grid[c // 2, 2 + (c % 2) * rows : 2 + (c % 2 + 1) * rows])
+        axis = figure.add_subplot(grid[c // columns, 2 + c % columns])
         style.bare(axis)
         axis.set_title(name, fontsize=7.5)
         if window is None:

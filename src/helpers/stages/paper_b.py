@@ -17,7 +17,6 @@ from helpers.stages import microct
 from helpers.stages.paper_a_cortex import SURFACE_DOWN
 from helpers.training import choose_device
 
-PAPER_ORDER = ("cortex", "striatum", "vp", "wm", "zi", "hypothalamus")  # of the six heatmaps in B Fig. 2C
 PREDICTED_STRIDE = 8  # of the area map that stands in where a slice is not annotated
 
 
@@ -253,10 +252,11 @@ def tissue_densities(run: Run, piece: Slice) -> tuple[np.ndarray, np.ndarray, bo
     return (densities.cell_density(image, tissue, run.microct.pixel_size_um), densities.fibre_density(image, tissue), False)
 
 
-def choice_of_k(run: Run, fitted: Artifact, trained: Artifact, ks: list[int], seeds: list[int], *, max_rows: int = 50_000) -> Artifact:
+def choice_of_k(run: Run, fitted: Artifact, ks: list[int], seeds: list[int], *, max_rows: int = 50_000) -> Artifact:
     """Return error and stability of NMF for several k; ``value`` is a table: k, error (mean over seeds), stability.
 
     Stability is the mean cosine of factors matched between seeds; every seed draws its own rows of the features.
+    Numbers above the rank of the features are left out.
     """
     grid = fitted.value.grid
 
@@ -264,11 +264,14 @@ def choice_of_k(run: Run, fitted: Artifact, trained: Artifact, ks: list[int], se
         rows = factors.Rows(grid.features, grid.included)
         samples = [rows[np.sort(np.random.default_rng(seed).choice(len(rows), min(max_rows, len(rows)), replace=False))] for seed in seeds]
         table = []
-        for k in ks:
-            found = [factors.fit_nmf(sample, k, seed) for sample, seed in zip(samples, seeds)]
+        for k in sorted(ks):
+            try:
+                found = [factors.fit_nmf(sample, k, seed) for sample, seed in zip(samples, seeds)]
+            except ValueError:
+                break
             pairs = [factors.match_components(a.components, b.components)[1].mean() for i, a in enumerate(found) for b in found[:i]]
             table.append({"k": k, "error": np.mean([f.error for f in found]), "stability": np.mean(pairs)})
-        pd.DataFrame(table).to_csv(folder / "table.csv", index=False)
+        pd.DataFrame(table, columns=["k", "error", "stability"]).to_csv(folder / "table.csv", index=False)
 
     parameters = {"ks": ks, "seeds": seeds, "max_rows": max_rows}
     return run.artifact("choice-of-k", parameters, make, lambda folder: pd.read_csv(folder / "table.csv"), inputs=[fitted.key], methods=[factors])
