@@ -1,0 +1,77 @@
+"""Numbers behind paper B's claims, on small maps where each can be counted by hand."""
+
+import numpy as np
+import pytest
+
+from helpers import factor_findings as findings
+from helpers.factors import select_factors
+
+
+def test_alignment_is_asked_of_the_factor_chosen_for_the_area():
+    coefficients = np.array([[3, 0, 0], [2, 0, 1], [0, 1, 0], [0, 2, 0], [1, 0, 5.0]])
+    labels = np.array([1, 1, 2, 2, 3])
+    selection = select_factors(coefficients, labels, 3)
+    means = np.stack([coefficients[labels == a].mean(0) for a in (1, 2, 3)], 1)
+    auroc = np.full((3, 3), 0.6)
+    auroc[0, 0], auroc[1, 1], auroc[2, 2] = 0.9, 0.8, 0.7
+    assert dict(zip(selection.areas, selection.factors)) == {1: 0, 2: 1, 3: 2}
+    assert findings.aligned_areas(selection, means, auroc, [1, 2, 3]) == {"worst_auroc": 0.7, "highest_in_own_area": 3}
+    means[0] = [1, 2, 0]  # the factor of area 1 is larger in area 2
+    assert findings.aligned_areas(selection, means, auroc, [1, 2]) == {"worst_auroc": 0.8, "highest_in_own_area": 1}
+    none = select_factors(coefficients, labels, 1)
+    assert findings.aligned_areas(none, means, auroc, [1, 2, 3])["worst_auroc"] == 0
+
+
+def test_axon_factor_is_that_of_white_matter_and_looks_where_it_is_strongest():
+    rng = np.random.default_rng(0)
+    coefficients = rng.random((400, 2))
+    cells = np.where(coefficients[:, 1] > 0.94, 100.0, 1000.0)
+    auroc = np.array([[0.5, 0.6], [0.4, 0.9]])
+    factor, value = findings.axon_factor(coefficients, auroc, 2, cells)
+    assert factor == 1 and value == {"auroc_wm": 0.9, "cells_in_top": 100, "cells_median": 1000}
+
+
+@pytest.mark.parametrize("deep, sign", [(3.0, 1), (0.5, -1)])
+def test_thalamic_factor_compares_layers_four_and_six_with_the_others(deep, sign):
+    places = np.stack(np.mgrid[:60, :60], -1).reshape(-1, 2)
+    rows, columns = places.T
+    labels = np.where(columns < 30, 1, np.where(columns < 45, 2, 3))  # cortex, thalamus, another
+    layers = np.where(labels == 1, rows // 12 + 1, 0)
+    values = np.where(labels == 2, 8.0, np.where(labels == 3, 2.0, np.where(np.isin(layers, (3, 5)), deep, 1.0)))
+    values = values + np.random.default_rng(0).normal(0, 0.01, len(values))
+    found = findings.thalamic_factor(values, labels, layers, places, [2], 1, block=6)
+    assert found["thalamus"] == pytest.approx(8, abs=0.01) and found["elsewhere"] == pytest.approx(2, abs=0.01)
+    assert found["layers"] == pytest.approx(deep - 1, abs=0.01)
+    assert sign * found["layers_low"] > 0 and sign * found["layers_high"] > 0
+
+
+def test_components_by_hand():
+    #                      L1 L2/3   L4    L5    L6
+    layers = np.array([1, 2, 2, 2, 3, 3, 4, 4, 5, 5])
+    components = np.array([2, 0, 0, 1, 1, 1, 0, 0, 1, 1])
+    cells = np.array([100, 200, 200, 800, 800, 800, 200, 200, 800, 800.0])
+    axons = np.array([0, 1, 1, 2, 2, 2, 1, 1, 2, 2.0])
+    split = findings.split_of_layers(components, layers, cells, 3)
+    assert split == {"two_hold": 1.0, "largest": pytest.approx(4 / 7), "density_ratio": 8.0}
+    component, value = findings.dense_axon_component(components, layers, cells, axons, 3)
+    assert component == 1
+    assert value == {"enrichment_l4": pytest.approx((2 / 5) / (2 / 10)), "enrichment_l6": pytest.approx((2 / 5) / (2 / 10))}
+    assert findings.describe(components, layers, cells, 3, ["L1", "L2/3", "L4", "L5", "L6"]) == [
+        "200 cells/mm², prefers L2/3, L5", "800 cells/mm², prefers L4, L6", "100 cells/mm², prefers L1"]
+
+
+def test_an_empty_component_is_left_out_of_means():
+    assert np.isnan(findings.component_means(np.array([0, 0, 2]), np.array([1, 3, 5.0]), 3)[1])
+    assert findings.split_of_layers(np.array([0, 2]), np.array([2, 2]), np.array([1, 3.0]), 3)["density_ratio"] == 3
+
+
+def test_barrels_are_separate_pieces_of_the_component_typical_of_layer_four():
+    layers = np.repeat([1, 2, 3, 4, 5], 20)[:, None].repeat(120, 1)
+    components = np.zeros((100, 120), int)
+    components[40:60, 10:35] = components[40:60, 60:90] = 1
+    components[80:84, 10:14] = 1  # a speck in L6
+    components[:, 110:] = -1
+    component, found, value = findings.barrel_component(components, layers, smallest=100)
+    assert component == 1 and value["blobs"] == 2
+    assert found.sum() == 20 * 25 + 20 * 30
+    assert value["l4_enrichment"] == pytest.approx((1100 / 1116) / 0.2)
