@@ -108,7 +108,7 @@ if data.is_phantom:
 # (1) Windows of known area are cut from a slice; (2) a convolutional network learns to name their area; (3) the activations
 # of its last hidden layer, 64 numbers per window, are collected over many windows; (4) a simple low-dimensional model is
 # fitted to those. Everything drawn below comes from this run: its slice, its windows, its trained network. The percentages are
-# recalls on held-out windows of the validation slice.
+# recalls on held-out windows.
 
 # %%
 trained = stages.trained_classifier(run, seeds[0], patches_per_area=patches_per_area, epochs=epochs,
@@ -117,12 +117,10 @@ shown = stages.patches(run, "validation", 100, seed=seeds[0])
 activations = classifier.patch_features(trained.model, shown.cut())
 predicted = classifier.predict(trained.model, shown.cut())
 recall = classifier.scores(classifier.confusion_matrix(shown.labels, predicted, data.areas))["recall"]
-source = (data.slices("validation") or data.slices("train"))[0]
-raw = stages.patches(run, "validation", 100, seed=seeds[0], raw=True).cut()[:, 0]
 
 # %%
-figure = paper_a.overview(source.image, shown.centres, shown.labels, raw, activations, data.areas,
-                          recall.to_numpy(), data.pixel_size_um)
+figure = paper_a.overview(piece.image, train.centres, train.labels, train.cut()[:, 0],
+                          activations, shown.labels, data.areas, recall.to_numpy())
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_fig1_overview")
 

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from helpers.figures import style
 
 
-def overview(image, centres, labels, patches, features, areas, accuracy_per_area, pixel_size_um):
+def overview(image, centres, labels, patches, features, feature_labels, areas, recall):
     """Draw the method from a run's own pictures (A Fig. 1, B Fig. 1).
 
     Parameters
@@ -21,12 +21,13 @@ def overview(image, centres, labels, patches, features, areas, accuracy_per_area
     labels : (N,) int array
         Area 1…n of each patch.
     patches : (N, 128, 128) array
-    features : (N, 64) array
-        Activations of the last hidden layer for the same patches.
+    features : (M, 64) array
+        Activations of the last hidden layer for held-out patches.
+    feature_labels : (M,) int array
+        Their areas.
     areas : sequence of str
-    accuracy_per_area : (n,) array
-        Recall per area on the test or validation patches.
-    pixel_size_um : float
+    recall : (n,) array
+        Share of each area's held-out patches that the network names rightly.
     """
     colours = style.area_colours(areas)
     figure, grid = plt.subplots(1, 5, figsize=(13, 3.8), width_ratios=[0.55, 0.95, 0.9, 1.2, 1.3])
@@ -34,7 +35,7 @@ def overview(image, centres, labels, patches, features, areas, accuracy_per_area
     _slice_with_boxes(slice_axis, image, centres, labels, colours)
     _patch_columns(patch_axis, patches, labels, areas, colours)
     _network(network_axis)
-    order = np.argsort(labels, kind="stable")
+    order = np.argsort(feature_labels, kind="stable")
     shown = features[order]
     feature_axis.imshow(shown / max(float(np.percentile(shown, 99)), 1e-9), aspect="auto", cmap="viridis", vmin=0, vmax=1)
     feature_axis.set(title="3  activations", xlabel="64 units of the last hidden layer", ylabel="patches, sorted by area")
@@ -42,8 +43,8 @@ def overview(image, centres, labels, patches, features, areas, accuracy_per_area
     centred = features - features.mean(0)
     plane = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T  # (N, 2) principal components
     for number, (name, colour) in enumerate(zip(areas, colours), start=1):
-        here = plane[labels == number]
-        space_axis.scatter(*here.T, s=8, color=colour, label=f"{name} {100 * accuracy_per_area[number - 1]:.0f} %")
+        here = plane[feature_labels == number]
+        space_axis.scatter(*here.T, s=8, color=colour, label=f"{name} {100 * recall[number - 1]:.0f} %")
     space_axis.legend(fontsize=7, title="area, recall", title_fontsize=7, markerscale=1.5, loc="center left", bbox_to_anchor=(1, 0.5))
     space_axis.set(title="4  low-dimensional model", xlabel="first principal component", ylabel="second", xticks=[], yticks=[])
     return figure
