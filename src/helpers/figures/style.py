@@ -63,7 +63,7 @@ def bare(axis, title: str = "") -> None:
 def mark_phantom(figure, is_phantom: bool) -> None:
     """Write *phantom* onto a figure that shows synthetic data."""
     if is_phantom:
-        figure.text(0.995, 0.995, "phantom", ha="right", va="top", fontsize=8, style="italic", color="#b03030")
+        figure.text(0.995, 1.005, "phantom", ha="right", va="bottom", fontsize=8, style="italic", color="#b03030")
 
 
 def thumbnail(array: np.ndarray, longest: int = 1800) -> np.ndarray:
