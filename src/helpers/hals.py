@@ -17,7 +17,7 @@ import torch
 from tqdm.auto import tqdm
 
 #: Rows of one block. On a processor a block, its coefficients and their products stay in cache.
-BLOCK_ROWS = {"cpu": 1 << 14, "cuda": 1 << 19}
+BLOCK_ROWS = {"cpu": 1 << 13, "cuda": 1 << 19}
 #: Starts tried on the sample of rows, and alternations spent on each before the best goes on.
 STARTS, TRIAL = 8, 60
 #: Coordinate sweeps over W or H before the other takes its turn.

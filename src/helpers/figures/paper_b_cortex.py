@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from helpers.figures import style
+from helpers.figures.paper_b import scale_below
 
 COMPONENT_COLOURS = ("#5a4ea6", "#c9ac57", "#ef4b32", "#e8e8e8", "#4cb8b0", "#8c6d53", "#7f9f3f", "#d88fc0")
 LAYER_COLOURS = ("#f7e7a1", "#f2b66d", "#d9705a", "#9c4f7d", "#5b3f8c")
@@ -74,8 +75,8 @@ def component_map(image, view, components, names, box, box_size, pixel_size_um):
     axes[1].imshow(np.ma.masked_less(shown, 0), cmap=component_colourmap(n), vmin=-1, vmax=n - 1, alpha=0.4, extent=view.extent)
     for axis, colour in zip(axes, ("white", "black")):
         axis.add_patch(Rectangle(view.rectangle(*box, box_size), box_size, box_size, fill=False, edgecolor=colour, linewidth=1.4))
-        style.scale_bar(axis, pixel_size_um, 200, colour=colour)
         style.bare(axis)
+    scale_below(axes[1], view, pixel_size_um, 200)
     handles = [Patch(facecolor=COMPONENT_COLOURS[i], edgecolor="#888888", label=name) for i, name in enumerate(names)]
     axes[1].legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), handlelength=1, fontsize=7.5)
     return figure

@@ -246,7 +246,7 @@ def tissue_densities(run: Run, piece: Slice) -> tuple[np.ndarray, np.ndarray, bo
     A phantom's own maps; for real tissue, estimates from the gray values (`densities`).
     """
     if {"cell_density", "axon_density"} <= set(piece.truth):
-        return piece.truth["cell_density"], piece.truth["axon_density"], True
+        return piece.truth["cell_density"], piece.truth["axon_density"] / np.float32(255), True  # kept in steps of 1/255
     image, _ = microct.standardised(piece)
     tissue = microct.classified(piece)
     return (densities.cell_density(image, tissue, run.microct.pixel_size_um), densities.fibre_density(image, tissue), False)
