@@ -94,7 +94,7 @@ def test_pair_intervals_speak_of_the_right_pairs():
     part = paper_a.FeatureSet(alike, part.labels, part.groups)
     assert stages.area_pairs(areas) == {"cortex_striatum": (1, 3), "vp_zi": (0, 2), "cortex_vp": (1, 0)}
     table = stages.pair_intervals(part, gram.bootstrap_weights(part.labels, 50, part.groups), areas)
-    assert len(table) == 4 and (table["95 % from"] > 0).all() and (table["share above 0"] == 1).all()
+    assert len(table) == 4 and (table["gap_from"] > 0).all() and (table["share_above_0"] == 1).all()
     assert stages.area_pairs(("Cortex", "VP")) == {}
 
 

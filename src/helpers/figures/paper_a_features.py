@@ -169,7 +169,7 @@ def error_intervals(bootstraps, nulls, published):
         axis.annotate(name, (value, bottom), (0, -6), textcoords="offset points", ha="center", va="top", fontsize=7, color="#b03030")
     for name, value in nulls.items():
         axis.axvline(value, color="#777777", linestyle=":", linewidth=1)
-        axis.text(value, -0.75, name, ha="center", va="bottom", fontsize=7, color="#555555")
+        axis.text(value - 0.004, bottom + 0.8, name, ha="right", va="bottom", rotation=90, fontsize=7, color="#555555")
     axis.set_yticks(range(bottom + 1), [*bootstraps, "published"])
     axis.set(ylim=(bottom + 0.9, -0.6), xlim=(0, 1), xlabel="block-diagonal error (bar: 95 % of bootstrap repeats)")
     return figure
