@@ -80,7 +80,7 @@ def _stage(run: Path, stage: Path) -> list[str]:
     for page in pages:
         if page.startswith("notebooks/"):
             executed = run / f"{page}.ipynb"
-            put(stage / f"{page}.ipynb", executed.read_bytes() if executed.exists() else _stub(root / f"{page}.ipynb", page))
+            put(stage / f"{page}.ipynb", _without_widgets(executed) if executed.exists() else _stub(root / f"{page}.ipynb", page))
     if any("vendor/plotly.min.js" in (stage / f"{page}.ipynb").read_text(encoding="utf-8") for page in pages if page.startswith("notebooks/")):
         from plotly.offline import get_plotlyjs
 
@@ -89,6 +89,16 @@ def _stage(run: Path, stage: Path) -> list[str]:
         if path.is_file() and path not in kept and "_build" not in path.parts:
             path.unlink()
     return pages
+
+
+def _without_widgets(executed: Path) -> bytes:
+    """Return an executed notebook without its widgets: progress bars, which a page would fetch scripts from outside for."""
+    notebook = nbformat.read(executed, 4)
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if "application/vnd.jupyter.widget-view+json" not in output.get("data", {})]
+    return nbformat.writes(notebook).encode()
 
 
 def _stub(source: Path, page: str) -> bytes:
