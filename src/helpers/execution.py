@@ -7,6 +7,7 @@ import difflib
 import hashlib
 import json
 import os
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -210,9 +211,10 @@ def _execute_one(job: Job, run: Path, verbose: bool) -> tuple[float, str | None]
     start = time.perf_counter()
     for attempt in range(RETRIES + 1):
         try:
-            papermill.execute_notebook(root / "notebooks" / f"{job.notebook}.ipynb", partial, job.parameters, kernel_name="python3",
-                                       cwd=root, progress_bar=verbose, log_output=verbose, request_save_on_cell_execute=False,
-                                       kernel_manager_class=_local_kernel_manager())
+            with tempfile.TemporaryDirectory(prefix="brainbook-") as sockets:
+                papermill.execute_notebook(root / "notebooks" / f"{job.notebook}.ipynb", partial, job.parameters, kernel_name="python3",
+                                           cwd=root, progress_bar=verbose, log_output=verbose, request_save_on_cell_execute=False,
+                                           kernel_manager_class=_local_kernel_manager(sockets))
             break
         except PapermillExecutionError as error:
             os.replace(partial, output)
@@ -226,12 +228,13 @@ def _execute_one(job: Job, run: Path, verbose: bool) -> tuple[float, str | None]
     return seconds, None
 
 
-def _local_kernel_manager():
-    """Return a kernel manager that talks over files of this machine: no ports to race for, no open sockets."""
+def _local_kernel_manager(folder: str):
+    """Return a kernel manager that talks over files in ``folder``, which is its own: no ports to race for."""
     from jupyter_client import AsyncKernelManager
 
     class LocalKernelManager(AsyncKernelManager):
         transport = "ipc"
+        ip = f"{folder}/kernel"
 
     return LocalKernelManager
 
