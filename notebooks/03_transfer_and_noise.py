@@ -61,7 +61,8 @@ networks = {seed: [*stages.area_networks(run, trained[seed], seed), *pretrained]
 listed = "\n".join(f"- **{network.name}**" for network in networks[seeds[0]])
 failed = "".join(f"\n- *{name}* cannot be used: {reason}" for name, reason in problems.items())
 missing = f"\n\n**The rows of pretrained networks were not run: {no_network}.**" if no_network else ""
-display(Markdown(f"Networks on this page:\n\n{listed}{failed}{missing}"))
+where = "" if stages.evaluation_role(run) == "test" else "\n\nNo test slice is annotated: *test windows* below are validation windows."
+display(Markdown(f"Networks on this page:\n\n{listed}{failed}{missing}{where}"))
 
 # %% [markdown]
 # ## Simple classifiers on frozen features (A Fig. 4, top)
@@ -136,7 +137,7 @@ areas = probes.noise_areas(noise_scores)
 run.save_table(noise_scores, "A_fig4_noise")
 
 # %%
-shown = stages.patches(run, stages.evaluation_role(run), noise_per_area, seed=seeds[0], raw=True).cut([noise_per_area // 2, 5 * noise_per_area // 2])[:, 0]
+shown = stages.patches(run, stages.evaluation_role(run), noise_per_area, seed=seeds[0], raw=True).cut([noise_per_area // 2, -noise_per_area // 2])[:, 0]
 examples = {variance: probes.add_noise(shown, variance, seed=seeds[0]) for variance in noise_variances}
 figure = paper_a_features.noise_curves(noise_scores, examples, chance)
 style.mark_phantom(figure, data.is_phantom)

@@ -64,6 +64,8 @@ sets = {seed: stages.structure_sets(run, networks[seed], train_per_area=train_pe
         for seed in seeds}
 tested = {name: test for name, (_, test) in sets[seeds[0]].items()}
 labels = tested["trained CNN"].labels
+if stages.evaluation_role(run) != "test":
+    display(Markdown("No test slice is annotated: *test windows* below are validation windows."))
 
 # %% [markdown]
 # ## The Gram matrices (A Fig. 5, left)
