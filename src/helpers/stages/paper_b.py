@@ -252,7 +252,7 @@ def tissue_densities(run: Run, piece: Slice) -> tuple[np.ndarray, np.ndarray, bo
     return (densities.cell_density(image, tissue, run.microct.pixel_size_um), densities.fibre_density(image, tissue), False)
 
 
-def choice_of_k(run: Run, fitted: Artifact, ks: list[int], seeds: list[int], *, max_rows: int = 50_000) -> Artifact:
+def choice_of_k(run: Run, fitted: Artifact, ks: list[int], seeds: list[int], *, max_rows: int = 8_000) -> Artifact:
     """Return error and stability of NMF for several k; ``value`` is a table: k, error (mean over seeds), stability.
 
     Stability is the mean cosine of factors matched between seeds; every seed draws its own rows of the features.
