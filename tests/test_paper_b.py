@@ -1,0 +1,84 @@
+"""What pages 06 and 07 share: views that keep pixels and positions together, which slices, columns of cortex."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from helpers.figures import paper_b as figures
+from helpers.stages import paper_b, paper_b_reports
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_pixels_positions_and_places_of_a_view_agree(turns):
+    rows, columns = np.indices((60, 90))
+    image = 1000 * rows + columns
+    view = figures.View(8, 12, 40, 52, turns, stride=4)
+    pixels, positions = view.pixels(image), view.positions(image[::4, ::4])
+    left, right, bottom, top = view.extent
+    assert pixels.shape == (bottom, right) and positions.shape == (bottom // 4, right // 4)
+    for (i, j), value in np.ndenumerate(positions):  # a position covers a square of pixels; it is the value of one of them
+        square = pixels[4 * i : 4 * i + 4, 4 * j : 4 * j + 4]
+        assert value in square
+    for row, column in ((8, 12), (20, 30), (47, 63)):
+        x, y = view.rectangle(row, column, 1)  # the pixel as a square of side 1
+        assert pixels[y, x] == 1000 * row + column
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_cortex_comes_to_the_top(turns):
+    labels = np.full((20, 60), 2)
+    labels[:, 50:] = 1
+    turned = np.rot90(labels, -turns)
+    upright = np.rot90(turned, figures.quarter_turns(turned, 1))
+    assert (upright[:10] == 1).all() and (upright[10:] == 2).all()
+    assert figures.quarter_turns(turned, 7) == 0
+
+
+def test_view_holds_the_mask_and_starts_on_the_grid():
+    mask = np.zeros((100, 120), bool)
+    mask[33:50, 41:99] = True
+    view = figures.view_of(mask, 0, stride=8, margin=5)
+    assert view.top % 8 == view.left % 8 == 0
+    assert view.pixels(mask).sum() == mask.sum()
+    assert view.height <= 17 + 2 * 5 + 8 and view.width <= 58 + 2 * 5 + 8
+
+
+def test_published_order_comes_first_and_strangers_follow():
+    names = ["Cerebellum", "Cortex", "Hypothalamus", "Striatum", "WM"]
+    assert [names[i] for i in figures.in_paper_order(names)] == ["Cortex", "Striatum", "WM", "Hypothalamus", "Cerebellum"]
+
+
+def test_annotated_test_slices_come_first():
+    def piece(z, role, annotated):
+        return SimpleNamespace(z=z, role=role, areas=np.ones((2, 2)) if annotated else None)
+
+    def pair(*pieces):
+        found = paper_b.slice_pair(SimpleNamespace(microct=SimpleNamespace(slices=lambda: list(pieces))))
+        return [p and p.z for p in found]
+
+    assert pair(piece(1, "train", True), piece(2, "validation", True), piece(3, "test", True), piece(4, "test", True)) == [3, 4]
+    assert pair(piece(1, "train", True), piece(3, "test", False)) == [1, 3]
+    assert pair(piece(1, "train", True), piece(2, "validation", True), piece(3, "test", False)) == [2, 3]
+    assert pair(piece(1, "train", True)) == [1, None]
+
+
+def test_columns_run_along_the_surface():
+    depth = np.full((40, 60), np.nan)
+    depth[5:35, 10:50] = np.linspace(1, 0, 40)[None]  # depth falls to the right: columns of cortex are rows here
+    columns = paper_b_reports.columns_of(depth, 10)
+    assert (columns == columns[:, :1]).all() and len(np.unique(columns[5:35])) in (3, 4)
+    turned = paper_b_reports.columns_of(np.rot90(depth), 10)
+    assert (turned == turned[:1]).all()
+
+
+def test_values_return_to_their_positions():
+    included = np.random.default_rng(0).random((5, 7)) < 0.5
+    grid = SimpleNamespace(included=included, rows=np.arange(0, 20, 4), columns=np.arange(0, 28, 4),
+                           at_grid=lambda image: image[np.ix_(np.arange(0, 20, 4), np.arange(0, 28, 4))])
+    image = np.arange(20 * 28).reshape(20, 28)
+    found = paper_b.SliceFactors(grid, image, True, None, None, 0, 0, "hals")
+    np.testing.assert_array_equal(found.labels, image[tuple(found.places.T)])
+    laid = found.on_grid(found.labels)
+    np.testing.assert_array_equal(laid[included], image[::4, ::4][included])
+    assert np.isnan(laid[~included]).all()
