@@ -115,7 +115,7 @@ def test_cells_follow_the_density_map(drawn):
         here = anatomy.areas[rows, columns]
         for label in np.unique(anatomy.areas[anatomy.areas > 0]):
             number = expected[anatomy.areas == label].sum()
-            assert (here == label).sum() == pytest.approx(number, abs=5 * np.sqrt(number))
+            assert (here == label).sum() == pytest.approx(number, abs=5 * float(np.sqrt(number)))
         layers = np.bincount(anatomy.layers[rows, columns], minlength=6)[1:] / np.bincount(anatomy.layers.ravel(), minlength=6)[1:]
         assert layers.argmax() == 2 and layers.argmin() == 0      # layer 4 is dense, layer 1 sparse
 
