@@ -29,7 +29,7 @@ recipe = "quick"
 steps = 0
 latent_dim = 8
 beta = 3.0
-weight_step = 0.05
+weight_step = 0.1
 starts = 4
 slider_latents = 8
 

@@ -29,10 +29,10 @@ recipe = "quick"
 steps = 0
 latent_dim = 8
 beta = 3.0
-images = 300
+images = 200
 brightness_weights = [0.0, 0.5, 1.0, 1.5, 2.0]
 gains = [0.7, 0.85, 1.0, 1.15, 1.3]
-weight_step = 0.05
+weight_step = 0.1
 starts = 4
 panel_region = "HPF"
 

@@ -119,6 +119,7 @@ def test_the_same_seed_trains_the_same_model(brains):
 def test_a_killed_training_resumes_to_the_same_weights(brains, tmp_path, monkeypatch):
     from helpers import training
 
+    monkeypatch.setattr(vae_training, "EPOCH", 4)  # six short epochs
     settings = dict(latent_dim=2, device="cpu", bfloat16=False, **{**vae_training.RECIPES["quick"], "steps": 24})
     whole, history = vae_training.train_vae(brains[:64], brains[64:80], **settings)
     write, calls = training._write_checkpoint, []
@@ -138,7 +139,8 @@ def test_a_killed_training_resumes_to_the_same_weights(brains, tmp_path, monkeyp
     assert [row["loss"] for row in history.history] == [row["loss"] for row in again.history]
 
 
-def test_collapse_is_warned_of_early(brains):
+def test_collapse_is_warned_of_early(brains, monkeypatch):
+    monkeypatch.setattr(vae_training, "EPOCH", 2)
     with pytest.warns(UserWarning, match="no latent carries"):
         vae_training.train_vae(brains[:32], brains[32:48], latent_dim=2, beta=1e6, learning_rate=1e-2, batch_size=16, steps=40, device="cpu", bfloat16=False)
 

@@ -12,7 +12,7 @@ from helpers.figures import style
 from helpers.figures.paper_b import scale_below
 
 COMPONENT_COLOURS = ("#5a4ea6", "#c9ac57", "#ef4b32", "#e8e8e8", "#4cb8b0", "#8c6d53", "#7f9f3f", "#d88fc0")
-LAYER_COLOURS = ("#f7e7a1", "#f2b66d", "#d9705a", "#9c4f7d", "#5b3f8c")
+LAYER_COLOURS = ("#dbe9f6", "#a6cee4", "#6aaed6", "#3787c0", "#105ba4")  # blues, from the surface down: no area beside the cortex is blue
 SLICE_COLOURS = ("#147a8c", "#ee877c")
 NAVY = LinearSegmentedColormap.from_list("navy", ["white", "#1d1c5a"])
 

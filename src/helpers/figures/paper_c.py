@@ -177,6 +177,8 @@ def against_beta(scores, measures, chosen=8):
         axis.vlines(mean.index, mean["min"], mean["max"], color="#444444")
         axis.set_xticks(mean.index, [f"{beta:g}" for beta in mean.index])
         axis.set(title=title, xlabel=f"β (L = {chosen})", ylabel=label)
+        if column == "active":
+            axis.set_ylim(0, 1.1 * chosen)
     return figure
 
 

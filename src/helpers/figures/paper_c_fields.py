@@ -173,6 +173,7 @@ def bright_pixels(bright, weights, names, clean):
     axis.axhline(clean, color="#999999", linestyle="--", linewidth=1)
     axis.set(xlabel="interpolation weight c", ylabel="bright pixels per image", title="bright pixels (dashed: clean images)")
     axis.set_yscale("symlog", linthresh=1)
+    axis.set_ylim(bottom=-0.1)  # a count: no negative decades
     axis.legend(fontsize=7, ncols=2)
     return figure
 
