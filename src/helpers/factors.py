@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 #: Rows of the random sample on which the "hals" solver comes near its optimum first.
-SAMPLE_ROWS = 1 << 14
+SAMPLE_ROWS = 1 << 16
 
 
 class Rows:

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 #: Rows of one block. On a processor a block, its coefficients and their products stay in cache.
 BLOCK_ROWS = {"cpu": 1 << 13, "cuda": 1 << 19}
 #: Starts tried on the sample of rows, and alternations spent on each before the best goes on.
-STARTS, TRIAL = 8, 60
+STARTS, TRIAL = 8, 20
 #: Coordinate sweeps over W or H before the other takes its turn.
 SWEEPS = 4
 
