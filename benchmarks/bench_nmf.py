@@ -59,8 +59,9 @@ def solve(solver, path, k):
         error, iterations = result.error, result.iterations
     else:
         X = np.array(X)
-        model = NMF(k, solver="mu", init="nndsvda", random_state=0, max_iter=500).fit(X)
-        error, iterations = model.reconstruction_err_ / np.linalg.norm(X.astype(np.float64)), model.n_iter_
+        model = NMF(k, solver="mu", init="nndsvda", random_state=0, max_iter=500)
+        W = model.fit_transform(X)
+        error, iterations = factors.relative_error(X, W, model.components_), model.n_iter_
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     print(json.dumps({"seconds": seconds, "error": float(error), "iterations": int(iterations), "peak GiB": peak}))

@@ -218,3 +218,13 @@ def test_unusable_selections_are_refused():
         factors.select_factors(coefficients, np.zeros(4, int), 1)
     with pytest.raises(ValueError, match=r"labels \(n,\)"):
         factors.select_factors(coefficients, labels[:3], 1)
+
+
+def test_relative_error_is_summed_in_double_precision():
+    rng = np.random.default_rng(0)
+    W, H = rng.random((30_000, 3), np.float32), rng.random((3, 8), np.float32)
+    X = (W @ H + rng.random((30_000, 8))).astype(np.float32)
+    expected = np.linalg.norm(X - W.astype(np.float64) @ H) / np.linalg.norm(X.astype(np.float64))
+    assert factors.relative_error(X, W, H) == pytest.approx(expected, rel=1e-6)
+    result = factors.fit_nmf(X, 3, solver="sklearn")
+    assert result.error == pytest.approx(np.linalg.norm(X - result.coefficients.astype(np.float64) @ result.components) / np.linalg.norm(X.astype(np.float64)), rel=1e-5)

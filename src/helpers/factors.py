@@ -286,5 +286,17 @@ def _fit_sklearn(X, k, seed, init, tol, max_iter):
     W = model.fit_transform(X)
     norms = np.linalg.norm(model.components_, axis=1)
     H = model.components_ / np.where(norms > 0, norms, 1)[:, None]
-    error = model.reconstruction_err_ / np.linalg.norm(X.astype(np.float64))
-    return NMFResult((W * norms).astype(np.float32), H.astype(np.float32), float(error), int(model.n_iter_), "sklearn")
+    # not the model's own reconstruction_err_: summed in single precision, it is half a percent too small at 3 million rows
+    return NMFResult((W * norms).astype(np.float32), H.astype(np.float32), relative_error(X, W, model.components_), int(model.n_iter_), "sklearn")
+
+
+def relative_error(X, coefficients, components):
+    """‖X − coefficients @ components‖_F / ‖X‖_F of X (n, d), summed in double precision, block by block."""
+    from helpers import hals
+
+    residual = total = 0.0
+    for part in hals.parts(X):
+        rows = np.asarray(X[part], np.float32)
+        residual += np.square(rows - coefficients[part] @ components, dtype=np.float64).sum()
+        total += np.square(rows, dtype=np.float64).sum()
+    return float(np.sqrt(residual / total))
