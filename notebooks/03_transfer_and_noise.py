@@ -145,7 +145,8 @@ run.save_figure(figure, "A_fig4_noise")
 
 # %% [markdown]
 # "Falls less" is measured as the area under *accuracy divided by clean accuracy*, over the range of variances: 1 if noise costs
-# nothing. A network that knows nothing to begin with has little to lose, so read it beside the curves. Gaps: 95 % intervals of
+# nothing. A network that knows nothing to begin with has little to lose (its relative curve can be as flat as that of a good one),
+# so read it beside the curves. Curves start higher or lower than the bars above because they are measured on fewer test windows. Gaps: 95 % intervals of
 # the trained CNN minus the other network, as above.
 
 # %%
@@ -187,6 +188,10 @@ run.save_figure(figure, "A_learning_curve")
 
 # %% [markdown]
 # ## Compare
+#
+# How to read a red row here: with no pretrained network at hand most rows are not run, and the untrained control cannot stand in for them.
+# On small quick training the trained CNN is itself the weak part: its features are as good as its training. An interval that
+# includes 0 says that the order of two networks is not settled by this many windows.
 
 # %%
 from helpers.figures import scoreboard

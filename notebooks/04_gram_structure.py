@@ -184,6 +184,10 @@ for claim, reason in {"A.gram.similar": "" if pairs else "the areas that it name
 
 # %% [markdown]
 # ## Compare
+#
+# How to read a red row here: an error near the dotted line *nothing alike* can still come with clear squares, because what counts
+# against the ideal is mostly likeness *between* areas that do resemble each other, which the ideal forbids and anatomy does not. The
+# published 0.28 needs features that set neighbouring areas at right angles; longer training moves them that way.
 
 # %%
 from helpers.figures import scoreboard

@@ -161,6 +161,10 @@ if grid:
 
 # %% [markdown]
 # ## Compare
+#
+# How to read a red row here: the network was trained to call all of cortex by one name, so it has every reason to *ignore* what tells
+# layers apart; what is left of them is a by-product, and it differs between trainings. And the second half of the rule is easy: where
+# most of a thin cortex lies near some border, most windows of any cluster do (`near_borders` is that share by chance).
 
 # %%
 from helpers.figures import scoreboard

@@ -18,7 +18,9 @@
 # that was written down before the results were known. A red row is a result, not a bug: the claim did not hold on
 # *this* data with *this* amount of training. "Not run" means that the data for it was not there, and says what was missing.
 #
-# Numbers are means over seeds; ± is their standard deviation where there are at least two. Rules apply to the mean.
+# Numbers are means over *n* repeats, ± their standard deviation. A repeat is a seed, a newly trained network, on the pages of paper C and
+# wherever `seeds` lists several; on pages 03 to 05 it is also another draw of windows, or another start of k-means, with the same network.
+# Rules apply to the mean.
 
 # %% tags=["parameters"]
 run = "runs/quick"

@@ -252,6 +252,8 @@ POPULATION_FAULTS = {
     "atlas shape": (lambda f: tifffile.imwrite(f / "atlas.tif", np.zeros((5, 5), np.uint8)), ["atlas", "(5, 5)", "(20, 30)"]),
     "region absent": (lambda f: population_folder(f, regions={2: "HPF", 9: "TH"}), ["regions.9", "does not occur"]),
     "index": (lambda f: (f / "clean.txt").write_text("0\n6\n"), ["clean", "index 6", "0 to 5"]),
+    "several at once": (lambda f: [population_folder(f, regions={2: "HPF", 9: "TH"}), (f / "clean.txt").write_text("0\ntwo\n"),
+                                   tifffile.imwrite(f / "atlas.tif", np.zeros((5, 5), np.uint8))], ["'two'", "(5, 5)", "regions.9"]),
     "not an array": (lambda f: (f / "images.npy").write_bytes(b"no"), ["images.npy", "cannot be read"]),
     "two dimensions": (lambda f: np.save(f / "images.npy", np.zeros((4, 4))), ["(N, H, W)"]),
     "not finite": (lambda f: np.save(f / "images.npy", np.full((6, 20, 30), np.inf)), ["not finite in 6 images"]),

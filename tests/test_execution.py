@@ -143,6 +143,7 @@ def test_folders_that_are_not_ours_are_refused_and_untouched(project, two_area_f
     (("run", "--microct", "nowhere"), 2, "no such folder"),
     (("run", "--weights", "nowhere"), 2, "brainbook fetch weights nowhere"),
     (("run", "--profile", "nowhere"), 2, "expected quick, paper, or a YAML file"),
+    (("run", "-p", "value=[1"), 2, "the value '[1' does not parse; expected for example 1.5"),
     (("scores", "nowhere"), 2, "is not a run folder"),
     (("build", "nowhere"), 2, "is not a run folder"),
     (("params", "02_two"), 2, "unknown notebook '02_two'"),
@@ -155,7 +156,7 @@ def test_exit_codes_and_messages(project, capsys, arguments, code, words):
 
 
 def test_unknown_commands_and_options_are_usage_errors(capsys):
-    for arguments in (["dance"], ["run", "--dance"], ["phantom", "microct"]):
+    for arguments in (["dance"], ["run", "--dance"], ["run", "--jobs", "0"], ["phantom", "microct"]):
         with pytest.raises(SystemExit) as stop:
             cli.main(arguments)
         assert stop.value.code == 2

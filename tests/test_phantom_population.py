@@ -138,6 +138,13 @@ def test_each_artifact_does_what_its_name_says(generator):
         assert where[generator.brain].mean() > 0.3
 
 
+def test_what_is_missing_is_missing_in_one_place(generator):
+    for seed in range(30):  # pieces and tears; the rest of the section keeps every gray value
+        flat = np.full((160, 224), 0.5, np.float32) * generator.brain
+        torn, _ = population.inject(flat, "missing", seed, generator.brain)
+        assert (torn[generator.brain] < 0.4999).mean() < 0.3
+
+
 def test_inject_works_on_any_section_and_explains_what_it_cannot_use(generator):
     clean = generator(scores(), "none", (2, 2))[1]
     assert population.inject(clean, "missing", 1)[0].tobytes() == population.inject(clean, "missing", 1)[0].tobytes()

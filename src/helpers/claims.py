@@ -157,7 +157,7 @@ def number_text(value) -> str:
     if value is None:
         return "–"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {number:.3g}" for name, number in value.items())
+        return ", ".join(f"{name} {number:.4g}" for name, number in value.items())
     return f"{value:.4g}"
 
 

@@ -78,15 +78,16 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("folder", metavar="DIR", type=Path)
 
     run = command("run", _run, "execute notebooks into a run folder")
-    run.add_argument("notebooks", nargs="*", metavar="NOTEBOOK")
-    for kind in ("microct", "population", "weights"):
-        run.add_argument(f"--{kind}", metavar="DIR", default="")
+    run.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="for example 06_nmf_factors (default: all whose kind of data was given)")
+    for kind, text in (("microct", "folder of slices (default: the phantom)"), ("population", "folder of brains (default: the phantom)"),
+                       ("weights", "folder of pretrained networks, .onnx (default: none)")):
+        run.add_argument(f"--{kind}", metavar="DIR", default="", help=text)
     run.add_argument("--profile", default="quick", help="quick, paper, or a YAML file {notebook: {parameter: value}}")
     run.add_argument("--out", metavar="RUN", type=Path, default=None, help="run folder (default: runs/<profile>)")
     run.add_argument("-p", dest="overrides", action="append", default=[], metavar="name=value", help="set a parameter; 05_cortical_kmeans.k=4 for one notebook")
-    run.add_argument("--jobs", type=int, default=1, help="notebooks at a time")
+    run.add_argument("--jobs", type=_positive, default=1, metavar="N", help="notebooks at a time")
     run.add_argument("--force", action="store_true", help="execute even what is up to date")
-    run.add_argument("-v", "--verbose", action="store_true")
+    run.add_argument("-v", "--verbose", action="store_true", help="show the notebooks' own output and progress bars")
 
     build = command("build", _build, "render a run folder to html")
     build.add_argument("run", metavar="RUN", type=Path)
@@ -99,6 +100,12 @@ def _parser() -> argparse.ArgumentParser:
     clean = command("clean", _clean, "delete a run folder that brainbook made")
     clean.add_argument("run", metavar="RUN", type=Path)
     return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}; expected a whole number of at least 1")
+    return int(text)
 
 
 def _shape(text: str) -> tuple[int, int]:
@@ -149,7 +156,8 @@ def _check(arguments) -> int:
         print(problem)
     errors = sum(problem.severity == "error" for problem in problems)
     noun = f"{kind} dataset" if kind else "no dataset"
-    print(f"{arguments.folder}: {noun}, {errors} errors, {len(problems) - errors} warnings")
+    counts = ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for n, name in ((errors, "error"), (len(problems) - errors, "warning")))
+    print(f"{arguments.folder}: {noun}, {counts}")
     return FAILED if errors else DONE
 
 
@@ -242,7 +250,7 @@ def _print_table(rows: list[dict], several: bool) -> None:
         found = claims.number_text(row["mean"])
         if isinstance(row["sd"], float):
             found += f" ± {row['sd']:.2g}"
-        cells.append((row["id"], str(row["published"]), found, row["verdict"], row["run"] if several else row["dataset"]))
+        cells.append((row["id"], str(row["published"]), found, row["verdict"], row["run"] if several else row["dataset"] or row["reason"]))
     widths = [min(58, max(len(row[column]) for row in cells)) for column in range(5)]
     for row in cells:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip())

@@ -128,8 +128,9 @@ def _apply_override(text: str, declared: dict, chosen: dict) -> None:
         raise UsageError(f"-p {text}: no selected notebook has a parameter {parameter!r}{_near(parameter, known)}")
     try:
         value = yaml.safe_load(right)
-    except yaml.YAMLError as error:
-        raise UsageError(f"-p {text}: the value does not parse ({error})") from None
+    except yaml.YAMLError:
+        example = next(declared[name][parameter] for name in takers if parameter in declared[name])
+        raise UsageError(f"-p {text}: the value {right!r} does not parse; expected for example {example!r}") from None
     for name in takers:
         chosen[name][parameter] = _typed(name, parameter, value, declared[name])
 

@@ -47,6 +47,7 @@ class Transposed(nn.ConvTranspose2d):
     """A transposed convolution that adds its bias apart: on a processor the gradient of a fused bias costs more than all others."""
 
     def forward(self, x):
+        """Images (N, C, h, w) -> (N, C', 2h, 2w) at stride 2, (N, C', h + 1, w + 1) at stride 1."""
         x = functional.conv_transpose2d(x, self.weight, None, self.stride, self.padding)
         return x.add_(self.bias[:, None, None].to(x.dtype))
 

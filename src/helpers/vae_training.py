@@ -51,6 +51,8 @@ def train_vae(images, validation, *, latent_dim=8, beta=3.0, learning_rate=2e-4,
     """
     if not len(images) or not len(validation):
         raise ValueError(f"expected images to train and to validate on, found {len(images)} and {len(validation)}")
+    if min(steps, batch_size) < 1:
+        raise ValueError(f"expected at least one step and one image per batch, found steps={steps} and batch_size={batch_size}")
     torch.manual_seed(seed)
     model = BetaVAE(images.shape[1:], latent_dim, beta)
     if quick_start:

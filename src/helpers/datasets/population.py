@@ -89,9 +89,9 @@ def read_population(folder: Path) -> tuple[Population | None, Problems]:
     labels = read("atlas", read_labels)
     clean = read("clean", _read_indices)
     truth = read("truth", _read_table)
-    if problems.errors:
+    if images is None:
         return None, problems
-    atlas = _check_atlas(labels, images, listed, problems)
+    atlas = _check_atlas(labels, images, listed, problems) if labels is not None else None
     if clean_images is not None and clean_images.shape != images.shape:
         problems.error("clean_images", f"shape {clean_images.shape}", f"the images' shape {images.shape}", "Write one clean image per image.")
     if clean is not None and clean.size and (clean.min() < 0 or clean.max() >= len(images)):
@@ -107,7 +107,6 @@ def read_population(folder: Path) -> tuple[Population | None, Problems]:
 def _check_atlas(labels, images, listed, problems) -> np.ndarray | None:
     if labels.shape != images.shape[1:]:
         problems.error("atlas", f"shape {labels.shape}", f"the images' shape {images.shape[1:]}", "Export the atlas on the images' grid.")
-        return None
     values, counts = np.unique(labels, return_counts=True)
     for label, name in listed.items():
         if label not in values:
@@ -168,8 +167,10 @@ def _stack_as_unit_float(array, field, path, problems) -> np.ndarray | None:
 def _read_indices(path: Path, field: str, problems: Problems) -> np.ndarray | None:
     try:
         return np.array([int(line) for line in path.read_text().split()], np.int64)
-    except (ValueError, UnicodeDecodeError) as error:
-        problems.error(field, f"text that is not whole numbers ({str(error)[:80]})", "one 0-based index per line", "Correct the file.", file=path.name)
+    except ValueError:
+        text = path.read_text(errors="replace").split()
+        wrong = next((word for word in text if not word.lstrip("-").isdigit()), "")
+        problems.error(field, f"text that is not whole numbers ({wrong[:40]!r})", "one 0-based index per line", "Correct the file.", file=path.name)
         return None
 
 

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from helpers.figures import style
 
@@ -38,7 +39,7 @@ def strip(image, clusters, layers, inside, names, k, pixel_size_um, layers_title
     low, high = np.percentile(image, [1, 99.5])
     axes[0].imshow(image, cmap="gray", vmin=low, vmax=high, **place)
     axes[0].set_title("white matter on the left, surface of the cortex on the right")
-    axes[1].imshow(np.where(inside & (layers > 0), layers, np.nan), cmap=ListedColormap(plt.cm.Blues_r(np.linspace(0.15, 0.85, len(names)))),
+    axes[1].imshow(np.where(inside & (layers > 0), layers, np.nan), cmap=ListedColormap(plt.cm.Greys_r(np.linspace(0.2, 0.9, len(names)))),
                    vmin=1, vmax=len(names), **place)
     axes[1].set_title(layers_title)
     for number, name in enumerate(names, start=1):
@@ -63,7 +64,8 @@ def explained_variance(shares, kept):
     shown = shares[:max(20, kept)]
     axis.bar(np.arange(1, len(shown) + 1), shown, color=["#1f4e79"] * kept + ["#c9d3de"] * (len(shown) - kept))
     axis.plot(np.arange(1, len(shown) + 1), np.cumsum(shown), "o-", color="#c0504d", markersize=3, label="cumulative")
-    axis.axhline(0.95, color="#999999", linestyle=":", linewidth=1)
+    axis.axhline(0.95, color="#999999", linestyle=":", linewidth=1, label="95 %")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set(xlabel="principal component", ylabel="share of variance", ylim=(0, 1.02), title=f"{kept} kept, {100 * shares[:kept].sum():.1f} % of the variance")
     axis.legend(loc="center right")
     return figure
@@ -116,7 +118,9 @@ def cortex_map(image, clusters, inside, rows, columns, k, title, pixel_size_um):
                    extent=(-0.5, small.shape[1] - 0.5, small.shape[0] - 0.5, -0.5))
     style.bare(axes[0], title)
     style.bare(axes[1], "clusters of every cortical window")
-    style.scale_bar(axes[0], pixel_size_um * step, 500)
+    style.scale_bar(axes[0], pixel_size_um * step, 500, colour="black")
+    handles = [Patch(color=colour, label=f"cluster {i + 1}") for i, colour in enumerate(cluster_colours(k))]
+    axes[1].legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), title="from the\nsurface down", title_fontsize=8)
     return figure
 
 

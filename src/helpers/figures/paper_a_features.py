@@ -222,5 +222,5 @@ def pca_3d(scores, explained, silhouettes, labels, areas):
                 axis.set_title(f"{name}\n{100 * explained[name]:.0f} % of variance, silhouette {silhouettes[name]:.2f}", fontsize=9)
     figure.subplots_adjust(left=0.01, right=1 - 1.0 / (3.1 * columns + 1.2), top=0.9, bottom=0.03, wspace=0.05, hspace=0.05)
     handles = [plt.Line2D([], [], marker="o", linestyle="", color=colour, label=name) for name, colour in zip(areas, colours)]
-    figure.legend(handles=handles, loc="center right", bbox_to_anchor=(1, 0.5))
+    figure.legend(handles=handles, loc="outside center right")
     return figure

@@ -44,7 +44,7 @@ def table(rows):
 def _found(row) -> str:
     text = claims.number_text(row["mean"])
     if isinstance(row["sd"], float):
-        text += f" ± {row['sd']:.2g} ({len(row['values'])} seeds)"
+        text += f" ± {row['sd']:.2g} (n = {len(row['values'])})"
     elif len(row["values"]) > 1:
-        text += f" (mean of {len(row['values'])} seeds)"
+        text += f" (mean, n = {len(row['values'])})"
     return text

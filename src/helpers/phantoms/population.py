@@ -22,7 +22,7 @@ from helpers.phantoms.population_atlas import SHAPE, Anatomy
 
 __all__ = ["ARTIFACTS", "FACTORS", "REGIONS", "Sample", "generate", "inject", "load_anatomy", "simulate"]
 
-VERSION = 1
+VERSION = 2
 FACTORS = ("hippocampus_size", "hippocampus_intensity", "cortex_thickness", "barrel_contrast",
            "striatum_intensity", "ventricle_width", "brightness", "asymmetry")
 ARTIFACT_SHARE = 0.18          # of all images, the three types equally often

@@ -94,7 +94,7 @@ def _missing(image, brain, rng, scale):
         along, across = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
         length, width = scale * rng.uniform(60, 130), scale * rng.uniform(4, 9)
         gone = np.abs(across + 6 * scale * rough) - width * np.clip(1 - along / length, 0, 1)
-        gone = np.where((along > -10 * scale) & (along < length), gone, 1 + scale)
+        gone = np.where((along > -10 * scale) & (along < length), gone, np.inf)
     keep = expit(gone / max(0.35, 0.8 * scale))
     empty = np.minimum(image, 0.03 * image.max())
     return empty + keep * (image - empty)
