@@ -42,7 +42,7 @@ try_rows = 8000
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers import claims, runs, stages, widgets
+from helpers import claims, factor_findings, runs, stages, widgets
 from helpers.figures import paper_b, slider, style
 
 style.use()
@@ -105,18 +105,21 @@ labels = found.grid.at_grid(found.areas)
 cortex = 1 + next((i for i, name in enumerate(data.areas) if name.casefold() == "cortex"), -1)
 view = paper_b.view_of(found.areas > 0, paper_b.quarter_turns(labels, cortex), stride, margin=60)
 order = [i + 1 for i in paper_b.in_paper_order(data.areas) if i + 1 in chosen]
-shown = [(chosen[area][0], f"F{chosen[area][0]}: {chosen[area][1]}") for area in order]
+shown = [(chosen[area][0], f"F{chosen[area][0]} ({chosen[area][1]})") for area in order]
 figure = paper_b.selected_factors(first.image, view, [found.on_grid(found.coefficients[:, i]) for i, _ in shown],
                                   [report.tops[i] for i, _ in shown], [title for _, title in shown], labels, data.pixel_size_um)
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "B_fig2C_factors")
 
 # %% [markdown]
-# All factors, chosen or not. Move the slider; it needs no kernel.
+# All factors, chosen or not. Move the slider; it needs no kernel. To fit the page, the slice lies on its side here:
+# what is on top of the six heatmaps is on the right.
 
 # %%
 pictures = [paper_b.one_factor(first.image, view, found.on_grid(found.coefficients[:, i]), report.tops[i], labels, f"F{i}")
             for i in range(len(names))]
+for picture in pictures:
+    style.mark_phantom(picture, data.is_phantom)
 taken = dict(chosen.values())
 display(slider.image_slider(pictures, [f"F{i}" + (f", chosen for {taken[i]}" if i in taken else "") for i in range(len(names))], "factor"))
 
@@ -151,16 +154,22 @@ run.save_table(densities, "factor_densities")
 # ## Which layers of cortex
 #
 # "F11 in L4 and L6" becomes a measurement: the mean coefficient of each selected factor in each layer, relative to its mean over
-# layers. Whether a difference is more than chance is asked by a block bootstrap, because neighbouring windows share their pixels.
+# layers. Left out are factors that are *silent* in cortex: their mean there is below 1 % of that in the area they were chosen for,
+# and a peak of next to nothing means nothing. Whether a difference is more than chance is asked by a block bootstrap, because
+# neighbouring windows share their pixels.
 
 # %%
 if report.layer_means is not None:
     note = "layers as annotated" if report.layers_annotated else "bands of depth stand in for layers"
-    figure = paper_b.layer_means(report.layer_means, stages.SURFACE_DOWN, dict(shown), note)
+    silent = factor_findings.silent_factors(selection, report.means, cortex)
+    figure = paper_b.layer_means(report.layer_means, stages.SURFACE_DOWN, dict(shown), note, silent)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "B_factor_layers")
     layers = pd.DataFrame(report.layer_means, pd.Index(names, name="factor"), stages.SURFACE_DOWN)
     run.save_table(layers, "factor_layers")
+    listed = ", ".join(name for i, name in shown if i in silent) or "none of the selected factors"
+    display(Markdown(f"Silent in cortex: {listed}. A factor that is silent in cortex cannot be shared with its layers, and that is what "
+                     "claim B.nmf.shared asks of the factor chosen for VP."))
 
 # %% [markdown]
 # ## The same basis on a second slice
@@ -184,7 +193,8 @@ if second:
 # ## Is 15 a good number?
 #
 # The error falls with every factor added, so it alone cannot choose. Stability can help: factorise again from other positions and
-# other starts, pair the factors, and see how alike they are (cosine, 1 is equal).
+# other starts, pair the factors, and see how alike they are (cosine, 1 is equal). Any number whose factors come back is defensible;
+# among those, the error says how much of the features more factors would add.
 
 # %%
 table = stages.choice_of_k(run, fitted[seeds[0]], try_k, try_seeds, max_rows=try_rows).value
@@ -192,6 +202,7 @@ figure = paper_b.choosing(table, "k", k, {"error": "relative error", "stability"
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "B_choice_of_k")
 run.save_table(table, "choice_of_k")
+display(Markdown(factor_findings.stability_in_words(table, "k", k)))
 
 # %% [markdown]
 # ## Explore
@@ -203,6 +214,11 @@ widgets.factor_explorer(first.image, view, found, labels, data.areas)
 
 # %% [markdown]
 # ## Compare
+#
+# A red row says that the rule did not hold for this network on these slices, not that the paper is wrong. The network learns to tell
+# areas apart; nothing asks it to keep what tells layers apart, least of all on a phantom or after a short training. Where the factor
+# chosen for VP is silent in cortex, the row on shared factors says little, whatever its verdict. Another network has other factors,
+# so look at several seeds before reading much into one row.
 
 # %%
 for seed, one in reports.items():

@@ -45,7 +45,7 @@ try_seeds = [22, 23, 24]
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers import claims, runs, stages, widgets
+from helpers import claims, factor_findings, runs, stages, widgets
 from helpers.figures import paper_b, paper_b_cortex, style
 
 style.use()
@@ -104,7 +104,8 @@ if reports:
 if reports:
     view = paper_b.view_of(areas == cortex, turns, stride, 30)
     corner, windows = stages.example_box(report, box_size, 128, box)
-    figure = paper_b_cortex.component_map(first.image, view, found.components, report.names, corner, box_size, data.pixel_size_um)
+    figure = paper_b_cortex.component_map(first.image, view, found.components, found.layers, report.names, corner, box_size,
+                                          data.pixel_size_um)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "B_fig2A2_components")
 
@@ -132,12 +133,17 @@ if reports:
     run.save_figure(figure, "B_component_densities")
     table = pd.DataFrame({"cells": report.cells, "axons": report.axons, "weight": found.mixture.weights}, pd.Index(report.names, name="component"))
     run.save_table(table.join(pd.DataFrame(found.shares(), table.index, layer_names)), "components")
+    ratio = report.claims["B.gmm.layers"]["density_ratio"]
+    display(Markdown("Densities of cells " + ("hardly differ between components" if ratio < 1.1 else "differ between components")
+                     + f": the largest is {ratio:.2f} times the smallest."))
 
 # %% [markdown]
 # ## Layers of each component, on two slices
 #
 # The second slice keeps the factors of the first and gets a mixture of its own; components are paired one-to-one so that the
-# Jensen–Shannon distances of their laminar shares are smallest together. Bars above the dash prefer that layer.
+# Jensen–Shannon distances of their laminar shares are smallest together. Bars above the dash prefer that layer. The margin runs along
+# the surface and takes most of layer 1 with it, so bars of L1 may be empty; layers with under 2 % of the clustered positions are not
+# named as preferred.
 
 # %%
 if reports:
@@ -153,6 +159,8 @@ if reports:
     figure = paper_b_cortex.shares_of_two_slices(found.shares(), matched, report.base, layer_names, titles, names)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "B_layer_shares")
+    listed = ", ".join(f"{name} {100 * share:.0f} %" for name, share in zip(layer_names, report.left_out) if share == share)
+    display(Markdown(f"Left out by the margin of {margin} pixels: {listed}."))
 
 # %% [markdown]
 # ## The three factors of the cortex (B1)
@@ -186,15 +194,17 @@ if reports:
 # ## Barrels
 #
 # The component most typical of layer 4, where it lies in layer 4. On a phantom the barrels are known; precision has to beat what
-# any choice of positions in layer 4 would reach.
+# a random choice of positions in layer 4 would reach.
 
 # %%
 if reports:
     truth = found.factors.grid.at_grid(first.truth["barrels"]) > 0 if "barrels" in first.truth else None
-    figure = paper_b_cortex.barrels(view, report.barrels, found.layers, truth)
+    figure = paper_b_cortex.barrels(view, report.barrels, found.layers, report.barrel_component,
+                                    report.names[report.barrel_component], truth)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "B_barrels")
-    display(Markdown(", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in report.claims["B.gmm.barrels"].items())))
+    display(Markdown(", ".join(f"{name.replace('_', ' ')} {value:.{0 if name == 'blobs' else 2}f}"
+                               for name, value in report.claims["B.gmm.barrels"].items())))
 
 # %% [markdown]
 # ## Are four components a good number?
@@ -208,6 +218,8 @@ if reports:
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "B_choice_of_components")
     run.save_table(table, "choice_of_components")
+    display(Markdown(factor_findings.stability_in_words(table, "components", n_components) + " "
+                     + factor_findings.criterion_in_words(table["components"].tolist(), table["bic"])))
 
 # %% [markdown]
 # ## Explore
@@ -220,6 +232,11 @@ if reports:
 
 # %% [markdown]
 # ## Compare
+#
+# A red row says that the rule did not hold here. The network learned areas, so it need not keep what tells layers apart, least of all
+# on a phantom or after a short training; components then follow something else, brightness for example. Read the precision of barrels
+# against chance, which stands in the same row: where most of layer 4 is barrel, a high precision is easy. How much of cortex two
+# components hold depends on where the mixture starts, so try other values of `gmm_seed` before taking that row for a finding.
 
 # %%
 for seed, one in reports.items():

@@ -86,8 +86,8 @@ run.save_figure(figure, "C_fig2A_template_atlas")
 # %% [markdown]
 # ## Training the grid
 #
-# Seven convolutions (fewer on smaller images) and three fully connected layers, mirrored in the decoder; squared error summed over pixels plus β times
-# the KL divergence from the prior. β is stated for 320×448 pixels. At a quarter of that size an image has 16 times fewer
+# Seven convolutions (fewer on smaller images) and three fully connected layers, mirrored in the decoder; squared error summed
+# over pixels plus β times the KL divergence from the prior. β is stated for 320×448 pixels. At a quarter of that size an image has 16 times fewer
 # pixels and 16 times less error to pay, so the KL term is divided by 16 as well: one β, one trade-off.
 #
 # The quick recipe is ours and departs from the paper to be quick: it starts at the mean
@@ -136,14 +136,16 @@ run.save_figure(figure, "C_fig1_overview")
 #
 # **CW-SSIM** compares oriented wavelets of the image and its reconstruction and forgives small shifts. **PCA-FD** fits
 # Gaussians to the PCA scores of real and of generated images and measures how far apart they are; the metric's PCA is fitted to images
-# that no model saw, with more components than the largest L, or the PCA model would score zero by construction. The reference is always the clean held-out images.
+# that no model saw, with more components than the largest L, or the PCA model would score zero by construction. The
+# reference is always the clean held-out images.
 # Vertical lines span the seeds.
 
 # %%
 scores = stages.model_scores(run, models, rows=rows, metric_components=max([*latent_dims, *pca_dims]) + 16)
 run.save_table(scores, "vae_scores")
-figure = paper_c.against_latent_dim(scores, {"cwssim": ("structure kept", "CW-SSIM"), "fd_clean": ("distribution of reconstructions", "PCA-FD"),
-                                             "error": ("error", "squared error per image")}, latent_dim)
+measures = {"cwssim": ("structure kept", "CW-SSIM"), "fd_clean": ("distribution of reconstructions", "PCA-FD"),
+            "error": ("error", "squared error per image")}
+figure = paper_c.against_latent_dim(scores, measures, latent_dim)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_fig2CD_quality")
 
@@ -152,12 +154,14 @@ run.save_figure(figure, "C_fig2CD_quality")
 # a *generative* model promises; and fine texture, the spectral power above an eighth of a cycle per pixel.
 
 # %%
-measures = {"fd_all": ("all held-out images rebuilt", "PCA-FD"), "fd_prior": ("samples of the prior", "PCA-FD"), "fine_power": ("fine texture", "spectral power")}
+measures = {"fd_all": ("all held-out images rebuilt", "PCA-FD"), "fd_prior": ("samples of the prior", "PCA-FD"),
+            "fine_power": ("fine texture", "spectral power")}
 figure = paper_c.against_latent_dim(scores, measures, latent_dim)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_quality_more")
-figure = paper_c.against_beta(scores, {"cwssim": ("structure", "CW-SSIM"), "fd_clean": ("distribution", "PCA-FD"), "error": ("error", "squared error"),
-                                       "active": ("active latents", "latents")}, latent_dim)
+measures = {"cwssim": ("structure", "CW-SSIM"), "fd_clean": ("distribution", "PCA-FD"), "error": ("error", "squared error"),
+            "active": ("active latents", "latents")}
+figure = paper_c.against_beta(scores, measures, latent_dim)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_against_beta")
 
@@ -165,13 +169,15 @@ run.save_figure(figure, "C_against_beta")
 # ## Which L, which β
 #
 # "Bends" needs a rule. Ours: scale both axes to [0, 1], draw the chord from the smallest to the largest L, take the L farthest
-# from it. A grid with fewer than two points between its ends cannot show a bend, and then nothing is claimed.
+# from it. With a single L between the ends, the rule could only ever name that one. So a grid needs two values or more
+# between its ends, and with fewer, as in the short default grid, no bend is looked for.
 
 # %%
+too_coarse = "this grid has fewer than two values of L between its ends, so no bend is looked for; -p latent_dims='[2, 4, 8, 16, 32]' asks"
 for claim, family, weight in (("C.elbow", "β-VAE", beta), ("C.elbow.vae", "VAE", 1.0)):
     bend = findings.elbows(scores, family, weight)
     claims.record(claim, bend) if bend else claims.not_run(claim, "the grid has fewer than two values of L between its ends")
-    print(family, bend)
+    print(f"{family}:", f"CW-SSIM bends at L = {bend['cwssim']:g}, PCA-FD at L = {bend['fd']:g}" if bend else too_coarse)
 
 # %%
 claims.record("C.pca.error", {"largest_step": findings.largest_step(scores, "PCA", "error")})
@@ -180,7 +186,10 @@ for seed in seeds:
     claims.record("C.quality.cwssim", findings.quality_at(scores, "cwssim", seed, beta, latent_dim, max), seed=seed)
     claims.record("C.quality.fd", findings.quality_at(scores, "fd_clean", seed, beta, latent_dim, min), seed=seed)
 large = findings.large_dimensions(scores, latent_dim)
-claims.record("C.quality.large_l", large) if large else claims.not_run("C.quality.large_l", "needs a VAE at L ≥ 32, two seeds and a list of clean images")
+if large:
+    claims.record("C.quality.large_l", large)
+else:
+    claims.not_run("C.quality.large_l", "needs a VAE at L ≥ 32, two seeds and a list of clean images")
 
 # %% [markdown]
 # ## Beyond the paper: do latents mean anything?
@@ -214,6 +223,11 @@ else:
 
 # %% [markdown]
 # ## Compare
+#
+# How to read a red row. PCA is the best linear answer to squared error, and it is fitted exactly, at once; a VAE gets there by
+# many small updates. The quick training is short: made longer (`-p steps=…`), it brings the validation error of both VAEs further
+# down. So red rows on quality in the quick profile are first of all about training length. Next comes smoothness:
+# a decoder made of transposed convolutions tends to draw smoother images than a sum of components does.
 
 # %%
 from helpers.figures import scoreboard

@@ -16,7 +16,7 @@
 #
 # **Paper C, §3.2, Fig. 2B, S1.** Some sections are damaged: bright light leaks in from the green channel, a piece of tissue is
 # missing, tiles of the microscope leave a grid. A model that has only eight numbers for an image may have none to spare for
-# damage, and then it draws the brain as it should have been. The paper shows three examples of each kind and finds that **the
+# damage, and then it draws the brain as it should have been. The paper shows examples of these three kinds and finds that **the
 # β-VAE removes artifacts best**, that PCA lets leaked light through, and that the VAE does not restore missing tissue.
 #
 # Examples persuade, numbers decide. Here artifacts are put into clean held-out images, so the truth is known
@@ -94,8 +94,9 @@ if known:
              for seed, three in models.items() for family, model in three.items()]
     table = pd.concat(parts, ignore_index=True)
     run.save_table(table.groupby(["family", "seed", "kind"]).mean(numeric_only=True).reset_index(), "denoising")
-    figure = paper_c.bars_per_artifact(table, {"transmission": ("let through (lower is better)", "transmission"), "cwssim": ("structure kept", "CW-SSIM to the clean image"),
-                                               "error_inside": ("left inside the artifact", "mean squared error")})
+    measures = {"transmission": ("let through (lower is better)", "transmission"), "cwssim": ("structure kept", "CW-SSIM to the clean image"),
+                "error_inside": ("left inside the artifact", "mean squared error")}
+    figure = paper_c.bars_per_artifact(table, measures)
     style.mark_phantom(figure, run.population.is_phantom)
     run.save_figure(figure, "C_transmission")
 
@@ -129,7 +130,8 @@ if known:
 
 # %%
 suspects = np.argsort(flags["worst 1 % of pixels"])[::-1][:6]
-figure = paper_c.gallery([test[suspects], rebuilt_test[suspects]], ["image", "β-VAE"], [f"score {flags['worst 1 % of pixels'][i]:.1f}" for i in suspects])
+labels = [f"score {flags['worst 1 % of pixels'][i]:.1f}" for i in suspects]
+figure = paper_c.gallery([test[suspects], rebuilt_test[suspects]], ["image", "β-VAE"], labels)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_suspects")
 
@@ -137,7 +139,8 @@ run.save_figure(figure, "C_suspects")
 # ## Beyond the paper: does the model know what it does not know?
 #
 # The encoder gives each latent a mean and a spread. Decoding many draws shows where the picture depends on them. If
-# that were all there is to be uncertain of, the spread would match the error; where the error is larger, something is missing from the model, not from its latents.
+# that were all there is to be uncertain of, the spread would match the error; where the error is larger, something is missing
+# from the model, not from its latents.
 
 # %%
 three = stages.spread(data.test if not known else np.concatenate([data.reference[:1], damaged[:2]]), 3)
@@ -149,6 +152,11 @@ run.save_figure(figure, "C_uncertainty")
 
 # %% [markdown]
 # ## Compare
+#
+# How to read a red row. A model lets damage through if its latents can express it. PCA with few components can only add and
+# subtract fixed pictures; where none of them looks like the damage, little gets through, and no learning to denoise is needed for that. The
+# more components, the more it can express. So read transmission with the structure kept: low transmission
+# is worth something only where the brain itself is still well drawn. Seeds differ; where one row joins several, the plot shows how much.
 
 # %%
 from helpers.figures import scoreboard

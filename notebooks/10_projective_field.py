@@ -71,8 +71,8 @@ run.save_figure(figure, "C_S4_traversals")
 #
 # Per pixel, variance over the small positive weights takes away red, over the small negative ones green, over the large ones
 # blue, each scaled to its own 99th percentile: **cyan** pixels change just above zero, **magenta** just below, **yellow** far out,
-# **blue** close by on both sides, black everywhere, white nowhere. Averaged over several clean
-# images, in one stream: no more than a batch of images is in memory at a time.
+# **blue** close by on both sides, **green** just above and far out, **red** just below and far out, black everywhere, white
+# nowhere. Averaged over several clean images, in one stream: no more than a batch of images is in memory at a time.
 
 # %%
 fields = {seed: stages.projective_fields(run, each, rows=rows, step=weight_step, starts=starts) for seed, each in models.items()}
@@ -81,6 +81,11 @@ labels = [name if k in active else f"{name} (inactive)" for k, name in enumerate
 figure = paper_c_fields.stratified_maps(projective_field.field_rgb(first["variance"]), data.atlas, data.regions, labels)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_fig3A_strata")
+
+# %% [markdown]
+# Colours tell when a pixel changes, not how much. Below, the variance alone, mean of the two small strata. Each map has its own
+# scale: the title gives the variance, in squared units of the intensity range, at which the colour bar says 1. A latent with
+# a small number there draws little, however bright its map.
 
 # %%
 small = first["variance"][:, [0, 1]].mean(1)
@@ -102,11 +107,14 @@ run.save_figure(figure, "C_regions_drawn")
 run.save_table(pd.DataFrame(drawn, index=pd.Index(data.regions, name="region"), columns=names), "projective_variance")
 
 # %% [markdown]
-# ## Where do artifacts sit?
+# ## Bright pixels along each latent
 #
-# A pixel is *bright* above the 99.9th percentile of all clean images. Their number along each latent shows on which side
-# bright artifacts are drawn. A latent is called an artifact latent if its value tells damaged from clean images
-# (area under the curve, in either direction, of at least 0.75).
+# A pixel is *bright* above the 99.9th percentile of all clean images. Are bright pixels artifacts? Only if
+# the latent that draws them is an *artifact latent*, one whose value tells damaged from clean images: an area under the curve,
+# in either direction, of at least 0.75 (column *artifact AUC*). Otherwise they are anatomy that became very bright, a hippocampus, say.
+#
+# *Asymmetry* is 1 if all bright pixels lie at large negative weights, −1 if all lie at large positive ones. It stays blank where
+# neither tail has at least one bright pixel per image.
 
 # %%
 ordinary = float((data.images[data.reference] > float(first["threshold"])).sum((1, 2)).mean())
@@ -116,20 +124,22 @@ run.save_figure(figure, "C_bright_pixels")
 
 # %%
 tails = projective_field.tail_brightness(first["bright"], first["weights"])
-table = pd.DataFrame({"bright_negative": tails[:, 0], "bright_positive": tails[:, 1],
-                      "asymmetry": projective_field.asymmetry_index(first["bright"], first["weights"])}, index=pd.Index(names, name="latent"))
+asymmetry = np.where(tails.max(1) >= 1, projective_field.asymmetry_index(first["bright"], first["weights"]), np.nan)
+table = pd.DataFrame({"bright_negative": tails[:, 0], "bright_positive": tails[:, 1], "asymmetry": asymmetry}, index=pd.Index(names, name="latent"))
 table["draws most"] = [data.regions[i] for i in drawn.argmax(0)]
 if known:
     areas, artifact_latents = findings.artifact_latents(stages.population_latents(run, model, rows=rows), data.clean, active)
     table.loc[[names[k] for k in active], "artifact AUC"] = areas
 run.save_table(table, "latents")
-display(table.round(2))
+display(table.round(2).astype(object).where(table.notna(), ""))
+print(findings.bright_in_words(names, active, areas, artifact_latents) if known else
+      "Which images are damaged is not known for this dataset: bright pixels may be artifacts or anatomy.")
 
 # %% [markdown]
 # ## Move a latent yourself
 #
-# The slider swaps pictures decoded beforehand, so it works on the rendered page; in a live session the sliders further down move all
-# latents at once.
+# The slider swaps pictures decoded beforehand, so it works on the rendered page; it starts at c = 0, the image as the model
+# rebuilds it. In a live session the sliders further down move all latents at once.
 
 # %%
 from helpers.figures import slider
@@ -137,7 +147,8 @@ from helpers.figures import slider
 weights = np.linspace(-6, 6, 13)
 for k in active[:slider_latents]:
     frames = projective_field.traverse(model.net.decode, z0[0], k, weights)
-    display(slider.image_slider(paper_c_fields.png_frames(frames), [f"c = {c:+.1f}" for c in weights], names[k], width=448))
+    pictures = paper_c_fields.png_frames(frames, phantom=run.population.is_phantom)
+    display(slider.image_slider(pictures, [f"c = {c:+.1f}" for c in weights], names[k], width=448, start=len(weights) // 2))
 
 # %%
 from helpers import widgets
@@ -148,6 +159,10 @@ widgets.latent_sliders(model.net, z0[0])
 # ## Compare
 #
 # Each seed is judged on its own latents: they come in another order, and with other signs, every time.
+#
+# How to read the rows. *Bright artifacts at the extremes* counts bright pixels, whatever they show: far from the data almost any decoder
+# overshoots somewhere, so the row is green for bright anatomy too. It speaks of artifacts only where the row on artifact latents finds
+# some. Where it finds none, no latent stands for damage; on which side artifacts lie can then not be asked, and that row is not run.
 
 # %%
 for seed, each in models.items():

@@ -94,7 +94,12 @@ run.save_figure(figure, "C_fig3C_activations")
 # %% [markdown]
 # ## Region × latent impact, and covariance (C Fig. 3B, 3D)
 #
-# Left, each row is one region's KL from dark to bright, divided by the row's sum: which latents take the blow. Right, how alike two latents' columns are.
+# Left, each row is one region's KL from dark to bright, divided by the row's sum: which latents take the blow. Right, how alike
+# two latents' columns are.
+#
+# The paper's "almost all latents" is counted here in nats, before that division: a latent is moved if its KL is above 0.1 nat.
+# Picture and count can seem to disagree. Where a region moves every latent, one of them still may hold nearly the whole
+# row, and the others look dark; and in the row of a region that moves nothing, some latent is bright all the same.
 
 # %%
 shares = receptive_field.normalise_rows(impact)
@@ -104,21 +109,26 @@ run.save_figure(figure, "C_fig3BD_impact")
 run.save_table(pd.DataFrame(impact, index=pd.Index(data.regions, name="region"), columns=names), "impact_kl")
 
 # %% [markdown]
-# A hole in the brain is a crude question. Scaling a region by a gain between 0.7 and 1.3 keeps its texture and stays near the
-# data; it can give another answer. The KL is also not symmetric; the third matrix averages both directions.
+# A hole in the brain is a crude question. Scaling a region by gentle gains keeps its texture and stays near the data. Does it
+# give another answer? The lines below say. The KL is also not symmetric; the third matrix averages both directions. Numbers in
+# brackets are below 0.1 nat.
 
 # %%
 gentle = receptive_field.fit_gaussians(stages.region_responses(run, model, rows=rows, images=images, weights=gains, keep_texture=True))
-for name, values, title in (("gains", receptive_field.kl_matrix(*gentle), f"KL, region × {gains[0]:g} to × {gains[-1]:g}, texture kept"),
-                            ("filled", impact, "KL, region filled dark to bright"), ("symmetric", receptive_field.kl_matrix(mean, variance, symmetric=True), "KL, filled, both directions averaged")):
-    figure = paper_c_fields.matrix(values, data.regions, names, title, "nats")
+scaled = receptive_field.kl_matrix(*gentle)
+print("\n".join(findings.filled_and_scaled(impact[:, active], scaled[:, active], data.regions)))
+both = receptive_field.kl_matrix(mean, variance, symmetric=True)
+for name, values, title in (("gains", scaled, f"KL, region × {gains[0]:g} to × {gains[-1]:g}, texture kept"),
+                            ("filled", impact, "KL, region filled dark to bright"), ("symmetric", both, "KL, filled, both directions averaged")):
+    figure = paper_c_fields.matrix(values, data.regions, names, title, "nats", brackets_below=findings.MOVED_NATS)
     style.mark_phantom(figure, run.population.is_phantom)
     run.save_figure(figure, f"C_impact_{name}")
 
 # %% [markdown]
 # ## Both directions side by side
 #
-# What a latent draws need not be what moves it: the paper's example is a latent that the hippocampus hardly moves and that draws the hippocampus.
+# What a latent draws need not be what moves it: the paper finds that the two fields may not be aligned in space, and points to its
+# factor 8 and the hippocampus.
 
 # %%
 field = stages.projective_fields(run, model, rows=rows, step=weight_step, starts=starts)
@@ -161,6 +171,10 @@ widgets.region_brightness(model.net, example[0], masks, brightness, data.regions
 
 # %% [markdown]
 # ## Compare
+#
+# How to read the rows. Decorrelation must be held against the gray null: over few regions (the paper has six) it is wide,
+# and an order of models whose scores all lie inside it, or whose seeds differ as much as the models do, says little, in green as in red.
+# The rows on impact come from filling, which takes images far from the data; a green one is worth more if the gentle gains agree.
 
 # %%
 for seed, three in models.items():
@@ -168,7 +182,8 @@ for seed, three in models.items():
     live = vae.active_latents(each.net, data.images[data.reference])
     if len(live) < 2:
         continue
-    kl = receptive_field.kl_matrix(*receptive_field.fit_gaussians(stages.region_responses(run, each, rows=rows, images=images, weights=brightness_weights)))[:, live]
+    answers = stages.region_responses(run, each, rows=rows, images=images, weights=brightness_weights)
+    kl = receptive_field.kl_matrix(*receptive_field.fit_gaussians(answers))[:, live]
     moved = findings.moved_share(kl, data.regions)
     if moved:
         claims.record("C.kl.hpf", moved, seed=seed)

@@ -1,6 +1,9 @@
 """Numbers behind paper B's claims, on small maps where each can be counted by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from helpers import factor_findings as findings
@@ -58,6 +61,34 @@ def test_components_by_hand():
     assert value == {"enrichment_l4": pytest.approx((2 / 5) / (2 / 10)), "enrichment_l6": pytest.approx((2 / 5) / (2 / 10))}
     assert findings.describe(components, layers, cells, 3, ["L1", "L2/3", "L4", "L5", "L6"]) == [
         "200 cells/mm², prefers L2/3, L5", "800 cells/mm², prefers L4, L6", "100 cells/mm², prefers L1"]
+
+
+def test_factors_are_silent_where_their_mean_is_next_to_nothing():
+    selection = SimpleNamespace(factors=[2, 0, 1, 3], areas=[1, 2, 3, 4])
+    means = np.array([[0.05, 10, 0, 0], [0.2, 0, 10, 0], [5, 0, 0, 0], [0, 0, 0, 0.0]])  # of F0 … F3 in four areas
+    assert findings.silent_factors(selection, means, 1) == [0, 3]
+
+
+def test_names_of_components_claim_no_more_than_there_is():
+    layers = np.array([1] + 50 * [2] + 49 * [4] + 50 * [2] + 50 * [4])  # L1 holds less than 2 %
+    components = np.array([0] + 99 * [0] + 50 * [1] + 50 * [2])
+    cells = np.where(components == 1, 1133.0, 1141.0)
+    names = ["L1", "L2/3", "L4", "L5", "L6"]
+    assert findings.describe(components, layers, cells, 3, names) == [
+        "1100 cells/mm², no preferred layer", "1100 cells/mm², prefers L2/3", "1100 cells/mm², prefers L5"]
+    alike = findings.describe(np.arange(200) % 2, layers, cells, 2, names)
+    assert alike == ["1100 cells/mm², no preferred layer (a)", "1100 cells/mm², no preferred layer (b)"]
+
+
+def test_choice_of_a_number_in_words():
+    table = pd.DataFrame({"k": [5, 10, 15], "stability": [0.99, 0.95, 0.7]})
+    said = findings.stability_in_words(table, "k", 15)
+    assert "at least 0.95: 5, 10." in said and said.endswith("15, is not one of them.")
+    assert findings.stability_in_words(table, "k", 5).endswith("5, is one of them.")
+    assert findings.stability_in_words(table, "k", 7).endswith("7, was not tried.")
+    assert "two seeds" in findings.stability_in_words(table.assign(stability=np.nan), "k", 5)
+    assert "does not choose" in findings.criterion_in_words([2, 3, 4], [-1, -2, -3])
+    assert findings.criterion_in_words([2, 3, 4], [-1, -3, -2]) == "BIC is lowest at 3."
 
 
 def test_an_empty_component_is_left_out_of_means():

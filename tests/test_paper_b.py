@@ -2,10 +2,13 @@
 
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.colors import to_rgba
 
-from helpers.figures import paper_b as figures
+from helpers.figures import paper_b as figures, paper_b_cortex
 from helpers.stages import paper_b, paper_b_reports
 
 
@@ -47,6 +50,35 @@ def test_view_holds_the_mask_and_starts_on_the_grid():
 def test_published_order_comes_first_and_strangers_follow():
     names = ["Cerebellum", "Cortex", "Hypothalamus", "Striatum", "WM"]
     assert [names[i] for i in figures.in_paper_order(names)] == ["Cortex", "Striatum", "WM", "Hypothalamus", "Cerebellum"]
+
+
+def test_silent_factors_are_named_and_not_drawn():
+    means = np.array([[1, 2, 3.0], [0, 1e-6, 0], [0, 0, 0]])
+    figure = figures.layer_means(means, ["L1", "L2/3", "L4"], {0: "F0 (Cortex)", 1: "F1 (VP)"}, "bands", silent=[1])
+    axis = figure.axes[0]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["F0 (Cortex)"]
+    assert axis.get_title() == "bands\nsilent in cortex: F1 (VP)"
+    np.testing.assert_allclose(axis.lines[0].get_ydata(), [0.5, 1, 1.5])
+    plt.close(figure)
+
+
+def test_numbers_tried_are_the_ticks():
+    figure = figures.choosing(pd.DataFrame({"k": [5, 10, 20], "error": [3, 2, 1.0]}), "k", 10, {"error": "error"})
+    assert list(figure.axes[0].get_xticks()) == [5, 10, 20]
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("component", [0, 3])
+def test_barrels_keep_the_colour_of_their_component(component):
+    layers = np.repeat([1, 2, 3, 4, 5], 4)[:, None].repeat(20, 1)
+    found = (layers == 3) & (np.arange(20) < 8)
+    view = figures.View(0, 0, 20, 20, 0, stride=1)
+    figure = paper_b_cortex.barrels(view, found, layers, component, "dense", found)
+    image = figure.axes[0].images[0]
+    colour = to_rgba(paper_b_cortex.COMPONENT_COLOURS[component])
+    np.testing.assert_allclose(image.cmap(image.norm(image.get_array()))[9, 3], colour, atol=0.01)
+    assert any("dense" in text.get_text() for text in figure.axes[0].get_legend().get_texts())
+    plt.close(figure)
 
 
 def test_annotated_test_slices_come_first():

@@ -57,11 +57,13 @@ def test_texture_and_large_dimensions():
 
 
 def test_denoising_averages_images_and_leaves_grids_out():
-    rows = [{"family": family, "kind": kind, "transmission": t, "cwssim": c} for family, t, c in (("β-VAE", 0.1, 0.9), ("VAE", 0.2, 0.8), ("PCA", 0.3, 0.7))
+    rows = [{"family": family, "kind": kind, "transmission": t, "cwssim": c}
+            for family, t, c in (("β-VAE", 0.1, 0.9), ("VAE", 0.2, 0.8), ("PCA", 0.3, 0.7))
             for kind in ("leakage", "missing") for _ in range(2)]  # fmt: skip
     rows += [{**row, "kind": "grid", "transmission": 9, "cwssim": 9} for row in rows[:12:4]]
     found = findings.denoising(pd.DataFrame(rows))
-    assert found["leakage_vae"] == pytest.approx(0.2) and found["missing_pca"] == pytest.approx(0.3) and found["cwssim_beta_vae"] == pytest.approx(0.9)
+    assert found["leakage_vae"] == pytest.approx(0.2) and found["missing_pca"] == pytest.approx(0.3)
+    assert found["cwssim_beta_vae"] == pytest.approx(0.9)
 
 
 def test_artifact_latents_are_found_in_either_direction():
@@ -117,6 +119,24 @@ def test_moved_share_counts_latents_over_a_tenth_of_a_nat():
     impact = np.array([[0.2, 0.05, 3.0, 0.11], [0.01, 0.02, 0.5, 0.0]])
     assert findings.moved_share(impact, ("HPF", "STR")) == {"hpf_share": 0.75, "str_share": 0.25}
     assert findings.moved_share(impact, ("HPF", "TH")) is None
+
+
+def test_filling_and_scaling_are_compared_in_words():
+    filled = np.array([[0.2, 0.05, 3.0, 0.11], [0.01, 0.02, 0.5, 0.0]])
+    words = findings.filled_and_scaled(filled, filled, ("HPF", "STR"))
+    assert words[0].startswith("HPF moves 3 of 4 active latents by more than 0.1 nat when filled, 3 when scaled") and "STR moves 1 of 4" in words[1]
+    assert "the same counts" in words[2] and words[3].startswith("The largest KL is 3 nats") and "1.00" in words[4]
+    words = findings.filled_and_scaled(filled, filled / 10, ("HPF", "STR"))
+    assert "1 when scaled" in words[0] and "0 when scaled" in words[1] and "other counts" in words[2]
+    assert len(findings.filled_and_scaled(filled, filled, ("TH", "HY"))) == 2  # neither region: only the matrices are compared
+    assert findings.filled_and_scaled(filled[:, :0], filled[:, :0], ("HPF", "STR")) == ["No latent is active."]
+
+
+def test_bright_pixels_are_called_artifacts_only_along_an_artifact_latent():
+    names = ["F1", "F2", "F3"]
+    assert "Artifact latents: F3, 1 of 2 active" in findings.bright_in_words(names, [0, 2], np.array([0.6, 0.9]), np.array([2]))
+    assert "largest AUC 0.60" in findings.bright_in_words(names, [0, 2], np.array([0.6, 0.55]), np.array([], int))
+    assert "None of 0" in findings.bright_in_words(names, [], np.array([]), np.array([], int))
 
 
 def test_field_mismatch_is_none_for_equal_fields_and_many_for_opposite_ones():

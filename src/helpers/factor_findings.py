@@ -9,6 +9,10 @@ import numpy as np
 
 from helpers import alignment, cortex
 
+SILENT = 0.01  # of the mean in a factor's own area: below, the factor says nothing about another area
+RARE = 0.02  # of all positions: a layer that holds less is not named as preferred, its share is a matter of a few positions
+STABLE = 0.95  # likeness of two runs from which on they count as the same
+
 
 def aligned_areas(selection, means, auroc, areas):
     """How clearly the factors selected for some areas belong to them (B Fig. 2C).
@@ -31,6 +35,12 @@ def aligned_areas(selection, means, auroc, areas):
     values = [auroc[chosen[a], a - 1] if a in chosen else 0.0 for a in areas]
     own = [a in chosen and int(np.nanargmax(means[chosen[a]])) == a - 1 for a in areas]
     return {"worst_auroc": float(min(values)), "highest_in_own_area": float(sum(own))}
+
+
+def silent_factors(selection, means, area):
+    """The selected factors whose mean in an area is below 1 % of that in the area they were selected for."""
+    return [factor for factor, own in zip(selection.factors, selection.areas)
+            if not means[factor, area - 1] > SILENT * means[factor, own - 1]]
 
 
 def axon_factor(coefficients, auroc, white_matter, cells):
@@ -176,12 +186,40 @@ def describe(components, layers, cells, n_components, layer_names):
     Returns
     -------
     list of str
-        For example ``"1230 cells/mm², most in L4"``.
+        For example ``"1200 cells/mm², prefers L4"``: the density in two digits, layers that hold 2 % of the positions
+        or more. Components that are alike in both get letters.
     """
     density = component_means(components, cells, n_components)
     enrichment = np.nan_to_num(layer_enrichment(components, layers, n_components, len(layer_names)))
+    common = np.bincount(layers, minlength=len(layer_names) + 1)[1:] >= RARE * len(layers)
     names = []
     for c in range(n_components):
-        liked = [name for name, value in zip(layer_names, enrichment[c]) if value > 1.2]
-        names.append(f"{density[c]:.0f} cells/mm², " + (f"prefers {', '.join(liked)}" if liked else "no preferred layer"))
-    return names
+        liked = [name for name, value, often in zip(layer_names, enrichment[c], common) if often and value > 1.2]
+        names.append(f"{float(f'{density[c]:.2g}'):g} cells/mm², " + (f"prefers {', '.join(liked)}" if liked else "no preferred layer"))
+    return [f"{name} ({chr(97 + names[:c].count(name))})" if names.count(name) > 1 else name for c, name in enumerate(names)]
+
+
+def stability_in_words(table, column, used):
+    """Say which of the numbers tried give the same result from one start to the next, and whether the one used does.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns `column` and ``stability``.
+    used : int
+    """
+    if not table["stability"].notna().any():
+        return "Stability needs at least two seeds."
+    tried, stable = table[column].tolist(), table.loc[table["stability"] >= STABLE, column].tolist()
+    listed = ", ".join(map(str, stable)) or "none"
+    own = "was not tried" if used not in tried else "is one of them" if used in stable else "is not one of them"
+    return (f"Of the numbers tried ({', '.join(map(str, tried))}), these have a stability of at least {STABLE}: {listed}. "
+            f"The number used, {used}, {own}.")
+
+
+def criterion_in_words(numbers, bic):
+    """Say which number of components BIC chooses, if any."""
+    best = numbers[int(np.argmin(bic))]
+    if best == max(numbers):
+        return f"BIC is lowest at the largest number tried, {best}: it may fall further, and so does not choose one."
+    return f"BIC is lowest at {best}."

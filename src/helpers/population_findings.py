@@ -5,6 +5,7 @@ import numpy as np
 from helpers import projective_field, quality, receptive_field
 
 BIOLOGY = ("SSp", "HPF", "RSP")  # the regions in which the paper saw anatomy vary (C §3.3)
+MOVED_NATS = 0.1  # KL from which a latent counts as moved by a region
 
 
 def _curve(scores, family, beta, column):
@@ -87,6 +88,15 @@ def artifact_latents(latents, clean, active, threshold=0.75):
     return areas, np.asarray(active)[areas >= threshold]
 
 
+def bright_in_words(names, active, areas, chosen):
+    """What bright pixels are, given what `artifact_latents` found: a sentence."""
+    if len(chosen):
+        return (f"Artifact latents: {', '.join(names[k] for k in chosen)}, {len(chosen)} of {len(active)} active. "
+                "Bright pixels along them may be artifacts; read those of the others as bright anatomy.")
+    return (f"None of {len(active)} active latents is an artifact latent (largest AUC {np.max(areas, initial=0.5):.2f}): "
+            "nothing says that bright pixels here are artifacts; read them as bright anatomy.")
+
+
 def tail_asymmetry(fields, chosen, atlas):
     """Bright pixels on one side, anatomy on the other? Over the chosen latents; None if there are none.
 
@@ -122,7 +132,7 @@ def biology(fields, active, atlas, regions, brain):
     return {"rois": float(small[np.isin(atlas, labels)].mean()), "brain": float(small[brain].mean())}
 
 
-def moved_share(impact, regions, threshold=0.1):
+def moved_share(impact, regions, threshold=MOVED_NATS):
     """Share of latents that the hippocampus, and the striatum, move by more than ``threshold`` nats; None without them.
 
     ``impact`` is (R, active latents).
@@ -130,6 +140,36 @@ def moved_share(impact, regions, threshold=0.1):
     if "HPF" not in regions or "STR" not in regions:
         return None
     return {f"{name}_share": float((impact[regions.index(region)] > threshold).mean()) for name, region in (("hpf", "HPF"), ("str", "STR"))}
+
+
+def filled_and_scaled(filled, scaled, regions, threshold=MOVED_NATS):
+    """In words: how many latents HPF and STR move when filled and when gently scaled, and whether the two ways agree.
+
+    Parameters
+    ----------
+    filled, scaled : ndarray, (R, active latents)
+        KL from dark to bright.
+
+    Returns
+    -------
+    list of str
+    """
+    from scipy.stats import spearmanr
+
+    if not filled.shape[1]:
+        return ["No latent is active."]
+    rows = [regions.index(name) for name in ("HPF", "STR") if name in regions]
+    counts = [[int((impact[row] > threshold).sum()) for row in rows] for impact in (filled, scaled)]
+    largest = [[impact[row].max() / max(impact[row].sum(), 1e-12) for row in rows] for impact in (filled, scaled)]  # share of one latent
+    words = [f"{regions[row]} moves {a} of {filled.shape[1]} active latents by more than {threshold:g} nat when filled, {b} when scaled; "
+             f"its most moved latent holds {x:.0%} of the row when filled, {y:.0%} when scaled."
+             for row, a, b, x, y in zip(rows, *counts, *largest)]
+    if rows:
+        words.append("Scaling and filling give the same counts." if counts[0] == counts[1] else "Scaling gives other counts than filling.")
+    words.append(f"The largest KL is {filled.max():.2g} nats when filled and {scaled.max():.2g} when scaled.")
+    if np.ptp(filled) and np.ptp(scaled):
+        words.append(f"Rank correlation of the two matrices: {spearmanr(filled.ravel(), scaled.ravel())[0]:.2f}.")
+    return words
 
 
 def field_mismatch(impact, drawn):

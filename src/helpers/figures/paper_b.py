@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -214,16 +215,34 @@ def score_table(selection, areas):
     return figure
 
 
-def layer_means(means, layers, factors, note):
-    """Draw the mean coefficient of some factors per cortical layer, each relative to its mean over layers."""
+def layer_means(means, layers, factors, note, silent=()):
+    """Draw the mean coefficient of some factors per cortical layer, each relative to its mean over layers.
+
+    Parameters
+    ----------
+    means : (k, m) array
+    layers : sequence of str
+    factors : dict
+        Factor to its name.
+    note : str
+        Where the layers come from.
+    silent : sequence of int
+        Factors that are named in the title and not drawn: relative to next to nothing, any layer looks like a peak.
+    """
     figure, axis = plt.subplots(figsize=(5.8, 2.8))
     for column, (factor, name) in enumerate(factors.items()):
+        if factor in silent:
+            continue
         values = means[factor] / np.nanmean(means[factor])
         axis.plot(range(len(layers)), values, marker="o", label=name, color=plt.cm.tab10(column % 10))
     axis.axhline(1, color="#999999", linewidth=0.7, zorder=0)
     axis.set_xticks(range(len(layers)), layers)
-    axis.set(ylabel="mean coefficient,\nrelative to cortex", title=note, ylim=(0, None))
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    left_out = ", ".join(name.replace(" ", "\xa0") for factor, name in factors.items() if factor in silent)  # no line breaks inside a name
+    title = note + (f"\n{textwrap.fill(f'silent in cortex: {left_out}', 60)}" if left_out else "")
+    axis.set(ylabel="mean coefficient, relative\nto its mean over layers", ylim=(0, None))
+    axis.set_title(title.replace("\xa0", " "), fontsize=9)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
@@ -256,6 +275,6 @@ def choosing(table, column, chosen, panels):
     for axis, (measure, label) in zip(axes[0], panels.items()):
         axis.plot(table[column], table[measure], marker="o", color=style.NETWORK_COLOURS[0])
         axis.axvline(chosen, color=style.NETWORK_COLOURS[1], linestyle=":", label=f"used: {chosen}")
-        axis.set(xlabel=column, ylabel=label)
+        axis.set(xlabel=column, ylabel=label, xticks=table[column].tolist())
         axis.legend()
     return figure

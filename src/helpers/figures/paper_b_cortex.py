@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from helpers.figures import style
-from helpers.figures.paper_b import scale_below
+from helpers.figures.paper_b import outlines, scale_below
 
 COMPONENT_COLOURS = ("#5a4ea6", "#c9ac57", "#ef4b32", "#e8e8e8", "#4cb8b0", "#8c6d53", "#7f9f3f", "#d88fc0")
 LAYER_COLOURS = ("#dbe9f6", "#a6cee4", "#6aaed6", "#3787c0", "#105ba4")  # blues, from the surface down: no area beside the cortex is blue
@@ -53,13 +53,15 @@ def areas_and_layers(image, view, labels, layers, areas, layer_names, cortex, no
     return figure
 
 
-def component_map(image, view, components, names, box, box_size, pixel_size_um):
+def component_map(image, view, components, layers, names, box, box_size, pixel_size_um):
     """Draw which component each cortical position belongs to, alone and over the slice, with the zoom box (B Fig. 2A2).
 
     Parameters
     ----------
     components : (h, w) int array
         On the grid; −1 outside.
+    layers : (h, w) int array
+        Their borders are drawn thin.
     names : list of str
         Properties of the components.
     box : (row, column)
@@ -73,9 +75,10 @@ def component_map(image, view, components, names, box, box_size, pixel_size_um):
     gray = -view.pixels(image)
     axes[1].imshow(gray, cmap="gray", vmin=np.percentile(gray, 0.5), vmax=0, extent=view.extent)
     axes[1].imshow(np.ma.masked_less(shown, 0), cmap=component_colourmap(n), vmin=-1, vmax=n - 1, alpha=0.4, extent=view.extent)
-    for axis, colour in zip(axes, ("white", "black")):
+    for axis, colour, title in zip(axes, ("white", "black"), ("components, borders of layers", "over the slice, intensity inverted")):
+        outlines(axis, view, layers, "#777777", 0.6)
         axis.add_patch(Rectangle(view.rectangle(*box, box_size), box_size, box_size, fill=False, edgecolor=colour, linewidth=1.4))
-        style.bare(axis)
+        style.bare(axis, title)
     scale_below(axes[1], view, pixel_size_um, 200)
     handles = [Patch(facecolor=COMPONENT_COLOURS[i], edgecolor="#888888", label=name) for i, name in enumerate(names)]
     axes[1].legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), handlelength=1, fontsize=7.5)
@@ -94,13 +97,9 @@ def single_components(view, posteriors, layers, names):
     n = posteriors.shape[-1]
     _, width, height, _ = view.extent
     figure, axes = plt.subplots(1, n, figsize=(2.5 * n, 2.5 * height / width + 0.5), squeeze=False)
-    edges = view.positions(layers)
-    x = (np.arange(edges.shape[1]) + 0.5) * width / edges.shape[1]
-    y = (np.arange(edges.shape[0]) + 0.5) * height / edges.shape[0]
     for axis, name, values in zip(axes[0], names, np.moveaxis(posteriors, -1, 0)):
         axis.imshow(np.nan_to_num(view.positions(values)), cmap=NAVY, vmin=0, vmax=1, extent=view.extent)
-        for layer in range(1, int(edges.max()) + 1):
-            axis.contour(x, y, edges == layer, [0.5], colors=["#b5b5b5"], linewidths=0.6)
+        outlines(axis, view, layers, "#b5b5b5", 0.6)
         axis.set_title(name, fontsize=7.5)
         axis.set_xticks([])
         axis.set_yticks([])
@@ -213,7 +212,7 @@ def component_densities(cells, axons, weights, names, truth):
     return figure
 
 
-def barrels(view, found, layers, truth=None):
+def barrels(view, found, layers, component, name, truth=None):
     """Draw where the component typical of L4 lies in L4, with the outlines of the true barrels where they are known.
 
     Parameters
@@ -221,19 +220,21 @@ def barrels(view, found, layers, truth=None):
     found : (h, w) bool array
     layers : (h, w) int array
         1…5 for L1…L6.
+    component : int
+        It keeps the colour it has on the other figures.
+    name : str
     truth : (h, w) bool array, optional
     """
     _, width, height, _ = view.extent
     figure, axis = plt.subplots(figsize=(4.2, 3.2 * height / width + 0.3))
     shown = np.where(found, 2, layers == 3) * 1.0
     shown[layers == 0] = np.nan
-    axis.imshow(view.positions(shown), cmap=ListedColormap(["#f1f1f1", "#f4cdb8", COMPONENT_COLOURS[2]]), vmin=0, vmax=2, extent=view.extent)
-    handles = [Patch(color="#f4cdb8", label="L4"), Patch(color=COMPONENT_COLOURS[2], label="the component in L4")]
+    l4, colour = LAYER_COLOURS[2], COMPONENT_COLOURS[component % len(COMPONENT_COLOURS)]
+    axis.imshow(view.positions(shown), cmap=ListedColormap(["#f7f7f7", l4, colour]), vmin=0, vmax=2, extent=view.extent)
+    outlines(axis, view, layers == 3, "#888888", 0.6)
+    handles = [Patch(color=l4, label="L4"), Patch(facecolor=colour, edgecolor="#888888", label=f"in L4: the component\n“{name}”")]
     if truth is not None:
-        edges = view.positions(truth)
-        x = (np.arange(edges.shape[1]) + 0.5) * width / edges.shape[1]
-        y = (np.arange(edges.shape[0]) + 0.5) * height / edges.shape[0]
-        axis.contour(x, y, edges, [0.5], colors=["black"], linewidths=0.9)
+        outlines(axis, view, truth, "black", 0.9)
         handles.append(Line2D([], [], color="black", label="true barrels"))
     axis.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
     style.bare(axis)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.colors import ListedColormap, to_rgb
+from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
 
 from helpers.figures import style
 
@@ -18,17 +21,23 @@ def region_outlines(axis, atlas, colours, **options):
         axis.contour(atlas == label, levels=[0.5], colors=[colour], **{"linewidths": 0.8, **options})
 
 
+def region_colours(regions):
+    """Colours of `helpers.figures.style` with cyan in place of gray, which cannot be seen on a gray brain."""
+    return [colour if np.ptp(colour) > 0 else to_rgb("#25c3ea") for colour in style.area_colours(regions)]
+
+
 def template_and_atlas(template, atlas, regions, pixel_size_um):
     """Average of the clean images beside the regions of interest (C Fig. 2A)."""
-    colours = style.area_colours(regions)
+    colours = region_colours(regions)
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.1))
     left.imshow(template, **GRAY)
     style.bare(left, "average of the clean images")
     style.scale_bar(left, pixel_size_um, 2000)
     right.imshow(template, **GRAY)
-    right.imshow(atlas, cmap=style.area_colourmap(regions), vmin=0, vmax=len(regions), alpha=0.65, interpolation="nearest")
+    right.imshow(atlas, cmap=ListedColormap([(0, 0, 0, 0), *colours]), vmin=0, vmax=len(regions), alpha=0.65, interpolation="nearest")
     style.bare(right, "regions of interest")
-    style.area_legend(right, regions)
+    handles = [Patch(color=colour, label=name) for name, colour in zip(regions, colours)]
+    right.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1)
     return figure
 
 
@@ -69,7 +78,8 @@ def overview(images, mask, codes, latent, field, generated, convolutions, colour
     moved[latent] = [-1, 0, 1]
     _code_strip(figure.add_subplot(grid[:, 2]), codes.T - codes[1][:, None], "A2  observe\nthe latents", ["x₁", "x₂", "x₃"])
     _code_strip(figure.add_subplot(grid[:, 3]), moved, "B1  perturb\none latent", ["−c", "0", "+c"])
-    for column, name in ((1, f"encoder\n\n{convolutions} convolutions\n3 fully connected"), (4, f"decoder\n\n3 fully connected\n{convolutions} transposed\nconvolutions")):
+    for column, name in ((1, f"encoder\n\n{convolutions} convolutions\n3 fully connected"),
+                         (4, f"decoder\n\n3 fully connected\n{convolutions} transposed\nconvolutions")):
         axis = figure.add_subplot(grid[:, column])
         axis.set(xlim=(0, 1), ylim=(0, 1))
         axis.add_patch(Rectangle((0.08, 0.3), 0.84, 0.4, facecolor="#e8eef5", edgecolor="#5b8bd0"))
@@ -88,22 +98,36 @@ def _code_strip(axis, values, title, columns):
     axis.set_title(title, fontsize=9)
 
 
+def history_colours(labels):
+    """One colour per label: its family tells the model (VAE blue, the first β red, …), dark to light with L."""
+    families = [re.sub(r", L = \d+", "", label) for label in labels]
+    weighted = [family for family in dict.fromkeys(families) if family.startswith("β-VAE")]
+    maps = {"VAE": "Blues", **dict(zip(weighted, ("Reds", "Greens", "Purples", "Oranges")))}
+    colours = {}
+    for family in dict.fromkeys(families):
+        members = [label for label, own in zip(labels, families) if own == family]
+        for shade, label in zip(np.linspace(0.95, 0.45, len(members)), members):
+            colours[label] = plt.get_cmap(maps.get(family, "Greys"))(shade)
+    return colours
+
+
 def training_curves(histories, chosen=None):
     """Loss of every model over its training, and the KL divergence of each latent of one of them.
 
     Parameters
     ----------
     histories : dict of str to pandas.DataFrame
-        Label to one row per epoch.
+        Label to one row per epoch, labels in the order of L.
     chosen : str, optional
         Whose latents to show; the first by default.
     """
     chosen = chosen or next(iter(histories))
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2))
-    for number, (label, history) in enumerate(histories.items()):
-        colour = plt.get_cmap("viridis")(number / max(1, len(histories) - 1) * 0.9)
-        left.plot(history["step"], history["validation_error"], color=colour, label=label)
-        left.plot(history["step"], history["error"], color=colour, linewidth=0.7, linestyle=":")
+    colours = history_colours(histories)
+    for label in sorted(histories, key=lambda label: re.sub(r", L = \d+", "", label)):  # the legend keeps a family together
+        history = histories[label]
+        left.plot(history["step"], history["validation_error"], color=colours[label], label=label)
+        left.plot(history["step"], history["error"], color=colours[label], linewidth=0.9, linestyle=":")
     left.set(xlabel="updates", ylabel="squared error per image", title="solid: validation, dotted: training")
     left.legend(fontsize=7, ncols=1 + len(histories) // 9)
     names = sorted((name for name in histories[chosen] if name.startswith("kl_")), key=lambda name: int(name[3:]))
@@ -124,7 +148,8 @@ def gallery(rows, row_labels, column_labels=None, crop=None, outline=None, title
     """
     n_rows, n_columns = len(rows), max(len(row) for row in rows)
     height, width = np.shape(rows[0][0])
-    figure, axes = plt.subplots(n_rows, n_columns, figsize=(min(13, 1.9 * n_columns + 0.6), (min(12.4, 1.9 * n_columns) / n_columns) * height / width * n_rows + 0.5), squeeze=False)
+    tall = min(12.4, 1.9 * n_columns) / n_columns * height / width * n_rows + 0.5
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=(min(13, 1.9 * n_columns + 0.6), tall), squeeze=False)
     for i, row in enumerate(rows):
         for j in range(n_columns):
             axis = axes[i, j]
@@ -155,7 +180,8 @@ def against_latent_dim(scores, measures, chosen=8):
         for (family, beta), part in scores.groupby(["family", "beta"], dropna=False):
             mean = part.groupby("latent_dim")[column].agg(["mean", "min", "max"])
             name = family if family != "β-VAE" else f"β-VAE, β = {beta:g}"
-            line = axis.plot(mean.index, mean["mean"], "o-", markersize=4, color=FAMILY_COLOURS[family], alpha=1 if family != "β-VAE" or beta == 3 else 0.45, label=name)[0]
+            line = axis.plot(mean.index, mean["mean"], "o-", markersize=4, color=FAMILY_COLOURS[family],
+                             alpha=1 if family != "β-VAE" or beta == 3 else 0.45, label=name)[0]
             axis.vlines(mean.index, mean["min"], mean["max"], color=line.get_color())
         axis.axvline(chosen, color="#bbbbbb", linestyle=":", zorder=0)
         ticks = sorted(scores["latent_dim"].unique())

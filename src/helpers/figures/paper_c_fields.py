@@ -27,18 +27,22 @@ def stratified_maps(rgb, atlas, regions, names):
         axis.imshow(picture)
         region_outlines(axis, atlas, ["#777777"] * len(regions), linewidths=0.4)
         axis.set_title(name, fontsize=9)
-    handles = [Patch(color=(0, 1, 1), label="0 < c ≤ 3.5"), Patch(color=(1, 0, 1), label="−3.5 ≤ c < 0"), Patch(color=(1, 1, 0), label="|c| > 3.5"),
-               Patch(color=(0, 0, 1), label="both small strata"), Patch(color=(0, 0, 0), label="all three"), Patch(facecolor="white", edgecolor="#aaaaaa", label="no variance")]
-    figure.legend(handles=handles, loc="outside lower center", ncols=6, fontsize=8)
+    # Ordered by columns of two: single strata above, what their mixtures mean below.
+    strata = (("cyan", "0 < c ≤ 3.5"), ("lime", "0 < c ≤ 3.5, and far"), ("magenta", "−3.5 ≤ c < 0"), ("red", "−3.5 ≤ c < 0, and far"),
+              ("yellow", "far: |c| > 3.5"), ("blue", "both small strata"), ("white", "no variance"), ("black", "all three"))
+    handles = [Patch(facecolor=colour, edgecolor="#aaaaaa", label=label) for colour, label in strata]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
     return figure
 
 
 def variance_maps(variance, names):
-    """Variance per pixel of each latent over all weights, each on its own scale."""
+    """Variance per pixel of each latent, in units of its own 99.7th percentile, which stands in the title."""
     figure, axes = _latent_grid(len(variance), *variance.shape[1:])
     for axis, picture, name in zip(axes, variance, names):
-        axis.imshow(picture, cmap="inferno", vmin=0, vmax=max(np.percentile(picture, 99.7), 1e-12))
-        axis.set_title(name, fontsize=9)
+        top = max(np.percentile(picture, 99.7), 1e-12)
+        shown = axis.imshow(picture / top, cmap="inferno", vmin=0, vmax=1)
+        axis.set_title(f"{name}, 1 = {top:.1e}", fontsize=9)
+    figure.colorbar(shown, ax=figure.axes, label="variance, in units of the title", fraction=0.02, shrink=0.7)
     return figure
 
 
@@ -54,18 +58,33 @@ def traversal_strips(images, weights, names):
     return figure
 
 
-def png_frames(images):
-    """Images (C, H, W) in [0, 1] as PNG files in memory, for `helpers.figures.slider.image_slider`."""
-    from PIL import Image
+def png_frames(images, phantom=False):
+    """Images (C, H, W) in [0, 1] as PNG files in memory, for `helpers.figures.slider.image_slider`.
 
+    Parameters
+    ----------
+    phantom : bool, optional
+        Write *phantom* into the upper right corner; small images are enlarged first, so that the word covers little.
+    """
+    from matplotlib.font_manager import FontProperties, findfont
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.truetype(findfont(FontProperties(style="italic")), 13)
     files = [io.BytesIO() for _ in images]
     for image, file in zip(images, files):
-        Image.fromarray(np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)).save(file, "PNG")
+        frame = Image.fromarray(np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8))
+        if phantom:
+            zoom = max(1, 448 // frame.width)
+            frame = frame.resize((frame.width * zoom, frame.height * zoom), Image.Resampling.NEAREST).convert("RGB")
+            # Lighter than `style.mark_phantom`: this corner is black, the margin of a figure is white.
+            ImageDraw.Draw(frame).text((frame.width - 4, 2), "phantom", fill="#e07070", anchor="ra", font=font)
+        frame.save(file, "PNG")
     return [file.getvalue() for file in files]
 
 
-def matrix(values, rows, columns, title, label, *, cmap="viridis", text=True, limits=None, ax=None, digits=2, column_width=0.55):
-    """A labelled matrix with its numbers (C Fig. 3B and relatives)."""
+def matrix(values, rows, columns, title, label, *, cmap="viridis", text=True, limits=None, ax=None, digits=2, column_width=0.55,
+           brackets_below=None):
+    """A labelled matrix with its numbers (C Fig. 3B and relatives); those under ``brackets_below`` stand in brackets."""
     values = np.asarray(values, float)
     if ax is None:
         _, ax = plt.subplots(figsize=(column_width * len(columns) + 2.4, 0.4 * len(rows) + 1.3))
@@ -80,7 +99,10 @@ def matrix(values, rows, columns, title, label, *, cmap="viridis", text=True, li
             if np.isfinite(values[i, j]):
                 red, green, blue, _ = shown.cmap(shown.norm(values[i, j]))
                 dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
-                ax.text(j, i, f"{values[i, j]:.{digits}f}", ha="center", va="center", fontsize=6, color="white" if dark else "black")
+                number = f"{values[i, j]:.{digits}f}"
+                if brackets_below is not None and values[i, j] < brackets_below:
+                    number = f"({number})"
+                ax.text(j, i, number, ha="center", va="center", fontsize=6, color="white" if dark else "black")
     ax.figure.colorbar(shown, ax=ax, label=label, fraction=0.05)
     return ax.figure
 
@@ -90,7 +112,8 @@ def impact_and_covariance(shares, covariance, regions, names):
     figure, axes = plt.subplots(1, 2, figsize=(12, 3.4), width_ratios=[1.15, 1])
     matrix(shares, regions, names, "impact of each region, per region", "share of the region's KL", ax=axes[0], limits=(0, float(np.max(shares))))
     limit = float(np.abs(covariance).max())
-    matrix(covariance, names, names, "covariance of impact over regions", "covariance", cmap="RdBu_r", limits=(-limit, limit), ax=axes[1], text=False)
+    matrix(covariance, names, names, "covariance of impact over regions", "covariance", cmap="RdBu_r",
+           limits=(-limit, limit), ax=axes[1], text=False)
     return figure
 
 
@@ -159,9 +182,14 @@ def decorrelation(table):
         for shift, row in zip(np.linspace(-0.18, 0.18, len(part)) if len(part) > 1 else [0.0], part.itertuples()):
             axis.fill_between([place + shift - 0.07, place + shift + 0.07], row.null_low, row.null_high, color="#dddddd")
             axis.plot([place + shift - 0.07, place + shift + 0.07], [row.null_median] * 2, color="#888888", linewidth=1)
-            axis.errorbar(place + shift, row.score, [[max(row.score - row.low, 0)], [max(row.high - row.score, 0)]], fmt="o", capsize=3, color=FAMILY_COLOURS[family])
+            axis.errorbar(place + shift, row.score, [[max(row.score - row.low, 0)], [max(row.high - row.score, 0)]],
+                          fmt="o", capsize=3, color=FAMILY_COLOURS[family])
+            if family != "PCA" and np.isfinite(row.score):  # PCA has no seed; a model with one latent has no score
+                below = place + shift, np.nanmin([row.low, row.score, row.null_low])
+                axis.annotate(f"{row.seed}", below, (0, -3), textcoords="offset points", ha="center", va="top", fontsize=7)
+    axis.margins(y=0.1)  # room for the seeds
     axis.set_xticks(range(len(families)), families)
-    axis.set(ylabel="decorrelation score", title="gray: shuffled profiles, 95 %")
+    axis.set(xlabel="small numbers: seeds", ylabel="decorrelation score", title="gray: shuffled profiles, 95 %")
     return figure
 
 

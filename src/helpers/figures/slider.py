@@ -8,14 +8,14 @@ import io
 
 _PAGE = """<figure class="image-slider" style="margin:0">
 <label style="display:flex;gap:.8em;align-items:center;max-width:40em"><span style="white-space:nowrap">{title}</span>
-<input type="range" min="0" max="{last}" value="0" step="1" style="flex:1" aria-label="{title}"
+<input type="range" min="0" max="{last}" value="{start}" step="1" style="flex:1" aria-label="{title}"
  oninput="this.closest('figure').querySelectorAll('[data-frame]').forEach((e, i) =&gt; e.hidden = i % {count} != this.value)">
 {labels}</label>
 {images}
 </figure>"""
 
 
-def image_slider(pngs, labels, title="", width=None):
+def image_slider(pngs, labels, title="", width=None, start=0):
     """Return pictures of which a slider shows one at a time.
 
     Parameters
@@ -28,6 +28,8 @@ def image_slider(pngs, labels, title="", width=None):
         What the slider chooses.
     width : int, optional
         Width of the pictures in CSS pixels; at most the page's own.
+    start : int
+        Index of the picture that shows first.
 
     Returns
     -------
@@ -36,19 +38,21 @@ def image_slider(pngs, labels, title="", width=None):
     Raises
     ------
     ValueError
-        If there are no pictures, or not one label for each.
+        If there are no pictures, not one label for each, or none at `start`.
     """
     from IPython.display import HTML
 
     if not len(pngs) or len(pngs) != len(labels):
         raise ValueError(f"a slider needs one label for each of its pictures, found {len(pngs)} pictures and {len(labels)} labels")
+    if not 0 <= start < len(pngs):
+        raise ValueError(f"a slider over {len(pngs)} pictures cannot start at index {start}")
     pngs = [png if isinstance(png, bytes) else figure_png(png) for png in pngs]
     labels = [html.escape(str(label)) for label in labels]
     style = f"width:{width}px;max-width:100%" if width else "max-width:100%"
-    captions = "".join(f'<output data-frame{" hidden" * (i > 0)} style="min-width:9em">{label}</output>' for i, label in enumerate(labels))
-    images = "\n".join(f'<img data-frame{" hidden" * (i > 0)} style="{style}" alt="{label}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
-                       for i, (png, label) in enumerate(zip(pngs, labels)))
-    return HTML(_PAGE.format(title=html.escape(title), last=len(pngs) - 1, count=len(pngs), labels=captions, images=images))
+    captions = "".join(f'<output data-frame{" hidden" * (i != start)} style="min-width:9em">{label}</output>' for i, label in enumerate(labels))
+    images = "\n".join(f'<img data-frame{" hidden" * (i != start)} style="{style}" alt="{label}" '
+                       f'src="data:image/png;base64,{base64.b64encode(png).decode()}">' for i, (png, label) in enumerate(zip(pngs, labels)))
+    return HTML(_PAGE.format(title=html.escape(title), last=len(pngs) - 1, count=len(pngs), start=start, labels=captions, images=images))
 
 
 def figure_png(figure, dpi=90):

@@ -125,8 +125,10 @@ class CortexReport:
         Whether the densities are the phantom's own.
     base : (5,) array
         Share of each layer in the cortex.
+    barrel_component : int
+        The component most typical of L4.
     barrels : (h, w) bool array
-        Positions in L4 of the component most typical of L4.
+        Its positions in L4.
     information, null : float, (n,) array
         See `alignment.laminar_information`, of the three selected factors.
     rand : float
@@ -142,11 +144,19 @@ class CortexReport:
     axons: np.ndarray
     known: bool
     base: np.ndarray
+    barrel_component: int
     barrels: np.ndarray
     information: float
     null: np.ndarray
     rand: float
     claims: dict
+
+    @property
+    def left_out(self) -> np.ndarray:
+        """Share of each layer that is not clustered, because it lies in the margin: (5,); NaN for an absent layer."""
+        layers = np.asarray(self.found.layers)
+        whole, kept = (np.bincount(part, minlength=len(SURFACE_DOWN) + 1)[1:] for part in (layers.ravel(), layers[self.found.inside]))
+        return 1 - kept / np.where(whole > 0, whole, np.nan)
 
     def top_maps(self) -> list:
         """The selected factors on the grid, scaled so that the 99th percentile over cortex is 1."""
@@ -171,7 +181,7 @@ def cortex_report(run: Run, components: Artifact, *, lam: float = 0.3, p: int = 
     information, null = alignment.laminar_information(largest[::step], layers[::step], found.depth[inside][::step], across[::step])
 
     _, dense = findings.dense_axon_component(labels, layers, cells, axons, n)
-    _, barrels, barrel_claim = findings.barrel_component(found.components, found.layers, SMALLEST_BLOB / found.factors.grid.stride**2)
+    barrel_component, barrels, barrel_claim = findings.barrel_component(found.components, found.layers, SMALLEST_BLOB / found.factors.grid.stride**2)
     if "barrels" in piece.truth:
         there = found.factors.grid.at_grid(piece.truth["barrels"]) > 0
         precision, recall = truth.precision_recall(barrels, there & inside)
@@ -182,7 +192,7 @@ def cortex_report(run: Run, components: Artifact, *, lam: float = 0.3, p: int = 
               "B.gmm.layers": findings.split_of_layers(labels, layers, cells, n), "B.gmm.dense_axons": dense, "B.gmm.barrels": barrel_claim}
     base = np.bincount(layers, minlength=len(SURFACE_DOWN) + 1)[1:] / max((layers > 0).sum(), 1)
     return CortexReport(found, selection, findings.describe(labels, layers, cells, n, SURFACE_DOWN), findings.component_means(labels, cells, n),
-                        findings.component_means(labels, axons, n), known, base, barrels, information, null,
+                        findings.component_means(labels, axons, n), known, base, barrel_component, barrels, information, null,
                         truth.adjusted_rand(labels + 1, layers), claims)
 
 
