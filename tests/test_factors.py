@@ -75,7 +75,7 @@ def test_blocks_change_nothing_but_rounding(monkeypatch):
 def test_starting_on_a_sample_of_rows_costs_no_accuracy(monkeypatch):
     X, _, _ = mixtures(n=3000, noise=0.1)
     whole = factors.fit_nmf(X, 4, tol=1e-6)
-    monkeypatch.setattr(factors, "SAMPLE_ROWS", 300)
+    monkeypatch.setattr(factors, "SAMPLE_ROWS", (300, 300))
     assert factors.fit_nmf(X, 4, tol=1e-6).error == pytest.approx(whole.error, rel=1e-3)
 
 

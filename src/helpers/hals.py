@@ -18,8 +18,8 @@ from tqdm.auto import tqdm
 
 #: Rows of one block. On a processor a block, its coefficients and their products stay in cache.
 BLOCK_ROWS = {"cpu": 1 << 13, "cuda": 1 << 19}
-#: Starts tried on the sample of rows, and alternations spent on each before the best goes on.
-STARTS, TRIAL = 8, 20
+#: Random starts tried on the sample of rows; then rounds of (alternations for each, how many of them go on).
+STARTS, ROUNDS = 8, ((20, 3), (40, 1))
 #: Coordinate sweeps over W or H before the other takes its turn.
 SWEEPS = 4
 
@@ -107,10 +107,10 @@ def start(sample, k, init, rng, tol, device="cpu", progress=False):
     X = torch.from_numpy(sample).to(device, torch.float32)
     candidates = [torch.from_numpy(H).to(device, torch.float32) for H in candidates]
     with workers(device) as pool:
-        if len(candidates) > 1:
-            trials = pool.map(lambda H: alternate(X, H, TRIAL, 0), candidates)
+        for iterations, kept in ROUNDS if len(candidates) > 1 else ():
+            trials = pool.map(lambda H: alternate(X, H, iterations, 0), candidates)
             trials = list(tqdm(trials, "NMF: starts", len(candidates), disable=not progress))
-            candidates = [min(trials, key=lambda trial: trial[1])[0]]
+            candidates = [H for H, _ in sorted(trials, key=lambda trial: trial[1])[:kept]]
         return pool.submit(alternate, X, candidates[0], 1000, tol).result()[0]
 
 
