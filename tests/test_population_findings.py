@@ -31,6 +31,7 @@ def test_largest_step_is_negative_only_for_a_falling_curve():
     assert findings.largest_step(falling, "PCA", "error") < 0
     rising = grid(error=lambda family, size, seed: 100 / size + (size == 16) * 50)
     assert findings.largest_step(rising, "PCA", "error") > 0
+    assert findings.largest_step(rising[rising["latent_dim"] == rising["latent_dim"].min()], "PCA", "error") is None
 
 
 def test_quality_takes_the_right_seed_size_and_beta():

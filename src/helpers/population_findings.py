@@ -24,8 +24,9 @@ def elbows(scores, family, beta):
 
 
 def largest_step(scores, family, column):
-    """The largest change of a measure from one L to the next; below 0 if it only falls."""
-    return float(np.diff(_curve(scores, family, None, column)[1]).max())
+    """The largest change of a measure from one L to the next; below 0 if it only falls. None with a single L."""
+    steps = np.diff(_curve(scores, family, None, column)[1])
+    return float(steps.max()) if len(steps) else None
 
 
 def quality_at(scores, column, seed, beta, chosen, best):
