@@ -138,7 +138,8 @@ if test:
 # ## Compare
 #
 # The whole-slice claim is judged per seed on that seed's own raw map. "Areas that touch" are those that come within 64 pixels
-# of each other on the test slice; if errors fell anywhere, touching pairs would not be confused more than the rest.
+# of each other on the test slice; if errors fell anywhere, touching pairs would not be confused more than the rest. A red row on
+# accuracy speaks of the amount of training first: more windows per area and more epochs come before any other explanation.
 
 # %%
 if test:

@@ -133,9 +133,7 @@ if reports:
     run.save_figure(figure, "B_component_densities")
     table = pd.DataFrame({"cells": report.cells, "axons": report.axons, "weight": found.mixture.weights}, pd.Index(report.names, name="component"))
     run.save_table(table.join(pd.DataFrame(found.shares(), table.index, layer_names)), "components")
-    ratio = report.claims["B.gmm.layers"]["density_ratio"]
-    display(Markdown("Densities of cells " + ("hardly differ between components" if ratio < 1.1 else "differ between components")
-                     + f": the largest is {ratio:.2f} times the smallest."))
+    display(Markdown(factor_findings.densities_in_words(report.claims["B.gmm.layers"]["density_ratio"])))
 
 # %% [markdown]
 # ## Layers of each component, on two slices
@@ -159,8 +157,8 @@ if reports:
     figure = paper_b_cortex.shares_of_two_slices(found.shares(), matched, report.base, layer_names, titles, names)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "B_layer_shares")
-    listed = ", ".join(f"{name} {100 * share:.0f} %" for name, share in zip(layer_names, report.left_out) if share == share)
-    display(Markdown(f"Left out by the margin of {margin} pixels: {listed}."))
+    left_out = pd.Series(report.left_out, layer_names).dropna()
+    display(Markdown(f"Left out by the margin of {margin} pixels: " + ", ".join(f"{name} {share:.0%}" for name, share in left_out.items())))
 
 # %% [markdown]
 # ## The three factors of the cortex (B1)

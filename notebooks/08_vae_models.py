@@ -227,8 +227,8 @@ else:
 #
 # How to read a red row. PCA is the best linear answer to squared error, and it is fitted exactly, at once; a VAE gets there by
 # many small updates. The quick training is short: made longer (`-p steps=…`), it brings the validation error of both VAEs further
-# down, but after a few thousand updates the training images are fitted better than held-out ones. So red rows on quality in the quick
-# profile are first about training length, then about the number of images. Next comes smoothness:
+# down; made much longer, it begins to fit the training images better than held-out ones (dotted against solid above). So red rows on
+# quality in the quick profile are first about training length, then about the number of images. Next comes smoothness:
 # a decoder made of transposed convolutions tends to draw smoother images than a sum of components does.
 
 # %%

@@ -106,3 +106,8 @@ def test_barrels_are_separate_pieces_of_the_component_typical_of_layer_four():
     assert component == 1 and value["blobs"] == 2
     assert found.sum() == 20 * 25 + 20 * 30
     assert value["l4_enrichment"] == pytest.approx((1100 / 1116) / 0.2)
+
+
+def test_densities_are_called_alike_only_if_they_are():
+    assert "hardly differ" in findings.densities_in_words(1.09) and "1.09 times" in findings.densities_in_words(1.09)
+    assert "Densities of cells differ" in findings.densities_in_words(1.11)

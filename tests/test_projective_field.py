@@ -101,7 +101,7 @@ def test_weights_that_leave_a_stratum_empty_are_refused():
         pf.stratified_variance(known_decoder, np.zeros(2), [0], np.linspace(-3, 3, 11))
 
 
-def test_steps_ten_times_coarser_give_the_same_variance():
+def test_the_quick_steps_change_a_variance_by_less_than_a_tenth():
     smooth = lambda z: np.tanh(z[:, [0]] / 3)[:, :, None] * np.ones((1, 4, 4))  # noqa: E731
-    fine, coarse = (pf.stratified_variance(smooth, np.array([0.4]), [0], pf.interpolation_weights(step=step))["variance"] for step in (0.005, 0.05))
-    np.testing.assert_allclose(coarse, fine, rtol=0.05)
+    fine, coarse = (pf.stratified_variance(smooth, np.array([0.4]), [0], pf.interpolation_weights(step=step))["variance"] for step in (0.005, 0.1))
+    np.testing.assert_allclose(coarse, fine, rtol=0.1)

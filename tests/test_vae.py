@@ -212,3 +212,26 @@ def test_inactive_latents_are_found():
         model.encoder[-1].weight.zero_()
         model.encoder[-1].bias.copy_(torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0, -2.0]))
     assert vae.active_latents(model, np.zeros((2, 16, 24))).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_bias_added_apart_changes_neither_values_nor_gradients(stride):
+    torch.manual_seed(0)
+    ours, plain = vae.Transposed(3, 2, 4, stride, 1), torch.nn.ConvTranspose2d(3, 2, 4, stride, 1)
+    plain.load_state_dict(ours.state_dict())
+    x, weight = torch.randn(2, 3, 5, 6), torch.randn_like(plain(torch.zeros(2, 3, 5, 6)))
+    for layer in (ours, plain):
+        (layer(x) * weight).sum().backward()
+    torch.testing.assert_close(ours(x), plain(x))
+    torch.testing.assert_close(ours.weight.grad, plain.weight.grad)
+    torch.testing.assert_close(ours.bias.grad, plain.bias.grad)
+
+
+def test_the_kl_term_is_let_in_over_the_warm_up(brains, monkeypatch):
+    monkeypatch.setattr(vae_training, "EPOCH", 4)
+    model, result = vae_training.train_vae(brains[:64], brains[64:80], latent_dim=2, beta=3.0, batch_size=16, steps=24, kl_warmup=0.5,
+                                           quick_start=True, device="cpu", bfloat16=False)
+    shares = [(row["loss"] - row["error"]) / (3.0 / model.pixel_ratio * row["kl"]) for row in result.history]
+    assert [row["step"] for row in result.history] == [4, 8, 12, 16, 20, 24]
+    np.testing.assert_allclose(shares[3:], 1, rtol=1e-2)     # from half of the updates on it counts in full
+    assert 0 < shares[0] < shares[1] < shares[2] < 1

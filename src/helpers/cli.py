@@ -156,8 +156,7 @@ def _check(arguments) -> int:
         print(problem)
     errors = sum(problem.severity == "error" for problem in problems)
     noun = f"{kind} dataset" if kind else "no dataset"
-    counts = ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for n, name in ((errors, "error"), (len(problems) - errors, "warning")))
-    print(f"{arguments.folder}: {noun}, {counts}")
+    print(f"{arguments.folder}: {noun}; errors: {errors}, warnings: {len(problems) - errors}")
     return FAILED if errors else DONE
 
 

@@ -129,8 +129,7 @@ def _apply_override(text: str, declared: dict, chosen: dict) -> None:
     try:
         value = yaml.safe_load(right)
     except yaml.YAMLError:
-        example = next(declared[name][parameter] for name in takers if parameter in declared[name])
-        raise UsageError(f"-p {text}: the value {right!r} does not parse; expected for example {example!r}") from None
+        raise UsageError(f"-p {text}: the value {right!r} does not parse; expected a value such as 3, 0.5, fast or [2, 8]") from None
     for name in takers:
         chosen[name][parameter] = _typed(name, parameter, value, declared[name])
 

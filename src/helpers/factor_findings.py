@@ -11,6 +11,7 @@ from helpers import alignment, cortex
 
 SILENT = 0.01  # of the mean in a factor's own area: below, the factor says nothing about another area
 RARE = 0.02  # of all positions: a layer that holds less is not named as preferred, its share is a matter of a few positions
+ALIKE = 1.1  # largest over smallest density, up to which components count as equally dense
 STABLE = 0.95  # likeness of two runs from which on they count as the same
 
 
@@ -197,6 +198,12 @@ def describe(components, layers, cells, n_components, layer_names):
         liked = [name for name, value, often in zip(layer_names, enrichment[c], common) if often and value > 1.2]
         names.append(f"{float(f'{density[c]:.2g}'):g} cells/mm², " + (f"prefers {', '.join(liked)}" if liked else "no preferred layer"))
     return [f"{name} ({chr(97 + names[:c].count(name))})" if names.count(name) > 1 else name for c, name in enumerate(names)]
+
+
+def densities_in_words(ratio):
+    """Say whether components differ in cell density, given the largest density over the smallest."""
+    verb = "hardly differ" if ratio < ALIKE else "differ"
+    return f"Densities of cells {verb} between components: the largest is {ratio:.2f} times the smallest."
 
 
 def stability_in_words(table, column, used):

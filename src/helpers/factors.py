@@ -287,7 +287,7 @@ def _fit_sklearn(X, k, seed, init, tol, max_iter):
     W = model.fit_transform(X)
     norms = np.linalg.norm(model.components_, axis=1)
     H = model.components_ / np.where(norms > 0, norms, 1)[:, None]
-    # not the model's own reconstruction_err_: summed in single precision, it is half a percent too small at 3 million rows
+    # not the model's own reconstruction_err_: it is summed in single precision, and comes out too small for millions of rows
     return NMFResult((W * norms).astype(np.float32), H.astype(np.float32), relative_error(X, W, model.components_), int(model.n_iter_), "sklearn")
 
 

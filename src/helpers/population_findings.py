@@ -144,7 +144,7 @@ def moved_share(impact, regions, threshold=MOVED_NATS):
 
 
 def filled_and_scaled(filled, scaled, regions, threshold=MOVED_NATS):
-    """In words: how many latents HPF and STR move when filled and when gently scaled, and whether the two ways agree.
+    """In words: how many latents HPF and STR move when filled and when gently scaled, and how alike the two matrices are.
 
     Parameters
     ----------
@@ -159,15 +159,13 @@ def filled_and_scaled(filled, scaled, regions, threshold=MOVED_NATS):
 
     if not filled.shape[1]:
         return ["No latent is active."]
-    rows = [regions.index(name) for name in ("HPF", "STR") if name in regions]
-    counts = [[int((impact[row] > threshold).sum()) for row in rows] for impact in (filled, scaled)]
-    largest = [[impact[row].max() / max(impact[row].sum(), 1e-12) for row in rows] for impact in (filled, scaled)]  # share of one latent
-    words = [f"{regions[row]} moves {a} of {filled.shape[1]} active latents by more than {threshold:g} nat when filled, {b} when scaled; "
-             f"its most moved latent holds {x:.0%} of the row when filled, {y:.0%} when scaled."
-             for row, a, b, x, y in zip(rows, *counts, *largest)]
-    if rows:
-        words.append("Scaling and filling give the same counts." if counts[0] == counts[1] else "Scaling gives other counts than filling.")
-    words.append(f"The largest KL is {filled.max():.2g} nats when filled and {scaled.max():.2g} when scaled.")
+    words = []
+    for name in ("HPF", "STR"):
+        if name in regions:
+            hard, gentle = filled[regions.index(name)], scaled[regions.index(name)]
+            words.append(f"{name} moves {(hard > threshold).sum()} of {len(hard)} active latents by more than {threshold:g} nat when filled, "
+                         f"{(gentle > threshold).sum()} when scaled; its most moved latent holds {hard.max() / max(hard.sum(), 1e-12):.0%} "
+                         f"of the row when filled, {gentle.max() / max(gentle.sum(), 1e-12):.0%} when scaled.")
     if np.ptp(filled) and np.ptp(scaled):
         words.append(f"Rank correlation of the two matrices: {spearmanr(filled.ravel(), scaled.ravel())[0]:.2f}.")
     return words
