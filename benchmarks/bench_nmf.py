@@ -48,55 +48,94 @@ def solve(solver, path, k):
     X = np.load(path, mmap_mode="r")
     from sklearn.decomposition import NMF
 
-    from helpers import factors
+    from helpers.tissue.factors import nmf
 
     start = time.perf_counter()
     if solver == "blocked HALS":
-        result = factors.fit_nmf(X, k)
+        result = nmf.fit_nmf(X, k)
         error, iterations = result.error, result.iterations
     elif solver == "scikit-learn CD":
-        result = factors.fit_nmf(X, k, solver="sklearn", max_iter=500)
+        result = nmf.fit_nmf(X, k, solver="sklearn", max_iter=500)
         error, iterations = result.error, result.iterations
     else:
         X = np.array(X)
         model = NMF(k, solver="mu", init="nndsvda", random_state=0, max_iter=500)
         W = model.fit_transform(X)
-        error, iterations = factors.relative_error(X, W, model.components_), model.n_iter_
+        error, iterations = nmf.relative_error(X, W, model.components_), model.n_iter_
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    print(json.dumps({"seconds": seconds, "error": float(error), "iterations": int(iterations), "peak GiB": peak}))
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "error": float(error),
+                "iterations": int(iterations),
+                "peak GiB": peak,
+            }
+        )
+    )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, nargs="+", default=[300_000, 1_000_000, 3_000_000])
     parser.add_argument("--factors", type=int, default=15)
     parser.add_argument("--features", help="a .npy file (n, d) to draw rows from")
-    parser.add_argument("--without", nargs="*", default=[], choices=["CD", "MU"], help="solvers to leave out")
+    parser.add_argument(
+        "--without", nargs="*", default=[], choices=["CD", "MU"], help="solvers to leave out"
+    )
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         return solve(options.worker[0], options.worker[1], options.factors)
 
-    print(f"{'rows':>9}  {'solver':<16} {'seconds':>8} {'iterations':>10} {'error':>8} {'peak GiB':>8}   against CD")
+    print(
+        f"{'rows':>9}  {'solver':<16} {'seconds':>8} {'iterations':>10} {'error':>8} {'peak GiB':>8}   against CD"
+    )
     growth = {}
     with tempfile.TemporaryDirectory() as folder:
         for n in options.rows:
             path, reference = Path(folder) / "features.npy", None
             write_features(path, n, options.features)
             for solver in [s for s in SOLVERS if s.split()[-1] not in options.without]:
-                command = [sys.executable, __file__, "--worker", solver, str(path), "--factors", str(options.factors)]
-                found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+                command = [
+                    sys.executable,
+                    __file__,
+                    "--worker",
+                    solver,
+                    str(path),
+                    "--factors",
+                    str(options.factors),
+                ]
+                found = json.loads(
+                    subprocess.run(command, check=True, capture_output=True, text=True).stdout
+                )
                 growth.setdefault(solver, []).append((n, found["seconds"]))
                 reference = found if solver.endswith("CD") else reference
-                verdict = "" if reference is None or found is reference else (
-                    f"{reference['seconds'] / found['seconds']:.1f} × faster, error {100 * (found['error'] / reference['error'] - 1):+.2f} %"
-                    + ("" if found["error"] <= 1.005 * reference["error"] else " (its error was not reached)"))
-                print(f"{n:>9}  {solver:<16} {found['seconds']:8.1f} {found['iterations']:10d} {found['error']:8.5f} {found['peak GiB']:8.2f}   {verdict}", flush=True)
+                verdict = (
+                    ""
+                    if reference is None or found is reference
+                    else (
+                        f"{reference['seconds'] / found['seconds']:.1f} × faster, error {100 * (found['error'] / reference['error'] - 1):+.2f} %"
+                        + (
+                            ""
+                            if found["error"] <= 1.005 * reference["error"]
+                            else " (its error was not reached)"
+                        )
+                    )
+                )
+                print(
+                    f"{n:>9}  {solver:<16} {found['seconds']:8.1f} {found['iterations']:10d} {found['error']:8.5f} {found['peak GiB']:8.2f}   {verdict}",
+                    flush=True,
+                )
     for solver, times in growth.items():
         if len(times) > 1:
             (n0, t0), (n1, t1) = times[0], times[-1]
-            print(f"{solver}: time grows as rows^{np.log(t1 / t0) / np.log(n1 / n0):.2f} from {n0} to {n1} rows")
+            print(
+                f"{solver}: time grows as rows^{np.log(t1 / t0) / np.log(n1 / n0):.2f} from {n0} to {n1} rows"
+            )
 
 
 if __name__ == "__main__":

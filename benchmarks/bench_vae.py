@@ -32,7 +32,7 @@ def measure(channels_last, bfloat16, ours, rows, batch, steps, device):
     import torch
 
     from helpers import training
-    from helpers.vae import BetaVAE
+    from helpers.brains.vae import BetaVAE
 
     shape = (rows, rows * 7 // 5)
     images = torch.from_numpy(np.random.default_rng(0).random((2 * batch, 1, *shape), np.float32))
@@ -55,7 +55,15 @@ def measure(channels_last, bfloat16, ours, rows, batch, steps, device):
                 yield on_device[order[:batch]]
             mark()
 
-        training.train(model, batches, lambda model, x: model.total(*model.terms(x)), optimizer, max_epochs=2, device=device, bfloat16=bfloat16)
+        training.train(
+            model,
+            batches,
+            lambda model, x: model.total(*model.terms(x)),
+            optimizer,
+            max_epochs=2,
+            device=device,
+            bfloat16=bfloat16,
+        )
         return steps * batch / (marks[1] - marks[0])
 
     layout = torch.channels_last if channels_last else torch.contiguous_format
@@ -74,10 +82,14 @@ def measure(channels_last, bfloat16, ours, rows, batch, steps, device):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=320)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=3, help="measured steps, after as many that are not counted")
+    parser.add_argument(
+        "--steps", type=int, default=3, help="measured steps, after as many that are not counted"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -87,15 +99,35 @@ def main():
         print(json.dumps(measure(*json.loads(arguments.child), *size)))
         return
     rates = dict.fromkeys(VARIANTS, 0.0)
-    for _ in range(arguments.repeats):  # in turn, so that a busy moment does not hit one variant alone
+    for _ in range(
+        arguments.repeats
+    ):  # in turn, so that a busy moment does not hit one variant alone
         for name, (allocator, *flags) in VARIANTS.items():
-            environment = {key: value for key, value in os.environ.items() if key not in ALLOCATOR} | (ALLOCATOR if allocator else {})
-            command = [sys.executable, __file__, "--child", json.dumps(flags), "--rows", str(arguments.rows), "--batch", str(arguments.batch),
-                       "--steps", str(arguments.steps), "--device", arguments.device]
-            output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+            environment = {
+                key: value for key, value in os.environ.items() if key not in ALLOCATOR
+            } | (ALLOCATOR if allocator else {})
+            command = [
+                sys.executable,
+                __file__,
+                "--child",
+                json.dumps(flags),
+                "--rows",
+                str(arguments.rows),
+                "--batch",
+                str(arguments.batch),
+                "--steps",
+                str(arguments.steps),
+                "--device",
+                arguments.device,
+            ]
+            output = subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=True
+            ).stdout
             rates[name] = max(rates[name], json.loads(output.splitlines()[-1]))
     plain = rates["plain float32 loop"]
-    print(f"β-VAE, {arguments.rows}×{arguments.rows * 7 // 5}, batch {arguments.batch}, {arguments.device}, best of {arguments.repeats}")
+    print(
+        f"β-VAE, {arguments.rows}×{arguments.rows * 7 // 5}, batch {arguments.batch}, {arguments.device}, best of {arguments.repeats}"
+    )
     for name, rate in rates.items():
         print(f"  {name:26s} {rate:9.1f} images/s   {rate / plain:5.2f}×")
     hours = 10_000 * arguments.batch / rates["this project's training"] / 3600

@@ -33,12 +33,16 @@ recipe = "fast"
 # %%
 from IPython.display import Markdown, display
 
-from helpers import classifier, runs, stages, texture
-from helpers.figures import paper_a, style
-from helpers.phantoms.microct_reference import real_texture
+from helpers.tissue import stages
+from helpers.tissue.network import classifier, evaluation
+from helpers.book.run import open_run
+from helpers.tissue.features import texture
+from helpers.tissue import figures
+from helpers.book import style
+from helpers.data.phantoms.real_tissue import real_texture
 
 style.use()
-run = runs.open_run(run, notebook="01_data", microct=microct)
+run = open_run(run, notebook="01_data", microct=microct)
 data = run.microct
 kind = "a *phantom*: drawn tissue with known truth" if data.is_phantom else "scanned tissue"
 display(Markdown(f"This page shows **{data.name}**, {kind}."))
@@ -50,7 +54,7 @@ display(Markdown(f"This page shows **{data.name}**, {kind}."))
 
 # %%
 names = [f"z = {piece.z}: {piece.role}" for piece in data.slices()]
-figure = paper_a.slices([piece.image for piece in data.slices()], [piece.areas for piece in data.slices()],
+figure = figures.slices([piece.image for piece in data.slices()], [piece.areas for piece in data.slices()],
                         names, data.areas, data.pixel_size_um)
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_slices")
@@ -64,7 +68,7 @@ run.save_figure(figure, "A_slices")
 # %%
 train = stages.patches(run, "train", 40, seed=seeds[0], raw=True)
 piece = data.slices("train")[0]
-figure = paper_a.annotated_slice_with_patches(piece.image, piece.areas, train.cut()[:, 0], train.labels,
+figure = figures.annotated_slice_with_patches(piece.image, piece.areas, train.cut()[:, 0], train.labels,
                                               data.areas, data.pixel_size_um)
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_fig2_annotated_slice")
@@ -78,7 +82,7 @@ run.save_figure(figure, "A_fig2_annotated_slice")
 # %%
 balance = stages.class_balance(run)
 run.save_table(balance, "class_balance")
-figure = paper_a.class_balance(balance, data.areas)
+figure = figures.class_balance(balance, data.areas)
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_class_balance")
 
@@ -98,7 +102,7 @@ display(measured.round(3))
 # %%
 if data.is_phantom:
     real = real_texture().rename(index={"Internal capsule": "WM"}).reindex(measured.index)
-    figure = paper_a.texture_ratios((measured / real[measured.columns]).drop(columns="mm2"))
+    figure = figures.texture_ratios((measured / real[measured.columns]).drop(columns="mm2"))
     style.mark_phantom(figure, True)
     run.save_figure(figure, "phantom_against_real_texture")
 
@@ -116,10 +120,10 @@ trained = stages.trained_classifier(run, seeds[0], patches_per_area=patches_per_
 shown = stages.patches(run, "validation", 100, seed=seeds[0])
 activations = classifier.patch_features(trained.model, shown.cut())
 predicted = classifier.predict(trained.model, shown.cut())
-recall = classifier.scores(classifier.confusion_matrix(shown.labels, predicted, data.areas))["recall"]
+recall = evaluation.scores(evaluation.confusion_matrix(shown.labels, predicted, data.areas))["recall"]
 
 # %%
-figure = paper_a.overview(piece.image, train.centres, train.labels, train.cut()[:, 0],
+figure = figures.overview(piece.image, train.centres, train.labels, train.cut()[:, 0],
                           activations, shown.labels, data.areas, recall.to_numpy())
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_fig1_overview")

@@ -35,13 +35,18 @@ smoothing_um = 95.0
 
 # %%
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import display
 
-from helpers import area_map, baselines, claims, classifier, runs, stages
-from helpers.figures import paper_a, style
+from helpers.tissue import stages
+from helpers.tissue.network import evaluation, classifier
+from helpers.tissue.features import baselines
+from helpers.book import claims
+from helpers.book.run import open_run
+from helpers.tissue import figures
+from helpers.book import style
 
 style.use()
-run = runs.open_run(run, notebook="02_area_classifier", microct=microct)
+run = open_run(run, notebook="02_area_classifier", microct=microct)
 data = run.microct
 
 # %% [markdown]
@@ -56,7 +61,7 @@ data = run.microct
 # %%
 trained = {seed: stages.trained_classifier(run, seed, patches_per_area=patches_per_area, epochs=epochs,
                                            recipe=recipe) for seed in seeds}
-figure = paper_a.training_curves({seed: artifact.value.history for seed, artifact in trained.items()})
+figure = figures.training_curves({seed: artifact.value.history for seed, artifact in trained.items()})
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_training_curves")
 
@@ -94,7 +99,7 @@ held_out = "validation" if test is None else f"test z = {test.z}"
 scores = baselines.gray_baselines(train.cut(), train.labels, drawn[held_out].cut(), drawn[held_out].labels, seed=seeds[0])
 scores["network"] = accuracies[held_out].mean()
 run.save_table(pd.Series(scores, name="accuracy").rename_axis("classifier"), "gray_baselines")
-figure = paper_a.baselines(scores, {"published": 0.8888})
+figure = figures.baselines(scores, {"published": 0.8888})
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_gray_baselines")
 
@@ -112,7 +117,7 @@ stages.save_area_maps(run, maps)
 # %%
 for result in maps:
     piece = result.piece
-    figure = paper_a.area_map(piece.image, piece.areas, result.raw * result.tissue, result.labels,
+    figure = figures.area_map(piece.image, piece.areas, result.raw * result.tissue, result.labels,
                               data.areas, f"test slice z = {piece.z}", data.pixel_size_um)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, f"A_fig3_area_map_z{piece.z}")
@@ -120,17 +125,17 @@ for result in maps:
 # %%
 if test:
     on_test = next(result for result in maps if result.piece is test)
-    confusion = {kind: classifier.confusion_matrix(test.areas, getattr(on_test, kind), data.areas) for kind in ("raw", "smooth")}
-    titles = [f"{kind}: accuracy {classifier.accuracy(matrix):.3f}" for kind, matrix in confusion.items()]
-    figure = paper_a.confusion(list(confusion.values()), titles, data.areas)
+    confusion = {kind: evaluation.confusion_matrix(test.areas, getattr(on_test, kind), data.areas) for kind in ("raw", "smooth")}
+    titles = [f"{kind}: accuracy {evaluation.accuracy(matrix):.3f}" for kind, matrix in confusion.items()]
+    figure = figures.confusion(list(confusion.values()), titles, data.areas)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "A_fig3_confusion")
 
 # %%
 if test:
-    table = classifier.scores(confusion["raw"])
+    table = evaluation.scores(confusion["raw"])
     run.save_table(table, "scores_per_area")
-    figure = paper_a.scores_per_area(table)
+    figure = figures.scores_per_area(table)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "A_fig3_scores")
 
@@ -145,14 +150,14 @@ if test:
 if test:
     for seed, artifact in trained.items():
         own = stages.area_map(run, [artifact], test, stride=stride, smoothing_um=smoothing_um)
-        matrix = classifier.confusion_matrix(test.areas, own.raw, data.areas)
-        claims.record("A.acc.slice", classifier.accuracy(matrix), seed=seed)
-        claims.record("A.confusion.neighbours", area_map.neighbour_confusion(matrix, test.areas), seed=seed)
+        matrix = evaluation.confusion_matrix(test.areas, own.raw, data.areas)
+        claims.record("A.acc.slice", evaluation.accuracy(matrix), seed=seed)
+        claims.record("A.confusion.neighbours", evaluation.neighbour_confusion(matrix, test.areas), seed=seed)
 else:
     for claim in ("A.acc.slice", "A.confusion.neighbours"):
         claims.not_run(claim, "no test slice is annotated")
 
 # %%
-from helpers.figures import scoreboard
+from helpers.book import scoreboard
 
 display(scoreboard.table([row for row in claims.scoreboard(run.path) if row["notebook"] == run.notebook]))

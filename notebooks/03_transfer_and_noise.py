@@ -46,11 +46,15 @@ repeats = 3
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers import claims, probes, runs, stages
-from helpers.figures import paper_a_features, style
+from helpers.tissue import stages
+from helpers.book import claims
+from helpers.tissue.features import probes
+from helpers.book.run import open_run
+from helpers.tissue import figures
+from helpers.book import style
 
 style.use()
-run = runs.open_run(run, notebook="03_transfer_and_noise", microct=microct, weights=weights)
+run = open_run(run, notebook="03_transfer_and_noise", microct=microct, weights=weights)
 data, chance = run.microct, 1 / len(run.microct.areas)
 pretrained, problems = stages.pretrained_networks(run)
 no_network = "" if pretrained else "no pretrained network is at hand"
@@ -83,7 +87,7 @@ run.save_table(scores, "A_fig4_probes")
 display(scores.pivot_table(index="network", columns="probe", values="score", aggfunc=["mean", "std"], sort=False).round(3))
 
 # %%
-figure = paper_a_features.probe_scores(scores[scores["probe"] != "end to end"], own["score"].mean(), chance)
+figure = figures.probe_scores(scores[scores["probe"] != "end to end"], own["score"].mean(), chance)
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_fig4_probes")
 
@@ -139,7 +143,7 @@ run.save_table(noise_scores, "A_fig4_noise")
 # %%
 shown = stages.patches(run, stages.evaluation_role(run), noise_per_area, seed=seeds[0], raw=True).cut([noise_per_area // 2, -noise_per_area // 2])[:, 0]
 examples = {variance: probes.add_noise(shown, variance, seed=seeds[0]) for variance in noise_variances}
-figure = paper_a_features.noise_curves(noise_scores, examples, chance)
+figure = figures.noise_curves(noise_scores, examples, chance)
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_fig4_noise")
 
@@ -182,7 +186,7 @@ retrained = pd.DataFrame(rows, columns=["per_area", "seed", "accuracy"]).sort_va
 run.save_table(pd.concat([curves, retrained.assign(network="CNN trained on so many")]), "A_learning_curve")
 
 # %%
-figure = paper_a_features.learning_curves(curves, retrained, chance)
+figure = figures.learning_curves(curves, retrained, chance)
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_learning_curve")
 
@@ -194,6 +198,6 @@ run.save_figure(figure, "A_learning_curve")
 # includes 0 says that the order of two networks is not settled by this many windows.
 
 # %%
-from helpers.figures import scoreboard
+from helpers.book import scoreboard
 
 display(scoreboard.table([row for row in claims.scoreboard(run.path) if row["notebook"] == run.notebook]))

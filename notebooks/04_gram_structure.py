@@ -44,11 +44,15 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers import claims, gram, runs, stages
-from helpers.figures import interactive, paper_a_features, style
+from helpers.tissue import stages
+from helpers.book import claims
+from helpers.tissue.features import gram
+from helpers.book.run import open_run
+from helpers.book import interactive, style
+from helpers.tissue import figures
 
 style.use()
-run = runs.open_run(run, notebook="04_gram_structure", microct=microct, weights=weights)
+run = open_run(run, notebook="04_gram_structure", microct=microct, weights=weights)
 data = run.microct
 pretrained, problems = stages.pretrained_networks(run)
 no_network = "" if pretrained else "no pretrained network is at hand"
@@ -75,7 +79,7 @@ if stages.evaluation_role(run) != "test":
 # %%
 matrices = {name: gram.gram_matrix(part.features) for name, part in tested.items()}
 errors = {name: gram.block_diagonal_error(part.features, labels) for name, part in tested.items()}
-figure = paper_a_features.gram_matrices(matrices, errors, labels, data.areas)
+figure = figures.gram_matrices(matrices, errors, labels, data.areas)
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_fig5_gram")
 
@@ -94,7 +98,7 @@ display(table.groupby("network", sort=False)[["error", "error_all", "silhouette"
 # %%
 drawn = gram.bootstrap_weights(labels, bootstrap, tested["trained CNN"].groups)
 resampled = {name: gram.bootstrap_errors(part.features, labels, drawn) for name, part in tested.items()}
-figure = paper_a_features.error_intervals(resampled, gram.null_errors(labels), {"CNN": 0.28, "Inception": 0.56, "ResNet18": 0.72})
+figure = figures.error_intervals(resampled, gram.null_errors(labels), {"CNN": 0.28, "Inception": 0.56, "ResNet18": 0.72})
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_fig5_errors")
 gaps = {name: errors - resampled["trained CNN"] for name, errors in resampled.items() if name != "trained CNN"}
@@ -127,7 +131,7 @@ for claim in ("inception", "resnet18", "order"):
 similarity = {name: gram.area_similarity(part.features, labels) for name, part in tested.items()}
 for name, matrix in similarity.items():
     run.save_table(pd.DataFrame(matrix, data.areas, data.areas).rename_axis("area"), f"area_similarity_{name.replace(' ', '_')}")
-figure = paper_a_features.area_similarity(similarity, data.areas)
+figure = figures.area_similarity(similarity, data.areas)
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_fig5_area_similarity")
 
@@ -142,7 +146,7 @@ scores, explained = {}, {}
 for name, part in tested.items():
     scores[name], explained[name] = gram.principal_components(part.features)
 silhouettes = table[table["seed"] == seeds[0]].groupby("network")["silhouette"].mean()
-figure = paper_a_features.pca_3d(scores, explained, silhouettes, labels, data.areas)
+figure = figures.pca_3d(scores, explained, silhouettes, labels, data.areas)
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "A_fig5_pca")
 
@@ -190,6 +194,6 @@ for claim, reason in {"A.gram.similar": "" if pairs else "the areas that it name
 # published 0.28 needs features that set neighbouring areas at right angles; longer training moves them that way.
 
 # %%
-from helpers.figures import scoreboard
+from helpers.book import scoreboard
 
 display(scoreboard.table([row for row in claims.scoreboard(run.path) if row["notebook"] == run.notebook]))

@@ -42,11 +42,16 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers import claims, cortex, layer_scores, runs, stages, widgets
-from helpers.figures import paper_a_cortex, style
+from helpers.tissue import stages
+from helpers.book import claims
+from helpers.tissue.cortex import depth, kmeans, layer_scores
+from helpers.book.run import open_run
+from helpers.tissue import live
+from helpers.tissue import figures
+from helpers.book import style
 
 style.use()
-run = runs.open_run(run, notebook="05_cortical_kmeans", microct=microct)
+run = open_run(run, notebook="05_cortical_kmeans", microct=microct)
 data, names = run.microct, stages.SURFACE_DOWN
 trained = {seed: stages.trained_classifier(run, seed, patches_per_area=patches_per_area, epochs=epochs, recipe=recipe) for seed in seeds}
 
@@ -69,12 +74,12 @@ except ValueError as error:
 
 # %%
 if grid:
-    strip = cortex.cortical_strip(grid.depth, max(2, round(strip_um / data.pixel_size_um / stride)))
+    strip = depth.cortical_strip(grid.depth, max(2, round(strip_um / data.pixel_size_um / stride)))
     inside = strip.take(grid.inside)
-    fits = {(seed, start): cortex.fit_kmeans(strip.take(other.features)[inside], k, variance, max_components, start)
+    fits = {(seed, start): kmeans.fit_kmeans(strip.take(other.features)[inside], k, variance, max_components, start)
             for seed, other in grids.items() for start in kmeans_seeds}
     fitted = fits[seeds[0], kmeans_seeds[0]]
-    figure = paper_a_cortex.explained_variance(fitted.explained, len(fitted.components))
+    figure = figures.explained_variance(fitted.explained, len(fitted.components))
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "A_fig6_explained_variance")
 
@@ -93,14 +98,14 @@ if grid:
         clusters[seed, start] = layer_scores.by_depth(strip.take(raw), strip.take(grid.depth), k)[raw]
     shown = clusters[seeds[0], kmeans_seeds[0]]
     image = grid.pixels(strip, grid.piece.image)
-    figure = paper_a_cortex.strip(image, strip.take(shown), strip.take(grid.layers), inside, names, k, data.pixel_size_um, origin)
+    figure = figures.strip(image, strip.take(shown), strip.take(grid.layers), inside, names, k, data.pixel_size_um, origin)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "A_fig6_strip")
 
 # %%
 if grid:
     title = f"cortex of slice z = {grid.piece.z}"
-    figure = paper_a_cortex.cortex_map(grid.piece.image, shown, grid.inside, grid.rows, grid.columns, k, title, data.pixel_size_um)
+    figure = figures.cortex_map(grid.piece.image, shown, grid.inside, grid.rows, grid.columns, k, title, data.pixel_size_um)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "A_fig6_cortex_map")
 
@@ -117,7 +122,7 @@ if grid:
     truth = grid.piece.truth.get("cell_density")
     density = None if truth is None else layer_scores.along_depth(strip.take(grid.at(truth)), depth)[1]
     edges = layer_scores.layer_edges(strip.take(grid.layers), depth, len(names))
-    figure = paper_a_cortex.depth_profile(centres, shares, edges, names, density, "cells per mm² (truth)")
+    figure = figures.depth_profile(centres, shares, edges, names, density, "cells per mm² (truth)")
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "A_fig6_depth_profile")
 
@@ -146,7 +151,7 @@ if grid:
 # %%
 if grid:
     f1 = layer_scores.layer_f1(strip.take(shown)[inside], strip.take(grid.layers)[inside], k, len(names))
-    figure = paper_a_cortex.layer_table(f1, names)
+    figure = figures.layer_table(f1, names)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "A_fig6_layer_f1")
 
@@ -157,7 +162,7 @@ if grid:
 
 # %%
 if grid:
-    widgets.cluster_choice(strip.take(grid.features), depth, inside)
+    live.cluster_choice(strip.take(grid.features), depth, inside)
 
 # %% [markdown]
 # ## Compare
@@ -167,6 +172,6 @@ if grid:
 # most of a thin cortex lies near some border, most windows of any cluster do (`near_borders` is that share by chance).
 
 # %%
-from helpers.figures import scoreboard
+from helpers.book import scoreboard
 
 display(scoreboard.table([row for row in claims.scoreboard(run.path) if row["notebook"] == run.notebook]))

@@ -42,11 +42,16 @@ try_rows = 8000
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers import claims, factor_findings, runs, stages, widgets
-from helpers.figures import paper_b, slider, style
+from helpers.tissue import stages
+from helpers.book import claims
+from helpers.tissue.factors import findings
+from helpers.book.run import open_run
+from helpers.tissue import live
+from helpers.tissue import figures
+from helpers.book import slider, style
 
 style.use()
-run = runs.open_run(run, notebook="06_nmf_factors", microct=microct)
+run = open_run(run, notebook="06_nmf_factors", microct=microct)
 data = run.microct
 first, second = stages.slice_pair(run)
 others = f"; the second slice is {stages.slice_name(second)}" if second else ""
@@ -81,7 +86,7 @@ display(facts.round(4))
 # shown, the winners framed in the order in which they were taken.
 
 # %%
-figure = paper_b.score_table(selection, data.areas)
+figure = figures.score_table(selection, data.areas)
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "B_selection_scores")
 
@@ -103,10 +108,10 @@ display(pd.DataFrame([{"factor": f"F{factor}", "chosen for": area} for factor, a
 # %%
 labels = found.grid.at_grid(found.areas)
 cortex = 1 + next((i for i, name in enumerate(data.areas) if name.casefold() == "cortex"), -1)
-view = paper_b.view_of(found.areas > 0, paper_b.quarter_turns(labels, cortex), stride, margin=60)
-order = [i + 1 for i in paper_b.in_paper_order(data.areas) if i + 1 in chosen]
+view = figures.view_of(found.areas > 0, figures.quarter_turns(labels, cortex), stride, margin=60)
+order = [i + 1 for i in figures.in_paper_order(data.areas) if i + 1 in chosen]
 shown = [(chosen[area][0], f"F{chosen[area][0]} ({chosen[area][1]})") for area in order]
-figure = paper_b.selected_factors(first.image, view, [found.on_grid(found.coefficients[:, i]) for i, _ in shown],
+figure = figures.selected_factors(first.image, view, [found.on_grid(found.coefficients[:, i]) for i, _ in shown],
                                   [report.tops[i] for i, _ in shown], [title for _, title in shown], labels, data.pixel_size_um)
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "B_fig2C_factors")
@@ -116,7 +121,7 @@ run.save_figure(figure, "B_fig2C_factors")
 # what is on top of the six heatmaps is on the right.
 
 # %%
-pictures = [paper_b.one_factor(first.image, view, found.on_grid(found.coefficients[:, i]), report.tops[i], labels, f"F{i}")
+pictures = [figures.one_factor(first.image, view, found.on_grid(found.coefficients[:, i]), report.tops[i], labels, f"F{i}")
             for i in range(len(names))]
 for picture in pictures:
     style.mark_phantom(picture, data.is_phantom)
@@ -130,7 +135,7 @@ display(slider.image_slider(pictures, [f"F{i}" + (f", chosen for {taken[i]}" if 
 # left table is shared between areas.
 
 # %%
-figure = paper_b.factor_tables(report.means, report.coverage, report.auroc, data.areas, list(zip(selection.factors, selection.areas)))
+figure = figures.factor_tables(report.means, report.coverage, report.auroc, data.areas, list(zip(selection.factors, selection.areas)))
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "B_factor_alignment")
 tables = {"mean": report.means, "coverage": report.coverage, "auroc": report.auroc}
@@ -144,7 +149,7 @@ run.save_table(alignment.rename_axis("factor"), "factor_alignment")
 # tissue they are estimated: dark blobs of the size of cell bodies, bright fibre-like pixels, both in the window around a position.
 
 # %%
-figure = paper_b.density_correlations(report.cells, report.axons, names, report.known)
+figure = figures.density_correlations(report.cells, report.axons, names, report.known)
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "B_factor_densities")
 densities = pd.DataFrame({"cells": report.cells, "axons": report.axons}, index=pd.Index(names, name="factor"))
@@ -161,8 +166,8 @@ run.save_table(densities, "factor_densities")
 # %%
 if report.layer_means is not None:
     note = "layers as annotated" if report.layers_annotated else "bands of depth stand in for layers"
-    silent = factor_findings.silent_factors(selection, report.means, cortex)
-    figure = paper_b.layer_means(report.layer_means, stages.SURFACE_DOWN, dict(shown), note, silent)
+    silent = findings.silent_factors(selection, report.means, cortex)
+    figure = figures.layer_means(report.layer_means, stages.SURFACE_DOWN, dict(shown), note, silent)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "B_factor_layers")
     layers = pd.DataFrame(report.layer_means, pd.Index(names, name="factor"), stages.SURFACE_DOWN)
@@ -180,8 +185,8 @@ if report.layer_means is not None:
 # %%
 if second:
     other = stages.nmf_factors(run, trained[seeds[0]], second, stride=stride, basis=fitted[seeds[0]]).value
-    view_2 = paper_b.view_of(other.areas > 0, view.turns, stride, margin=60)
-    figure = paper_b.selected_factors(second.image, view_2, [other.on_grid(other.coefficients[:, i]) for i, _ in shown],
+    view_2 = figures.view_of(other.areas > 0, view.turns, stride, margin=60)
+    figure = figures.selected_factors(second.image, view_2, [other.on_grid(other.coefficients[:, i]) for i, _ in shown],
                                       [report.tops[i] for i, _ in shown], [title for _, title in shown], other.grid.at_grid(other.areas),
                                       data.pixel_size_um)
     style.mark_phantom(figure, data.is_phantom)
@@ -198,11 +203,11 @@ if second:
 
 # %%
 table = stages.choice_of_k(run, fitted[seeds[0]], try_k, try_seeds, max_rows=try_rows).value
-figure = paper_b.choosing(table, "k", k, {"error": "relative error", "stability": "likeness of matched factors"})
+figure = figures.choosing(table, "k", k, {"error": "relative error", "stability": "likeness of matched factors"})
 style.mark_phantom(figure, data.is_phantom)
 run.save_figure(figure, "B_choice_of_k")
 run.save_table(table, "choice_of_k")
-display(Markdown(factor_findings.stability_in_words(table, "k", k)))
+display(Markdown(findings.stability_in_words(table, "k", k)))
 
 # %% [markdown]
 # ## Explore
@@ -210,7 +215,7 @@ display(Markdown(factor_findings.stability_in_words(table, "k", k)))
 # In a live session, change λ and p of the selection and look at any factor.
 
 # %%
-widgets.factor_explorer(first.image, view, found, labels, data.areas)
+live.factor_explorer(first.image, view, found, labels, data.areas)
 
 # %% [markdown]
 # ## Compare
@@ -229,6 +234,6 @@ for seed, one in reports.items():
             claims.record(claim, value, seed=seed)
 
 # %%
-from helpers.figures import scoreboard
+from helpers.book import scoreboard
 
 display(scoreboard.table([row for row in claims.scoreboard(run.path) if row["notebook"] == run.notebook]))

@@ -45,11 +45,16 @@ try_seeds = [22, 23, 24]
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers import claims, factor_findings, runs, stages, widgets
-from helpers.figures import paper_b, paper_b_cortex, style
+from helpers.tissue import stages
+from helpers.book import claims
+from helpers.tissue.factors import findings
+from helpers.book.run import open_run
+from helpers.tissue import live
+from helpers.tissue import figures
+from helpers.book import style
 
 style.use()
-run = runs.open_run(run, notebook="07_cortical_gmm", microct=microct)
+run = open_run(run, notebook="07_cortical_gmm", microct=microct)
 data, layer_names = run.microct, list(stages.SURFACE_DOWN)
 first, second = stages.slice_pair(run)
 claimed = ["B.cortex.layers", "B.gmm.subset", "B.gmm.layers", "B.gmm.dense_axons", "B.gmm.barrels"]
@@ -88,9 +93,9 @@ if reports:
 if reports:
     areas, cortex = found.factors.areas, 1 + [name.casefold() for name in data.areas].index("cortex")
     labels = found.factors.grid.at_grid(areas)
-    turns = paper_b.quarter_turns(labels, cortex)
+    turns = figures.quarter_turns(labels, cortex)
     note = "layers" + ("" if found.layers_annotated else ": bands of depth")
-    figure = paper_b_cortex.areas_and_layers(first.image, paper_b.view_of(areas > 0, turns, stride, 60), labels, found.layers,
+    figure = figures.areas_and_layers(first.image, figures.view_of(areas > 0, turns, stride, 60), labels, found.layers,
                                              data.areas, layer_names, cortex, note)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "B_fig2A1_areas_layers")
@@ -102,9 +107,9 @@ if reports:
 
 # %%
 if reports:
-    view = paper_b.view_of(areas == cortex, turns, stride, 30)
+    view = figures.view_of(areas == cortex, turns, stride, 30)
     corner, windows = stages.example_box(report, box_size, 128, box)
-    figure = paper_b_cortex.component_map(first.image, view, found.components, found.layers, report.names, corner, box_size,
+    figure = figures.component_map(first.image, view, found.components, found.layers, report.names, corner, box_size,
                                           data.pixel_size_um)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "B_fig2A2_components")
@@ -117,7 +122,7 @@ if reports:
 # %%
 if reports:
     posteriors = found.on_grid(found.posteriors)
-    figure = paper_b_cortex.single_components(view, posteriors, found.layers, report.names)
+    figure = figures.single_components(view, posteriors, found.layers, report.names)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "B_fig2B2_single_components")
 
@@ -128,12 +133,12 @@ if reports:
 
 # %%
 if reports:
-    figure = paper_b_cortex.component_densities(report.cells, report.axons, found.mixture.weights, report.names, report.known)
+    figure = figures.component_densities(report.cells, report.axons, found.mixture.weights, report.names, report.known)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "B_component_densities")
     table = pd.DataFrame({"cells": report.cells, "axons": report.axons, "weight": found.mixture.weights}, pd.Index(report.names, name="component"))
     run.save_table(table.join(pd.DataFrame(found.shares(), table.index, layer_names)), "components")
-    display(Markdown(factor_findings.densities_in_words(report.claims["B.gmm.layers"]["density_ratio"])))
+    display(Markdown(findings.densities_in_words(report.claims["B.gmm.layers"]["density_ratio"])))
 
 # %% [markdown]
 # ## Layers of each component, on two slices
@@ -154,7 +159,7 @@ if reports:
     except ValueError as error:
         display(Markdown(f"The second slice is left out: {error}."))
     titles = [name if matched is None else f"{name}\ndistance {distance[c]:.2f}" for c, name in enumerate(report.names)]
-    figure = paper_b_cortex.shares_of_two_slices(found.shares(), matched, report.base, layer_names, titles, names)
+    figure = figures.shares_of_two_slices(found.shares(), matched, report.base, layer_names, titles, names)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "B_layer_shares")
     left_out = pd.Series(report.left_out, layer_names).dropna()
@@ -168,7 +173,7 @@ if reports:
 # %%
 if reports:
     names = [f"F{i} for {layer_names[a - 1]}" for i, a in zip(report.selection.factors, report.selection.areas)]
-    figure = paper_b_cortex.top_factors(view, report.top_maps(), names)
+    figure = figures.top_factors(view, report.top_maps(), names)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "B_fig2B1_top_factors")
     display(Markdown(f"Which of the three is largest tells {report.information:.3f} of the layer (normalised mutual information); if columns of "
@@ -183,8 +188,8 @@ if reports:
 
 # %%
 if reports:
-    zoomed = paper_b.View(*corner, box_size, box_size, turns, stride)
-    figure = paper_b_cortex.zoom(first.image, zoomed, found.components, windows, 128, report.names, data.pixel_size_um)
+    zoomed = figures.View(*corner, box_size, box_size, turns, stride)
+    figure = figures.zoom(first.image, zoomed, found.components, windows, 128, report.names, data.pixel_size_um)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "B_fig2B3_zoom")
 
@@ -197,7 +202,7 @@ if reports:
 # %%
 if reports:
     truth = found.factors.grid.at_grid(first.truth["barrels"]) > 0 if "barrels" in first.truth else None
-    figure = paper_b_cortex.barrels(view, report.barrels, found.layers, report.barrel_component,
+    figure = figures.barrels(view, report.barrels, found.layers, report.barrel_component,
                                     report.names[report.barrel_component], truth)
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "B_barrels")
@@ -212,12 +217,12 @@ if reports:
 # %%
 if reports:
     table = stages.choice_of_components(run, fitted[seeds[0]], components[seeds[0]], try_components, try_seeds).value
-    figure = paper_b.choosing(table, "components", n_components, {"bic": "BIC per position", "stability": "adjusted Rand index\nbetween seeds"})
+    figure = figures.choosing(table, "components", n_components, {"bic": "BIC per position", "stability": "adjusted Rand index\nbetween seeds"})
     style.mark_phantom(figure, data.is_phantom)
     run.save_figure(figure, "B_choice_of_components")
     run.save_table(table, "choice_of_components")
-    display(Markdown(factor_findings.stability_in_words(table, "components", n_components) + " "
-                     + factor_findings.criterion_in_words(table["components"].tolist(), table["bic"])))
+    display(Markdown(findings.stability_in_words(table, "components", n_components) + " "
+                     + findings.criterion_in_words(table["components"].tolist(), table["bic"])))
 
 # %% [markdown]
 # ## Explore
@@ -226,7 +231,7 @@ if reports:
 
 # %%
 if reports:
-    widgets.component_explorer(first.image, view, posteriors, report.names)
+    live.component_explorer(first.image, view, posteriors, report.names)
 
 # %% [markdown]
 # ## Compare
@@ -242,6 +247,6 @@ for seed, one in reports.items():
         claims.record(claim, value, seed=seed)
 
 # %%
-from helpers.figures import scoreboard
+from helpers.book import scoreboard
 
 display(scoreboard.table([row for row in claims.scoreboard(run.path) if row["notebook"] == run.notebook]))

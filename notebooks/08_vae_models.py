@@ -42,11 +42,15 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from helpers import claims, population_findings as findings, runs, stages, truth, vae
-from helpers.figures import paper_c, paper_c_fields, style
+from helpers.brains import stages
+from helpers.book import claims
+from helpers.brains import findings, generative_factors, vae
+from helpers.book.run import open_run
+from helpers.brains import figures
+from helpers.book import style
 
 style.use()
-run = runs.open_run(run, notebook="08_vae_models", population=population)
+run = open_run(run, notebook="08_vae_models", population=population)
 data = stages.prepared_population(run, rows)
 known = data.clean is not None
 training = {"rows": rows, "recipe": recipe, "steps": steps}
@@ -70,7 +74,7 @@ some = stages.spread(data.clean_all, 10)
 shown, labels = [data.images[some[:5]], data.images[some[5:]]], ["clean", "clean"] if known else ["", ""]
 if known:
     shown, labels = [*shown, data.images[stages.spread(np.flatnonzero(~data.clean), 5)]], [*labels, "with artifacts"]
-figure = paper_c.gallery(shown, labels)
+figure = figures.gallery(shown, labels)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_images")
 
@@ -79,7 +83,7 @@ run.save_figure(figure, "C_images")
 # sit still while each individual bends around them (C Fig. 2A).
 
 # %%
-figure = paper_c.template_and_atlas(data.template, data.atlas, data.regions, data.pixel_size_um)
+figure = figures.template_and_atlas(data.template, data.atlas, data.regions, data.pixel_size_um)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_fig2A_template_atlas")
 
@@ -104,7 +108,7 @@ print(f"{len(active)} of {latent_dim} latents of the β-VAE are active (at least
 histories = {model.label: model.history for model in models if model.history is not None and model.seed == seeds[0]}
 for other in compare_recipes:
     histories[f"recipe {other}"] = stages.trained_vae(run, latent_dim, beta, seeds[0], rows=rows, recipe=other).history
-figure = paper_c.training_curves(histories, chosen["β-VAE"].label)
+figure = figures.training_curves(histories, chosen["β-VAE"].label)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_training_curves")
 
@@ -114,7 +118,7 @@ run.save_figure(figure, "C_training_curves")
 # %%
 examples = data.images[stages.spread(data.reference, 5)]
 rebuilt = {f"{family}": vae.reconstruct(model.net, examples) for family, model in chosen.items()}
-figure = paper_c.gallery([examples, *rebuilt.values()], ["held-out image", *rebuilt])
+figure = figures.gallery([examples, *rebuilt.values()], ["held-out image", *rebuilt])
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_reconstructions")
 
@@ -127,7 +131,7 @@ run.save_figure(figure, "C_reconstructions")
 # %%
 region = data.regions.index("HPF") if "HPF" in data.regions else 0
 overview = stages.overview(run, chosen["β-VAE"], region, rows=rows)
-figure = paper_c.overview(**overview, colour="#d1495b", region=data.regions[region])
+figure = figures.overview(**overview, colour="#d1495b", region=data.regions[region])
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_fig1_overview")
 
@@ -145,7 +149,7 @@ scores = stages.model_scores(run, models, rows=rows, metric_components=max([*lat
 run.save_table(scores, "vae_scores")
 measures = {"cwssim": ("structure kept", "CW-SSIM"), "fd_clean": ("distribution of reconstructions", "PCA-FD"),
             "error": ("error", "squared error per image")}
-figure = paper_c.against_latent_dim(scores, measures, latent_dim)
+figure = figures.against_latent_dim(scores, measures, latent_dim)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_fig2CD_quality")
 
@@ -156,12 +160,12 @@ run.save_figure(figure, "C_fig2CD_quality")
 # %%
 measures = {"fd_all": ("all held-out images rebuilt", "PCA-FD"), "fd_prior": ("samples of the prior", "PCA-FD"),
             "fine_power": ("fine texture", "spectral power")}
-figure = paper_c.against_latent_dim(scores, measures, latent_dim)
+figure = figures.against_latent_dim(scores, measures, latent_dim)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_quality_more")
 measures = {"cwssim": ("structure", "CW-SSIM"), "fd_clean": ("distribution", "PCA-FD"), "error": ("error", "squared error"),
             "active": ("active latents", "latents")}
-figure = paper_c.against_beta(scores, measures, latent_dim)
+figure = figures.against_beta(scores, measures, latent_dim)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_against_beta")
 
@@ -206,9 +210,9 @@ factors = [] if table is None else [name for name in table if name not in ("inde
 gaps, values = {}, table[factors].to_numpy()[data.clean_all] if factors else None
 for family, model in chosen.items() if factors else ():
     latents = stages.population_latents(run, model, rows=rows)[data.clean_all]
-    gaps[family] = truth.mutual_information_gap(truth.mutual_information(latents, values)[0])
-    correlation, order = truth.matched_correlation(latents, values)
-    figure = paper_c_fields.matrix(correlation, [f"F{k + 1}" for k in order], [name.replace("_", "\n") for name in factors],
+    gaps[family] = generative_factors.mutual_information_gap(generative_factors.mutual_information(latents, values)[0])
+    correlation, order = generative_factors.matched_correlation(latents, values)
+    figure = figures.matrix(correlation, [f"F{k + 1}" for k in order], [name.replace("_", "\n") for name in factors],
                                    f"{model.label}: latents against generative factors", "|rank correlation|", limits=(0, 1), column_width=0.9)
     style.mark_phantom(figure, run.population.is_phantom)
     run.save_figure(figure, f"C_factors_{['beta_vae', 'vae', 'pca'][list(chosen).index(family)]}")
@@ -232,6 +236,6 @@ else:
 # a decoder made of transposed convolutions tends to draw smoother images than a sum of components does.
 
 # %%
-from helpers.figures import scoreboard
+from helpers.book import scoreboard
 
 display(scoreboard.table([row for row in claims.scoreboard(run.path) if row["notebook"] == run.notebook]))

@@ -39,11 +39,15 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from helpers import claims, outliers, population_findings as findings, runs, stages, vae
-from helpers.figures import paper_c, style
+from helpers.brains import stages
+from helpers.book import claims
+from helpers.brains import outliers, findings, vae
+from helpers.book.run import open_run
+from helpers.brains import figures
+from helpers.book import style
 
 style.use()
-run = runs.open_run(run, notebook="09_denoising", population=population)
+run = open_run(run, notebook="09_denoising", population=population)
 data = stages.prepared_population(run, rows)
 known = data.clean is not None
 models = {seed: stages.three_models(run, seed, latent_dim=latent_dim, beta=beta, rows=rows, recipe=recipe, steps=steps) for seed in seeds}
@@ -59,7 +63,7 @@ made = stages.injected_artifacts(data, per_type)
 columns = [(kind, i) for kind in made for i in (0, len(made[kind][0]) // 2)]
 clean, corrupted, masks = (np.stack([made[kind][part][i] for kind, i in columns]) for part in range(3))
 rebuilt = {family: vae.reconstruct(model.net, corrupted) for family, model in first.items()}
-figure = paper_c.gallery([corrupted, *rebuilt.values(), clean], ["damaged", *rebuilt, "truth"], [kind for kind, _ in columns], outline=masks)
+figure = figures.gallery([corrupted, *rebuilt.values(), clean], ["damaged", *rebuilt, "truth"], [kind for kind, _ in columns], outline=masks)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_fig2B_denoising")
 
@@ -76,7 +80,7 @@ if known:
     if data.clean_images is not None:
         shown["truth"] = data.clean_images[damaged]
     kinds = run.population.truth["artifact"].iloc[damaged] if run.population.truth is not None else [""] * len(damaged)
-    figure = paper_c.gallery(list(shown.values()), list(shown), list(kinds))
+    figure = figures.gallery(list(shown.values()), list(shown), list(kinds))
     style.mark_phantom(figure, run.population.is_phantom)
     run.save_figure(figure, "C_S1_own_artifacts")
 else:
@@ -96,7 +100,7 @@ if known:
     run.save_table(table.groupby(["family", "seed", "kind"]).mean(numeric_only=True).reset_index(), "denoising")
     measures = {"transmission": ("let through (lower is better)", "transmission"), "cwssim": ("structure kept", "CW-SSIM to the clean image"),
                 "error_inside": ("left inside the artifact", "mean squared error")}
-    figure = paper_c.bars_per_artifact(table, measures)
+    figure = figures.bars_per_artifact(table, measures)
     style.mark_phantom(figure, run.population.is_phantom)
     run.save_figure(figure, "C_transmission")
 
@@ -121,7 +125,7 @@ scale = outliers.residual_scale(validation, vae.reconstruct(net, validation))
 flags = {"squared error": ((test - rebuilt_test) ** 2).mean((1, 2)), "worst 1 % of pixels": outliers.outlier_score(test, rebuilt_test, scale),
          "length of the latent vector": np.linalg.norm(codes, axis=1)}
 if known:
-    figure = paper_c.receiver_operating_curves({name: outliers.detection(score, ~data.clean[data.test]) for name, score in flags.items()})
+    figure = figures.receiver_operating_curves({name: outliers.detection(score, ~data.clean[data.test]) for name, score in flags.items()})
     style.mark_phantom(figure, run.population.is_phantom)
     run.save_figure(figure, "C_outlier_roc")
 
@@ -131,7 +135,7 @@ if known:
 # %%
 suspects = np.argsort(flags["worst 1 % of pixels"])[::-1][:6]
 labels = [f"score {flags['worst 1 % of pixels'][i]:.1f}" for i in suspects]
-figure = paper_c.gallery([test[suspects], rebuilt_test[suspects]], ["image", "β-VAE"], labels)
+figure = figures.gallery([test[suspects], rebuilt_test[suspects]], ["image", "β-VAE"], labels)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_suspects")
 
@@ -146,7 +150,7 @@ run.save_figure(figure, "C_suspects")
 three = stages.spread(data.test if not known else np.concatenate([data.reference[:1], damaged[:2]]), 3)
 images = data.images[three]
 rebuilt_three, spread = vae.reconstruct(net, images), vae.reconstruction_uncertainty(net, images)
-figure = paper_c.uncertainty(images, rebuilt_three, spread, np.abs(images - rebuilt_three))
+figure = figures.uncertainty(images, rebuilt_three, spread, np.abs(images - rebuilt_three))
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_uncertainty")
 
@@ -159,6 +163,6 @@ run.save_figure(figure, "C_uncertainty")
 # is worth something only where the brain itself is still well drawn. Seeds differ; where one row joins several, the plot shows how much.
 
 # %%
-from helpers.figures import scoreboard
+from helpers.book import scoreboard
 
 display(scoreboard.table([row for row in claims.scoreboard(run.path) if row["notebook"] == run.notebook]))

@@ -38,11 +38,15 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from helpers import claims, population_findings as findings, projective_field, runs, stages, vae
-from helpers.figures import paper_c, paper_c_fields, style
+from helpers.brains import stages
+from helpers.book import claims
+from helpers.brains import findings, projective_field, vae
+from helpers.book.run import open_run
+from helpers.brains import figures
+from helpers.book import style
 
 style.use()
-run = runs.open_run(run, notebook="10_projective_field", population=population)
+run = open_run(run, notebook="10_projective_field", population=population)
 data = stages.prepared_population(run, rows)
 known = data.clean is not None
 settings = {"rows": rows, "recipe": recipe, "steps": steps}
@@ -62,7 +66,7 @@ names = [f"F{k + 1}" for k in range(latent_dim)]
 z0 = model.net.encode(data.images[stages.spread(data.reference, starts)])
 shown = np.array([-5.25, -1.75, 0.0, 1.75, 5.25])
 strips = np.stack([projective_field.traverse(model.net.decode, z0[0], k, shown) for k in range(latent_dim)])
-figure = paper_c_fields.traversal_strips(strips, shown, names)
+figure = figures.traversal_strips(strips, shown, names)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_S4_traversals")
 
@@ -78,7 +82,7 @@ run.save_figure(figure, "C_S4_traversals")
 fields = {seed: stages.projective_fields(run, each, rows=rows, step=weight_step, starts=starts) for seed, each in models.items()}
 first = fields[seeds[0]]
 labels = [name if k in active else f"{name} (inactive)" for k, name in enumerate(names)]
-figure = paper_c_fields.stratified_maps(projective_field.field_rgb(first["variance"]), data.atlas, data.regions, labels)
+figure = figures.stratified_maps(projective_field.field_rgb(first["variance"]), data.atlas, data.regions, labels)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_fig3A_strata")
 
@@ -89,7 +93,7 @@ run.save_figure(figure, "C_fig3A_strata")
 
 # %%
 small = first["variance"][:, [0, 1]].mean(1)
-figure = paper_c_fields.variance_maps(small, labels)
+figure = figures.variance_maps(small, labels)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_fig3A_variance")
 
@@ -101,7 +105,7 @@ run.save_figure(figure, "C_fig3A_variance")
 # %%
 drawn = projective_field.region_variance(small[:, None], data.atlas, len(data.regions))[:, 0].T
 shares = drawn / drawn.sum(0)
-figure = paper_c_fields.matrix(shares, data.regions, names, "what each latent draws", "share of the latent's variance", limits=(0, 1))
+figure = figures.matrix(shares, data.regions, names, "what each latent draws", "share of the latent's variance", limits=(0, 1))
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_regions_drawn")
 run.save_table(pd.DataFrame(drawn, index=pd.Index(data.regions, name="region"), columns=names), "projective_variance")
@@ -118,7 +122,7 @@ run.save_table(pd.DataFrame(drawn, index=pd.Index(data.regions, name="region"), 
 
 # %%
 ordinary = float((data.images[data.reference] > float(first["threshold"])).sum((1, 2)).mean())
-figure = paper_c_fields.bright_pixels(first["bright"][active], first["weights"], [names[k] for k in active], ordinary)
+figure = figures.bright_pixels(first["bright"][active], first["weights"], [names[k] for k in active], ordinary)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_bright_pixels")
 
@@ -142,18 +146,18 @@ print(findings.bright_in_words(names, active, areas, artifact_latents) if known 
 # rebuilds it. In a live session the sliders further down move all latents at once.
 
 # %%
-from helpers.figures import slider
+from helpers.book import slider
 
 weights = np.linspace(-6, 6, 13)
 for k in active[:slider_latents]:
     frames = projective_field.traverse(model.net.decode, z0[0], k, weights)
-    pictures = paper_c_fields.png_frames(frames, phantom=run.population.is_phantom)
+    pictures = figures.png_frames(frames, phantom=run.population.is_phantom)
     display(slider.image_slider(pictures, [f"c = {c:+.1f}" for c in weights], names[k], width=448, start=len(weights) // 2))
 
 # %%
-from helpers import widgets
+from helpers.brains import live
 
-widgets.latent_sliders(model.net, z0[0])
+live.latent_sliders(model.net, z0[0])
 
 # %% [markdown]
 # ## Compare
@@ -188,6 +192,6 @@ for claim, reason in reasons.items():
         claims.not_run(claim, reason)
 
 # %%
-from helpers.figures import scoreboard
+from helpers.book import scoreboard
 
 display(scoreboard.table([row for row in claims.scoreboard(run.path) if row["notebook"] == run.notebook]))

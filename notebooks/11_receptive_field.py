@@ -41,11 +41,15 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from helpers import claims, population_findings as findings, projective_field, receptive_field, runs, stages, vae
-from helpers.figures import paper_c, paper_c_fields, style
+from helpers.brains import stages
+from helpers.book import claims
+from helpers.brains import findings, projective_field, receptive_field, vae
+from helpers.book.run import open_run
+from helpers.brains import figures
+from helpers.book import style
 
 style.use()
-run = runs.open_run(run, notebook="11_receptive_field", population=population)
+run = open_run(run, notebook="11_receptive_field", population=population)
 data = stages.prepared_population(run, rows)
 models = {seed: stages.three_models(run, seed, latent_dim=latent_dim, beta=beta, rows=rows, recipe=recipe, steps=steps) for seed in seeds}
 model = models[seeds[0]]["β-VAE"]
@@ -64,7 +68,7 @@ masks = receptive_field.region_masks(data.atlas, len(data.regions))
 brightness = receptive_field.region_brightness(data.images[data.clean_all], masks)
 example = data.images[data.reference[:1]]
 masked = np.stack([[receptive_field.fill_region(example, mask, b, w)[0] for w in brightness_weights] for mask, b in zip(masks, brightness)])
-figure = paper_c_fields.masked_inputs(masked, data.regions, brightness_weights)
+figure = figures.masked_inputs(masked, data.regions, brightness_weights)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_S2_masked_inputs")
 
@@ -77,7 +81,7 @@ run.save_figure(figure, "C_S2_masked_inputs")
 # %%
 responses = stages.region_responses(run, model, rows=rows, images=images, weights=brightness_weights)
 mean, variance = receptive_field.fit_gaussians(responses)
-figure = paper_c_fields.activation_grid(responses, brightness_weights, mean, variance, data.regions, names)
+figure = figures.activation_grid(responses, brightness_weights, mean, variance, data.regions, names)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_S3_activations")
 
@@ -86,7 +90,7 @@ impact = receptive_field.kl_matrix(mean, variance)
 region = data.regions.index(panel_region) if panel_region in data.regions else 0
 order = active[np.argsort(impact[region, active])] if len(active) > 1 else [0, 0]
 two = [int(order[-1]), int(order[0])]
-figure = paper_c_fields.activation_panels(responses[region][:, :, two], brightness_weights, mean[region][:, two], variance[region][:, two],
+figure = figures.activation_panels(responses[region][:, :, two], brightness_weights, mean[region][:, two], variance[region][:, two],
                                           data.regions[region], [f"{names[two[0]]} (most moved)", f"{names[two[1]]} (least moved)"])
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_fig3C_activations")
@@ -103,7 +107,7 @@ run.save_figure(figure, "C_fig3C_activations")
 
 # %%
 shares = receptive_field.normalise_rows(impact)
-figure = paper_c_fields.impact_and_covariance(shares, receptive_field.impact_covariance(shares), data.regions, names)
+figure = figures.impact_and_covariance(shares, receptive_field.impact_covariance(shares), data.regions, names)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_fig3BD_impact")
 run.save_table(pd.DataFrame(impact, index=pd.Index(data.regions, name="region"), columns=names), "impact_kl")
@@ -120,7 +124,7 @@ print("\n".join(findings.filled_and_scaled(impact[:, active], scaled[:, active],
 both = receptive_field.kl_matrix(mean, variance, symmetric=True)
 for name, values, title in (("gains", scaled, f"KL, region × {gains[0]:g} to × {gains[-1]:g}, texture kept"),
                             ("filled", impact, "KL, region filled dark to bright"), ("symmetric", both, "KL, filled, both directions averaged")):
-    figure = paper_c_fields.matrix(values, data.regions, names, title, "nats", brackets_below=findings.MOVED_NATS)
+    figure = figures.matrix(values, data.regions, names, title, "nats", brackets_below=findings.MOVED_NATS)
     style.mark_phantom(figure, run.population.is_phantom)
     run.save_figure(figure, f"C_impact_{name}")
 
@@ -133,7 +137,7 @@ for name, values, title in (("gains", scaled, f"KL, region × {gains[0]:g} to ×
 # %%
 field = stages.projective_fields(run, model, rows=rows, step=weight_step, starts=starts)
 drawn = projective_field.region_variance(field["variance"][:, [0, 1]].mean(1)[:, None], data.atlas, len(data.regions))[:, 0].T
-figure = paper_c_fields.region_against_latent(drawn / drawn.sum(0), impact / np.maximum(impact.sum(0), 1e-12), data.regions, names)
+figure = figures.region_against_latent(drawn / drawn.sum(0), impact / np.maximum(impact.sum(0), 1e-12), data.regions, names)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_both_directions")
 
@@ -154,7 +158,7 @@ for seed, three in models.items():
         found.append({"family": family, "seed": seed, "latents": len(live), **findings.decorrelation(answers, live)})
 found = pd.DataFrame(found)
 run.save_table(found, "decorrelation")
-figure = paper_c_fields.decorrelation(found)
+figure = figures.decorrelation(found)
 style.mark_phantom(figure, run.population.is_phantom)
 run.save_figure(figure, "C_fig3E_decorrelation")
 display(found.round(3))
@@ -165,9 +169,9 @@ display(found.round(3))
 # Live sessions only: choose a region and its brightness, see the image, its latents, and what the decoder makes of them.
 
 # %%
-from helpers import widgets
+from helpers.brains import live
 
-widgets.region_brightness(model.net, example[0], masks, brightness, data.regions)
+live.region_brightness(model.net, example[0], masks, brightness, data.regions)
 
 # %% [markdown]
 # ## Compare
@@ -203,6 +207,6 @@ for row in claims.scoreboard(run.path):
         claims.not_run(row["id"], "the atlas has no HPF and STR" if row["id"] == "C.kl.hpf" else "fewer than two latents are active")
 
 # %%
-from helpers.figures import scoreboard
+from helpers.book import scoreboard
 
 display(scoreboard.table([row for row in claims.scoreboard(run.path) if row["notebook"] == run.notebook]))

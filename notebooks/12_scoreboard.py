@@ -28,11 +28,12 @@ run = "runs/quick"
 # %%
 from IPython.display import display
 
-from helpers import claims, runs
-from helpers.figures import scoreboard, style
+from helpers.book import claims
+from helpers.book.run import open_run
+from helpers.book import scoreboard, style
 
 style.use()
-run = runs.open_run(run, notebook="12_scoreboard")
+run = open_run(run, notebook="12_scoreboard")
 rows = claims.scoreboard(run.path)
 
 # %% [markdown]

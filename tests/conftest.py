@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def tiny_microct(tmp_path_factory):
     """Folder of the smallest microCT phantom in which every area holds training patches."""
-    from helpers.phantoms import microct
+    from helpers.data.phantoms import microct
 
     return microct.generate(tmp_path_factory.mktemp("phantom") / "microct", seed=0, size="tiny")
 
@@ -29,7 +29,7 @@ def tiny_microct(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_population(tmp_path_factory):
     """Folder of a small population phantom."""
-    from helpers.phantoms import population
+    from helpers.data.phantoms import population
 
     return population.generate(tmp_path_factory.mktemp("phantom") / "population", n=120, seed=0)
 
@@ -37,7 +37,7 @@ def tiny_population(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory, tiny_microct, tiny_population):
     """Run folder in which every notebook was executed on the tiny phantoms, and what failed."""
-    from helpers import execution
+    from helpers.book import execution
 
     out = tmp_path_factory.mktemp("run") / "tiny"
     profile = yaml.safe_load((Path(__file__).parent / "tiny.yml").read_text())
@@ -65,14 +65,25 @@ def two_area_folder(tmp_path):
     rng = np.random.default_rng(0)
     areas = np.zeros((200, 400), np.uint8)
     areas[20:180, 20:200], areas[20:180, 200:380] = 1, 5
-    manifest = {"schema": 1, "kind": "microct", "name": "two", "pixel_size_um": 1.0, "areas": {1: "left", 5: "Right"}, "slices": []}
+    manifest = {
+        "schema": 1,
+        "kind": "microct",
+        "name": "two",
+        "pixel_size_um": 1.0,
+        "areas": {1: "left", 5: "Right"},
+        "slices": [],
+    }
     for z, role in ((0, "train"), (60, "validation"), (120, "test")):
         tifffile.imwrite(tmp_path / f"z{z}.tif", rng.integers(0, 255, areas.shape).astype(np.uint8))
         tifffile.imwrite(tmp_path / f"z{z}_areas.tif", areas)
-        manifest["slices"].append({"z": z, "role": role, "image": f"z{z}.tif", "areas": f"z{z}_areas.tif"})
+        manifest["slices"].append(
+            {"z": z, "role": role, "image": f"z{z}.tif", "areas": f"z{z}_areas.tif"}
+        )
 
     def write(**changes):
-        (tmp_path / "dataset.yml").write_text(yaml.safe_dump({**manifest, **changes}, sort_keys=False))
+        (tmp_path / "dataset.yml").write_text(
+            yaml.safe_dump({**manifest, **changes}, sort_keys=False)
+        )
         return tmp_path
 
     write()

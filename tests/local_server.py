@@ -12,7 +12,13 @@ class Fault:
     """What a server can do wrong: ``status``, ``cut`` (bytes sent before it hangs up) or ``sleep`` (seconds of silence)."""
 
     def __init__(self, status=None, cut=None, sleep=None, body=None, headers=None):
-        self.status, self.cut, self.sleep, self.body, self.headers = status, cut, sleep, body, headers or {}
+        self.status, self.cut, self.sleep, self.body, self.headers = (
+            status,
+            cut,
+            sleep,
+            body,
+            headers or {},
+        )
 
 
 class Archive:
@@ -53,9 +59,9 @@ def serve(answer):
                 self.send_header(name, value)
             self.end_headers()
             try:
-                self.wfile.write(body[:fault.cut] if fault.cut is not None else body)
+                self.wfile.write(body[: fault.cut] if fault.cut is not None else body)
             except OSError:
-                pass                       # the client gave up waiting
+                pass  # the client gave up waiting
             if fault.cut is not None:
                 self.close_connection = True
 
@@ -65,7 +71,9 @@ def serve(answer):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     archive.address = f"127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    )
     thread.start()
     try:
         yield archive

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from helpers import area_map
+from helpers.tissue.network import area_map
 
 
 def logits(shape=(30, 40), n=3, seed=0):
@@ -11,8 +11,11 @@ def logits(shape=(30, 40), n=3, seed=0):
 
 def test_no_smoothing_is_log_softmax():
     x = logits()
-    np.testing.assert_allclose(area_map.smooth_log_posteriors(x, np.ones((30, 40), bool), 0),
-                               special.log_softmax(x, axis=-1), rtol=1e-5)
+    np.testing.assert_allclose(
+        area_map.smooth_log_posteriors(x, np.ones((30, 40), bool), 0),
+        special.log_softmax(x, axis=-1),
+        rtol=1e-5,
+    )
 
 
 def test_smoothing_is_a_weighted_mean_over_the_tissue():
@@ -21,8 +24,8 @@ def test_smoothing_is_a_weighted_mean_over_the_tissue():
     own = special.log_softmax(x.astype(float), axis=-1)
     rows, columns = np.mgrid[:30, :40]
     for i, j in [(15, 20), (0, 0), (29, 5)]:
-        weight = mask * np.exp(-((rows - i) ** 2 + (columns - j) ** 2) / (2 * sigma ** 2))
-        weight *= (abs(rows - i) <= 8) & (abs(columns - j) <= 8)             # the filter ends at 4 sigma
+        weight = mask * np.exp(-((rows - i) ** 2 + (columns - j) ** 2) / (2 * sigma**2))
+        weight *= (abs(rows - i) <= 8) & (abs(columns - j) <= 8)  # the filter ends at 4 sigma
         mean = (own * weight[..., None]).sum((0, 1)) / weight.sum()
         np.testing.assert_allclose(smooth[i, j], special.log_softmax(mean), rtol=1e-4)
 
@@ -41,11 +44,15 @@ def test_smoothing_recovers_contiguous_areas_from_noisy_votes():
     truth[:, 45:] = 1
     x = np.random.default_rng(0).normal(size=(60, 90, 2)) + 0.7 * np.eye(2)[truth]
     mask = np.ones(truth.shape, bool)
-    accuracy = [(area_map.smooth_log_posteriors(x, mask, s).argmax(-1) == truth).mean() for s in (0, 3)]
+    accuracy = [
+        (area_map.smooth_log_posteriors(x, mask, s).argmax(-1) == truth).mean() for s in (0, 3)
+    ]
     assert accuracy[0] < 0.8 and accuracy[1] > 0.96
 
 
-@pytest.mark.parametrize("shape, stride", [((37, 50), 1), ((37, 50), 4), ((64, 64), 8), ((33, 47), 3)])
+@pytest.mark.parametrize(
+    "shape, stride", [((37, 50), 1), ((37, 50), 4), ((64, 64), 8), ((33, 47), 3)]
+)
 def test_label_map_takes_the_nearest_position(shape, stride):
     grid = tuple(-(-side // stride) for side in shape)
     x = logits(grid, 4)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import patches
-from helpers.area_training import Augmentation, patch_batches, train_area_classifier
+from helpers.data import patches
+from helpers.tissue.network.recipes import Augmentation, patch_batches, train_area_classifier
 
 AREAS = ("coarse", "fine")
 
@@ -27,17 +27,28 @@ def draw(slice_, n=24, seed=0, purity=1.0):
 
 
 def test_learns_areas_that_differ_in_texture_only(slice_):
-    model, result = train_area_classifier(draw(slice_), draw(slice_, 16, seed=1, purity=0), 2, epochs=3, batch_size=8)
+    model, result = train_area_classifier(
+        draw(slice_), draw(slice_, 16, seed=1, purity=0), 2, epochs=3, batch_size=8
+    )
     assert not model.training
     assert result.history[-1]["validation_accuracy"] > 0.8
-    assert set(result.history[0]) == {"epoch", "step", "learning_rate", "loss", "accuracy", "validation_loss",
-                                      "validation_accuracy"}
+    assert set(result.history[0]) == {
+        "epoch",
+        "step",
+        "learning_rate",
+        "loss",
+        "accuracy",
+        "validation_loss",
+        "validation_accuracy",
+    }
 
 
 def test_seed_draws_weights_and_batches_and_nothing_else_is_disturbed(slice_):
     train, validation = draw(slice_, 8), draw(slice_, 4, seed=1)
     before = torch.get_rng_state()
-    models = [train_area_classifier(train, validation, 2, epochs=1, seed=seed)[0] for seed in (0, 0, 1)]
+    models = [
+        train_area_classifier(train, validation, 2, epochs=1, seed=seed)[0] for seed in (0, 0, 1)
+    ]
     assert torch.equal(before, torch.get_rng_state())
     a, b, c = (torch.cat([w.flatten() for w in model.state_dict().values()]) for model in models)
     assert torch.equal(a, b) and not torch.equal(a, c)
@@ -72,7 +83,9 @@ def test_contrast_and_brightness_are_one_linear_map_per_patch():
     x = images()
     y = Augmentation(flip=False, contrast=0.25, brightness=0.5)(x.copy(), np.random.default_rng(1))
     gains, offsets = np.array([np.polyfit(a.ravel(), b.ravel(), 1) for a, b in zip(x, y)]).T
-    np.testing.assert_allclose(y, gains[:, None, None, None] * x + offsets[:, None, None, None], atol=1e-4)
+    np.testing.assert_allclose(
+        y, gains[:, None, None, None] * x + offsets[:, None, None, None], atol=1e-4
+    )
     assert 0.8 <= gains.min() < 0.82 and 1.22 < gains.max() <= 1.2501
     assert -0.5 <= offsets.min() < -0.45 and 0.45 < offsets.max() <= 0.5001
 
@@ -81,7 +94,11 @@ def test_noise_is_added():
     x = np.zeros((2000, 1, 6, 6), np.float32)
     y = Augmentation(flip=False, noise=0.4)(x.copy(), np.random.default_rng(1))
     spread = y.std((1, 2, 3))
-    assert abs(y.mean()) < 0.01 and spread.mean() == pytest.approx(0.2, abs=0.02) and spread.max() < 0.6
+    assert (
+        abs(y.mean()) < 0.01
+        and spread.mean() == pytest.approx(0.2, abs=0.02)
+        and spread.max() < 0.6
+    )
 
 
 def test_few_gray_levels():
@@ -93,7 +110,9 @@ def test_few_gray_levels():
 
 
 def test_nothing_changes_when_everything_is_off():
-    np.testing.assert_array_equal(Augmentation(flip=False)(images(), np.random.default_rng(0)), images())
+    np.testing.assert_array_equal(
+        Augmentation(flip=False)(images(), np.random.default_rng(0)), images()
+    )
 
 
 def test_error_messages(slice_):

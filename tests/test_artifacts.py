@@ -6,7 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from helpers import artifacts
+from helpers.book import artifacts
+from helpers.data import files
 
 
 def store(root, parameters=None, make=None, **options):
@@ -16,32 +17,53 @@ def store(root, parameters=None, make=None, **options):
         calls.append(folder)
         (folder / "value.txt").write_text("42")
 
-    result = artifacts.artifact(root, "thing", parameters or {}, make or default_make, lambda f: (f / "value.txt").read_text(), **options)
+    result = artifacts.artifact(
+        root,
+        "thing",
+        parameters or {},
+        make or default_make,
+        lambda f: (f / "value.txt").read_text(),
+        **options,
+    )
     return result, calls
 
 
 def test_second_request_loads_and_does_not_make(tmp_path):
     first, calls = store(tmp_path)
     again, more = store(tmp_path)
-    assert len(calls) == 1 and not more and first.value == again.value == "42" and first.key == again.key
+    assert (
+        len(calls) == 1
+        and not more
+        and first.value == again.value == "42"
+        and first.key == again.key
+    )
 
 
 def test_key_follows_parameters_inputs_and_name(tmp_path):
-    keys = {store(tmp_path, parameters, inputs=inputs)[0].key
-            for parameters, inputs in (({}, ()), ({"k": 1}, ()), ({"k": 2}, ()), ({}, ("a",)), ({}, ("b",)))}
+    keys = {
+        store(tmp_path, parameters, inputs=inputs)[0].key
+        for parameters, inputs in (
+            ({}, ()),
+            ({"k": 1}, ()),
+            ({"k": 2}, ()),
+            ({}, ("a",)),
+            ({}, ("b",)),
+        )
+    }
     assert len(keys) == 5
     assert store(tmp_path, {"a": 1, "b": 2})[0].key == store(tmp_path, {"b": 2, "a": 1})[0].key
 
 
 def test_prose_does_not_change_the_code_hash_but_method_does():
-    plain = 'def f(x):\n    return x + 1\n'
+    plain = "def f(x):\n    return x + 1\n"
     wordy = '"""Module."""\n\ndef f(x):\n    """Add one."""\n    # because\n    return (x\n            + 1)\n'
     assert artifacts.code_hash(plain) == artifacts.code_hash(wordy)
     assert artifacts.code_hash(plain) != artifacts.code_hash(plain.replace("+", "-"))
 
 
 def test_methods_count_with_all_they_import(monkeypatch):
-    from helpers import gram, patches
+    from helpers.data import patches
+    from helpers.tissue.features import gram
 
     honest = artifacts._module_facts
     hashes = {"helpers.a": ("A", ("helpers.b",)), "helpers.b": ("B", ()), "helpers.c": ("C", ())}
@@ -54,7 +76,7 @@ def test_methods_count_with_all_they_import(monkeypatch):
     assert artifacts._methods_hash([module]) != before
     monkeypatch.setattr(artifacts, "_module_facts", honest)
     assert artifacts._methods_hash([gram]) != artifacts._methods_hash([patches])
-    assert "helpers.patches" in artifacts._module_facts("helpers.datasets.microct")[1]
+    assert "helpers.data.patches" in artifacts._module_facts("helpers.data.datasets.microct")[1]
 
 
 def test_a_failed_make_leaves_nothing_and_its_checkpoint_is_found_again(tmp_path):
@@ -111,14 +133,15 @@ def test_two_processes_make_it_once(tmp_path):
         worker.start()
     for worker in workers:
         worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0] and (tmp_path / "made").read_text() == "x"
+    assert [worker.exitcode for worker in workers] == [0, 0] and (
+        tmp_path / "made"
+    ).read_text() == "x"
 
 
 def test_atomic_write_keeps_the_old_file_on_failure(tmp_path):
     target = tmp_path / "file.txt"
     target.write_text("old")
-    with pytest.raises(RuntimeError):
-        with artifacts.atomic(target) as temporary:
-            temporary.write_text("new")
-            raise RuntimeError
+    with pytest.raises(RuntimeError), files.atomic(target) as temporary:
+        temporary.write_text("new")
+        raise RuntimeError
     assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]

@@ -5,12 +5,14 @@ import math
 
 import pytest
 
-from helpers import claims
+from helpers.book import claims
 
 
 @pytest.fixture
 def ledger(tmp_path):
-    claims.start(tmp_path / "claims" / "02_area_classifier.json", "02_area_classifier", "two (phantom)")
+    claims.start(
+        tmp_path / "claims" / "02_area_classifier.json", "02_area_classifier", "two (phantom)"
+    )
     yield tmp_path
     claims._ledger = None
 
@@ -19,7 +21,9 @@ def row(run, id):
     return next(row for row in claims.scoreboard(run) if row["id"] == id)
 
 
-@pytest.mark.parametrize("value, verdict", [(0.8588, "reproduced"), (0.95, "reproduced"), (0.858, "not reproduced")])
+@pytest.mark.parametrize(
+    "value, verdict", [(0.8588, "reproduced"), (0.95, "reproduced"), (0.858, "not reproduced")]
+)
 def test_published_numbers_are_one_sided(ledger, value, verdict):
     assert claims.record("A.acc.test", value) == verdict
     assert row(ledger, "A.acc.test")["verdict"] == verdict
@@ -29,13 +33,22 @@ def test_verdict_is_of_the_mean_over_seeds(ledger):
     claims.record("A.acc.test", 0.80, seed=0)
     assert claims.record("A.acc.test", 0.95, seed=1) == "reproduced"
     found = row(ledger, "A.acc.test")
-    assert found["mean"] == pytest.approx(0.875) and found["sd"] == pytest.approx(0.10607, abs=1e-5) and len(found["values"]) == 2
+    assert (
+        found["mean"] == pytest.approx(0.875)
+        and found["sd"] == pytest.approx(0.10607, abs=1e-5)
+        and len(found["values"]) == 2
+    )
     assert claims.record("A.acc.test", 0.75, seed=1) == "not reproduced"  # the same seed replaces
 
 
 def test_rules_compare_names(ledger):
-    assert claims.record("A.probes.vmeasure", {"cnn": 0.5, "best_pretrained": 0.2, "low": 0.1}) == "reproduced"
-    assert claims.record("A.probes.vmeasure", {"cnn": 0.1, "best_pretrained": 0.2}) == "not reproduced"
+    assert (
+        claims.record("A.probes.vmeasure", {"cnn": 0.5, "best_pretrained": 0.2, "low": 0.1})
+        == "reproduced"
+    )
+    assert (
+        claims.record("A.probes.vmeasure", {"cnn": 0.1, "best_pretrained": 0.2}) == "not reproduced"
+    )
     with pytest.raises(ValueError, match="needs best_pretrained; found cnn"):
         claims.record("A.probes.vmeasure", {"cnn": 0.5})
 
@@ -43,12 +56,19 @@ def test_rules_compare_names(ledger):
 def test_truth_rule_is_asked_only_where_truth_is(ledger):
     value = {"l4_enrichment": 3, "blobs": 4}
     assert claims.record("B.gmm.barrels", value) == "reproduced"
-    assert claims.record("B.gmm.barrels", {**value, "precision": 0.2, "recall": 0.9}) == "not reproduced"
-    assert claims.record("B.gmm.barrels", {**value, "precision": 0.6, "recall": 0.9}) == "reproduced"
+    assert (
+        claims.record("B.gmm.barrels", {**value, "precision": 0.2, "recall": 0.9})
+        == "not reproduced"
+    )
+    assert (
+        claims.record("B.gmm.barrels", {**value, "precision": 0.6, "recall": 0.9}) == "reproduced"
+    )
 
 
 def test_what_is_not_finite_or_unknown_is_refused(ledger):
-    with pytest.raises(ValueError, match="not a finite number; if it cannot be computed, use claims.not_run"):
+    with pytest.raises(
+        ValueError, match="not a finite number; if it cannot be computed, use claims.not_run"
+    ):
         claims.record("A.acc.test", math.nan)
     with pytest.raises(ValueError, match="unknown claim 'A.acc.tset'"):
         claims.record("A.acc.tset", 1.0)
@@ -57,7 +77,11 @@ def test_what_is_not_finite_or_unknown_is_refused(ledger):
 def test_not_run_keeps_its_reason(ledger):
     claims.not_run("A.acc.slice", "the test slice has no labels")
     found = row(ledger, "A.acc.slice")
-    assert (found["verdict"], found["reason"], found["mean"]) == ("not run", "the test slice has no labels", None)
+    assert (found["verdict"], found["reason"], found["mean"]) == (
+        "not run",
+        "the test slice has no labels",
+        None,
+    )
     assert row(ledger, "C.elbow")["reason"] == "its notebook was not part of this run"
 
 
@@ -72,15 +96,20 @@ def test_merge_writes_the_scores_format(ledger):
     claims.merge(ledger)
     rows = json.loads((ledger / "claims.json").read_text())["claims"]
     assert [r["id"] for r in rows] == list(claims.load())
-    assert {"id", "published", "values", "mean", "sd", "verdict", "dataset", "notebook"} <= set(rows[0])
+    assert {"id", "published", "values", "mean", "sd", "verdict", "dataset", "notebook"} <= set(
+        rows[0]
+    )
 
 
-@pytest.mark.parametrize("rule, names, holds", [
-    ("a > b and not c > 1", {"a": 2, "b": 1, "c": 0}, True),
-    ("abs(a - 8) <= 2", {"a": 5.9}, False),
-    ("max(a, b) >= 2 * min(a, b)", {"a": 1, "b": 2}, True),
-    ("1 < a < 3", {"a": 3}, False),
-])
+@pytest.mark.parametrize(
+    "rule, names, holds",
+    [
+        ("a > b and not c > 1", {"a": 2, "b": 1, "c": 0}, True),
+        ("abs(a - 8) <= 2", {"a": 5.9}, False),
+        ("max(a, b) >= 2 * min(a, b)", {"a": 1, "b": 2}, True),
+        ("1 < a < 3", {"a": 3}, False),
+    ],
+)
 def test_rule_language(rule, names, holds):
     assert claims.evaluate(rule, names) is holds
 

@@ -6,8 +6,8 @@ import torch
 from sklearn import metrics
 from torch import nn
 
-from helpers import classifier
-from helpers.classifier import AreaCNN
+from helpers.tissue.network import classifier, evaluation
+from helpers.tissue.network.classifier import AreaCNN
 
 AREAS = ("Cortex", "Hypothalamus", "Striatum", "VP", "WM", "ZI")
 
@@ -48,7 +48,9 @@ def test_architecture_equals_a_second_implementation(side, arguments):
 def test_dropout_before_each_fully_connected_layer():
     model = AreaCNN().train()
     dropped = []
-    model.dropout.register_forward_hook(lambda module, inputs, output: dropped.append(inputs[0].shape[1]))
+    model.dropout.register_forward_hook(
+        lambda module, inputs, output: dropped.append(inputs[0].shape[1])
+    )
     model(torch.randn(2, 1, 128, 128))
     assert model.dropout.p == 0.3 and dropped == [3200, 1024, 64]
 
@@ -58,7 +60,10 @@ def test_dropout_before_each_fully_connected_layer():
     [
         (dict(n_areas=1), "n_areas must be a whole number of at least 2, found 1"),
         (dict(channels=0), "channels must be a whole number of at least 1, found 0"),
-        (dict(padding=(1, 1)), r"padding must be 4 whole numbers >= 0, one per convolution, found \(1, 1\)"),
+        (
+            dict(padding=(1, 1)),
+            r"padding must be 4 whole numbers >= 0, one per convolution, found \(1, 1\)",
+        ),
         (dict(padding=(0, 0, 0, -1)), "padding must be 4 whole numbers"),
     ],
 )
@@ -85,7 +90,7 @@ def released():
         lambda state: state,
         lambda state: {"epoch": 3, "state_dict": state},
         lambda state: {"model": {"module." + name: value for name, value in state.items()}},
-        lambda state: dict(reversed(state.items())),          # any order: layers differ in shape
+        lambda state: dict(reversed(state.items())),  # any order: layers differ in shape
     ],
     ids=["plain", "state_dict", "parallel", "reversed"],
 )
@@ -125,13 +130,22 @@ def save_extra_layer(path):
 @pytest.mark.parametrize(
     "write, message",
     [
-        (save_unpadded, r"no layer with weights of shape \(16, 3, 7, 7\).* the file has weights \(16, 1, 7, 7\)"),
+        (
+            save_unpadded,
+            r"no layer with weights of shape \(16, 3, 7, 7\).* the file has weights \(16, 1, 7, 7\)",
+        ),
         (save_whole_model, "not a PyTorch file of plain tensors"),
         (save_without_bias, "layer '3.weight' has no bias"),
         (save_other_network, "expected one output layer with 64 inputs, found 0"),
         (save_extra_layer, "expected 7 layers, found 8"),
-        (lambda path: torch.save([1, 2], path), "expected a state dictionary of tensors, found list"),
-        (lambda path: torch.save({"a": {}}, path), "expected a state dictionary of tensors, found dict"),
+        (
+            lambda path: torch.save([1, 2], path),
+            "expected a state dictionary of tensors, found list",
+        ),
+        (
+            lambda path: torch.save({"a": {}}, path),
+            "expected a state dictionary of tensors, found dict",
+        ),
         (lambda path: path.write_bytes(b"not weights"), "not a PyTorch file of plain tensors"),
         (lambda path: path.write_bytes(b""), "not a PyTorch file of plain tensors"),
     ],
@@ -155,8 +169,12 @@ def test_save_and_load(tmp_path):
     classifier.save(model, tmp_path / "weights.safetensors", {"areas": ["a", "b", "c", "d"]})
     loaded = classifier.load(tmp_path / "weights.safetensors")
     assert loaded.config == model.config and not loaded.training
-    assert all(torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), model.state_dict().values()))
-    assert classifier.read_metadata(tmp_path / "weights.safetensors") == {"areas": ["a", "b", "c", "d"]}
+    assert all(
+        torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), model.state_dict().values())
+    )
+    assert classifier.read_metadata(tmp_path / "weights.safetensors") == {
+        "areas": ["a", "b", "c", "d"]
+    }
 
 
 def test_files_that_save_did_not_write(tmp_path):
@@ -164,7 +182,9 @@ def test_files_that_save_did_not_write(tmp_path):
 
     path = tmp_path / "weights.safetensors"
     save_file({"a": torch.zeros(2)}, str(path))
-    with pytest.raises(ValueError, match="expected weights written by helpers.classifier.save"):
+    with pytest.raises(
+        ValueError, match="expected weights written by helpers.tissue.network.classifier.save"
+    ):
         classifier.load(path)
     save_file({"a": torch.zeros(2)}, str(path), metadata={"AreaCNN": "{}", "metadata": "{}"})
     with pytest.raises(ValueError, match="do not fit the network"):
@@ -181,7 +201,9 @@ def test_prediction_in_batches_is_deterministic_and_restores_the_mode():
     features = classifier.patch_features(model, patches, batch=3)
     assert features.shape == (7, 64) and features.dtype == np.float32 and model.training
     three = np.repeat(patches[:, None], 3, axis=1)
-    np.testing.assert_allclose(classifier.patch_features(model, three, batch=7), features, atol=1e-6)
+    np.testing.assert_allclose(
+        classifier.patch_features(model, three, batch=7), features, atol=1e-6
+    )
     labels = classifier.predict(model, patches)
     logits = classifier.apply_in_batches(model, model, patches)
     np.testing.assert_array_equal(labels, logits.argmax(1) + 1)
@@ -199,18 +221,22 @@ def test_scores_equal_scikit_learn():
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 7, 3000)
     predicted = np.where(rng.random(3000) < 0.6, np.maximum(truth, 1), rng.integers(1, 7, 3000))
-    confusion = classifier.confusion_matrix(truth.reshape(50, 60), predicted.reshape(50, 60), AREAS)
-    kept = truth > 0                                          # 0 is not annotated
-    precision, recall, f1, support = metrics.precision_recall_fscore_support(truth[kept], predicted[kept])
-    table = classifier.scores(confusion)
+    confusion = evaluation.confusion_matrix(truth.reshape(50, 60), predicted.reshape(50, 60), AREAS)
+    kept = truth > 0  # 0 is not annotated
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(
+        truth[kept], predicted[kept]
+    )
+    table = evaluation.scores(confusion)
     np.testing.assert_allclose(table[["precision", "recall", "f1"]], np.c_[precision, recall, f1])
     assert table["support"].tolist() == support.tolist() and tuple(table.index) == AREAS
-    assert classifier.accuracy(confusion) == pytest.approx(metrics.accuracy_score(truth[kept], predicted[kept]))
+    assert evaluation.accuracy(confusion) == pytest.approx(
+        metrics.accuracy_score(truth[kept], predicted[kept])
+    )
     assert confusion.loc["VP", "ZI"] == np.sum((truth == 4) & (predicted == 6))
 
 
 def test_an_area_never_predicted_scores_zero():
-    table = classifier.scores(classifier.confusion_matrix([1, 1, 2], [1, 1, 1], ["a", "b", "c"]))
+    table = evaluation.scores(evaluation.confusion_matrix([1, 1, 2], [1, 1, 1], ["a", "b", "c"]))
     assert table.loc["b"].tolist() == [0, 0, 0, 1] and table.loc["c"].tolist() == [0, 0, 0, 0]
     assert table.loc["a", "precision"] == pytest.approx(2 / 3)
 
@@ -226,4 +252,4 @@ def test_an_area_never_predicted_scores_zero():
 )
 def test_labels_that_do_not_fit(truth, predicted, message):
     with pytest.raises(ValueError, match=message):
-        classifier.confusion_matrix(truth, predicted, ["a", "b"])
+        evaluation.confusion_matrix(truth, predicted, ["a", "b"])

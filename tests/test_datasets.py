@@ -7,8 +7,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from helpers import datasets
-from helpers.datasets import DatasetError
+from helpers.data import datasets
+from helpers.data.datasets import DatasetError
 
 
 def errors_of(folder):
@@ -22,7 +22,9 @@ def test_reads_classes_in_order_of_name_and_raw_gray(two_area_folder):
     (train,) = data.slices("train")
     stored = tifffile.imread(two_area_folder.folder / "z0.tif")
     assert train.image.dtype == np.float32 and np.allclose(train.image * 255, stored, atol=1e-4)
-    assert np.array_equal(train.areas, np.where(two_area_folder.areas == 5, 2, two_area_folder.areas))
+    assert np.array_equal(
+        train.areas, np.where(two_area_folder.areas == 5, 2, two_area_folder.areas)
+    )
     assert not data.is_phantom
 
 
@@ -45,11 +47,16 @@ def test_window_cuts_image_and_labels_alike(two_area_folder):
     assert piece.offset == (10, 30) and piece.full_shape == (200, 400)
 
 
-@pytest.mark.parametrize("write", [
-    lambda path, image: Image.fromarray(image).save(path.with_suffix(".png")),
-    lambda path, image: tifffile.imwrite(path.with_suffix(".tif"), image.astype(np.uint16) * 257),
-    lambda path, image: np.save(path.with_suffix(".npy"), image.astype(np.float64) / 255),
-])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path, image: Image.fromarray(image).save(path.with_suffix(".png")),
+        lambda path, image: tifffile.imwrite(
+            path.with_suffix(".tif"), image.astype(np.uint16) * 257
+        ),
+        lambda path, image: np.save(path.with_suffix(".npy"), image.astype(np.float64) / 255),
+    ],
+)
 def test_file_types_and_depths_give_the_same_gray(two_area_folder, write):
     image = tifffile.imread(two_area_folder.folder / "z0.tif")
     write(two_area_folder.folder / "other", image)
@@ -98,7 +105,7 @@ def _rgb(write):
 def _truncated(write):
     Image.fromarray(tifffile.imread(write.folder / "z0.tif")).save(write.folder / "cut.png")
     content = (write.folder / "cut.png").read_bytes()
-    (write.folder / "cut.png").write_bytes(content[:len(content) // 2])
+    (write.folder / "cut.png").write_bytes(content[: len(content) // 2])
     _slices(write, 0, image="cut.png")
 
 
@@ -112,16 +119,29 @@ def _without(name):
         areas = write.areas.copy()
         areas[areas == name] = 0
         _labels(write, areas)
+
     return change
 
 
 FAULTS = {
-    "missing file": (lambda w: _slices(w, 0, image="z00.tif"), ["slices[0].image", "z00.tif", "does not exist", "Did you mean `z0.tif`"]),
-    "other shape": (lambda w: _labels(w, w.areas[:100]), ["slices[0].areas", "(100, 400)", "(200, 400)"]),
+    "missing file": (
+        lambda w: _slices(w, 0, image="z00.tif"),
+        ["slices[0].image", "z00.tif", "does not exist", "Did you mean `z0.tif`"],
+    ),
+    "other shape": (
+        lambda w: _labels(w, w.areas[:100]),
+        ["slices[0].areas", "(100, 400)", "(200, 400)"],
+    ),
     "half labels": (_halves, ["half.npy", "not whole numbers", "without interpolation"]),
-    "listed label absent": (lambda w: w(areas={1: "left", 5: "Right", 9: "nowhere"}), ["areas.9", "nowhere", "occurs in no slice"]),
+    "listed label absent": (
+        lambda w: w(areas={1: "left", 5: "Right", 9: "nowhere"}),
+        ["areas.9", "nowhere", "occurs in no slice"],
+    ),
     "empty area": (_without(5), ["Right", "no pixel in the training slice z = 0"]),
-    "small area": (_small_area, ["Right", "14400 pixels", "128×128", "room for one training patch"]),
+    "small area": (
+        _small_area,
+        ["Right", "14400 pixels", "128×128", "room for one training patch"],
+    ),
     "single area": (lambda w: w(areas={1: "left"}), ["one area (left)", "two areas or more"]),
     "not finite": (_nan, ["nan.npy", "80000 pixels that are not finite"]),
     "colour": (_rgb, ["rgb.png", "colour image", "(200, 400, 3)", "gray"]),
@@ -129,11 +149,26 @@ FAULTS = {
     "kind": (lambda w: w(kind="microCT"), ["kind", "'microCT'", "microct"]),
     "schema": (lambda w: w(schema=2), ["schema", "2", "Write `schema: 1`"]),
     "misspelt key": (lambda w: w(pixelsize_um=1.0), ["pixelsize_um", "unknown key", "Remove it"]),
-    "misspelt slice key": (lambda w: _slices(w, 0, layer="x.tif"), ["slices[0].layer", "Did you mean `layers`?"]),
-    "leaves the folder": (lambda w: _slices(w, 0, image="../z0.tif"), ["slices[0].image", "../z0.tif", "inside the dataset folder"]),
-    "absolute path": (lambda w: _slices(w, 0, image="/etc/z0.tif"), ["/etc/z0.tif", "inside the dataset folder"]),
-    "role": (lambda w: _slices(w, 0, role="training"), ["slices[0].role", "'training'", "train or validation or test"]),
-    "window": (lambda w: _slices(w, 0, window=[0, 0, 300, 10]), ["slices[0].window", "[0, 0, 300, 10]", "(200, 400)"]),
+    "misspelt slice key": (
+        lambda w: _slices(w, 0, layer="x.tif"),
+        ["slices[0].layer", "Did you mean `layers`?"],
+    ),
+    "leaves the folder": (
+        lambda w: _slices(w, 0, image="../z0.tif"),
+        ["slices[0].image", "../z0.tif", "inside the dataset folder"],
+    ),
+    "absolute path": (
+        lambda w: _slices(w, 0, image="/etc/z0.tif"),
+        ["/etc/z0.tif", "inside the dataset folder"],
+    ),
+    "role": (
+        lambda w: _slices(w, 0, role="training"),
+        ["slices[0].role", "'training'", "train or validation or test"],
+    ),
+    "window": (
+        lambda w: _slices(w, 0, window=[0, 0, 300, 10]),
+        ["slices[0].window", "[0, 0, 300, 10]", "(200, 400)"],
+    ),
     "pixel size": (lambda w: w(pixel_size_um=0), ["pixel_size_um", "0", "above 0"]),
     "no slices": (lambda w: w(slices=[]), ["slices", "a list of slices"]),
     "names": (lambda w: w(areas=["left", "Right"]), ["areas", "mapping from whole numbers"]),
@@ -152,7 +187,9 @@ def test_every_fault_says_where_what_and_what_to_do(two_area_folder, name):
 
 
 def test_yaml_that_does_not_parse_names_the_line(two_area_folder):
-    (two_area_folder.folder / "dataset.yml").write_text("schema: 1\nkind: microct\nareas: {1: a, 2: b\nslices: []\n")
+    (two_area_folder.folder / "dataset.yml").write_text(
+        "schema: 1\nkind: microct\nareas: {1: a, 2: b\nslices: []\n"
+    )
     (message,) = errors_of(two_area_folder.folder)
     assert "line 4" in message and "not YAML" in message
 
@@ -187,17 +224,21 @@ def test_windows_of_one_slice_are_as_far_apart_as_they_lie_in_its_plane(two_area
     slices[0]["window"] = [0, 0, 200, 345]
     slices.append({"z": 0, "role": "test", "image": "z0.tif", "window": [0, 375, 200, 25]})
     _, problems = datasets.check(two_area_folder(slices=slices))
-    assert [problem.severity for problem in problems] == ["warning"] and "30 µm apart" in problems[0].found
+    assert [problem.severity for problem in problems] == ["warning"] and "30 µm apart" in problems[
+        0
+    ].found
 
 
 def test_check_writes_nothing(two_area_folder):
     before = sorted((p.name, p.stat().st_mtime_ns) for p in two_area_folder.folder.iterdir())
     datasets.check(two_area_folder.folder)
-    assert before == sorted((p.name, p.stat().st_mtime_ns) for p in two_area_folder.folder.iterdir())
+    assert before == sorted(
+        (p.name, p.stat().st_mtime_ns) for p in two_area_folder.folder.iterdir()
+    )
 
 
 def test_init_writes_a_manifest_that_opens(two_area_folder):
-    from helpers.datasets.begin import begin
+    from helpers.data.datasets.begin import begin
 
     (two_area_folder.folder / "dataset.yml").unlink()
     path = begin(two_area_folder.folder)
@@ -213,7 +254,14 @@ def test_tiny_phantom_passes_every_check(tiny_microct):
     kind, problems = datasets.check(tiny_microct)
     assert kind == "microct" and [str(p) for p in problems if p.severity == "error"] == []
     data = datasets.open_microct(tiny_microct)
-    assert data.is_phantom and data.areas == ("Cortex", "Hypothalamus", "Striatum", "VP", "WM", "ZI")
+    assert data.is_phantom and data.areas == (
+        "Cortex",
+        "Hypothalamus",
+        "Striatum",
+        "VP",
+        "WM",
+        "ZI",
+    )
     assert {"barrels", "cell_density", "axon_density"} <= set(data.slices("test")[0].truth)
 
 
@@ -226,15 +274,28 @@ def population_folder(folder, **changes):
     atlas[5:10, 5:10], atlas[10:15, 5:25] = 2, 7
     tifffile.imwrite(folder / "atlas.tif", atlas)
     (folder / "clean.txt").write_text("0\n2\n3\n")
-    manifest = {"schema": 1, "kind": "population", "name": "six", "pixel_size_um": 25, "images": "images.npy", "atlas": "atlas.tif",
-                "regions": {2: "HPF", 7: "STR"}, "clean": "clean.txt", **changes}
+    manifest = {
+        "schema": 1,
+        "kind": "population",
+        "name": "six",
+        "pixel_size_um": 25,
+        "images": "images.npy",
+        "atlas": "atlas.tif",
+        "regions": {2: "HPF", 7: "STR"},
+        "clean": "clean.txt",
+        **changes,
+    }
     (folder / "dataset.yml").write_text(yaml.safe_dump(manifest))
     return folder
 
 
 def test_population_is_read(tmp_path):
     data = datasets.open_population(population_folder(tmp_path))
-    assert data.images.shape == (6, 20, 30) and data.images.dtype == np.float32 and data.images.max() <= 1
+    assert (
+        data.images.shape == (6, 20, 30)
+        and data.images.dtype == np.float32
+        and data.images.max() <= 1
+    )
     assert data.regions == ("HPF", "STR") and np.unique(data.atlas).tolist() == [0, 1, 2]
     assert data.clean.tolist() == [0, 2, 3] and data.truth is None
 
@@ -249,14 +310,32 @@ def test_population_from_a_folder_of_images_is_the_same(tmp_path):
 
 
 POPULATION_FAULTS = {
-    "atlas shape": (lambda f: tifffile.imwrite(f / "atlas.tif", np.zeros((5, 5), np.uint8)), ["atlas", "(5, 5)", "(20, 30)"]),
-    "region absent": (lambda f: population_folder(f, regions={2: "HPF", 9: "TH"}), ["regions.9", "does not occur"]),
+    "atlas shape": (
+        lambda f: tifffile.imwrite(f / "atlas.tif", np.zeros((5, 5), np.uint8)),
+        ["atlas", "(5, 5)", "(20, 30)"],
+    ),
+    "region absent": (
+        lambda f: population_folder(f, regions={2: "HPF", 9: "TH"}),
+        ["regions.9", "does not occur"],
+    ),
     "index": (lambda f: (f / "clean.txt").write_text("0\n6\n"), ["clean", "index 6", "0 to 5"]),
-    "several at once": (lambda f: [population_folder(f, regions={2: "HPF", 9: "TH"}), (f / "clean.txt").write_text("0\ntwo\n"),
-                                   tifffile.imwrite(f / "atlas.tif", np.zeros((5, 5), np.uint8))], ["'two'", "(5, 5)", "regions.9"]),
-    "not an array": (lambda f: (f / "images.npy").write_bytes(b"no"), ["images.npy", "cannot be read"]),
+    "several at once": (
+        lambda f: [
+            population_folder(f, regions={2: "HPF", 9: "TH"}),
+            (f / "clean.txt").write_text("0\ntwo\n"),
+            tifffile.imwrite(f / "atlas.tif", np.zeros((5, 5), np.uint8)),
+        ],
+        ["'two'", "(5, 5)", "regions.9"],
+    ),
+    "not an array": (
+        lambda f: (f / "images.npy").write_bytes(b"no"),
+        ["images.npy", "cannot be read"],
+    ),
     "two dimensions": (lambda f: np.save(f / "images.npy", np.zeros((4, 4))), ["(N, H, W)"]),
-    "not finite": (lambda f: np.save(f / "images.npy", np.full((6, 20, 30), np.inf)), ["not finite in 6 images"]),
+    "not finite": (
+        lambda f: np.save(f / "images.npy", np.full((6, 20, 30), np.inf)),
+        ["not finite in 6 images"],
+    ),
 }
 
 

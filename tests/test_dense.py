@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from helpers import classifier, dense
-from helpers.classifier import AreaCNN
+from helpers.tissue.network import classifier, dense
+from helpers.tissue.network.classifier import AreaCNN
 
 TOLERANCE = 1e-5
 
@@ -45,7 +45,9 @@ def patch_by_patch(model, image, stride=1):
 
 def features_without_padding(model, patches):
     """The network's own weights without padding, on patches of any size: the second implementation."""
-    x = torch.from_numpy(np.ascontiguousarray(patches))[:, None].expand(-1, model.config["channels"], -1, -1)
+    x = torch.from_numpy(np.ascontiguousarray(patches))[:, None].expand(
+        -1, model.config["channels"], -1, -1
+    )
     with torch.no_grad():
         for layer in model.convolutions:
             x = F.max_pool2d(F.relu(F.conv2d(x, layer.weight, layer.bias)), 2)
@@ -61,14 +63,27 @@ def model():
 
 @pytest.mark.parametrize(
     "stride, shape",
-    [(1, (133, 145)), (2, (139, 153)), (3, (145, 149)), (6, (153, 166)), (8, (165, 167)), (12, (171, 165)), (16, (167, 177)), (37, (170, 203))],
+    [
+        (1, (133, 145)),
+        (2, (139, 153)),
+        (3, (145, 149)),
+        (6, (153, 166)),
+        (8, (165, 167)),
+        (12, (171, 165)),
+        (16, (167, 177)),
+        (37, (170, 203)),
+    ],
 )
 def test_equal_to_patch_by_patch_at_every_position(model, stride, shape):
     image = noise(*shape, seed=stride)
     expected = patch_by_patch(model, image, stride)
     found = dense.dense_features(model, image, stride)
     assert found.dtype == np.float32
-    assert found.shape == expected.shape == ((shape[0] - 128) // stride + 1, (shape[1] - 128) // stride + 1, 64)
+    assert (
+        found.shape
+        == expected.shape
+        == ((shape[0] - 128) // stride + 1, (shape[1] - 128) // stride + 1, 64)
+    )
     # Features of order one that differ between neighbours: being one position off could not pass.
     assert np.abs(expected[:, 1:] - expected[:, :-1]).mean() > 100 * TOLERANCE
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
@@ -78,14 +93,18 @@ def test_equal_to_patch_by_patch_at_every_position(model, stride, shape):
 def test_tiles_and_blocks_do_not_show(model, stride, monkeypatch):
     image = noise(159, 173)
     whole = dense.dense_features(model, image, stride, tile=1000)
-    monkeypatch.setattr(dense, "BLOCK", 30)                   # positions through the hidden layer at a time
+    monkeypatch.setattr(dense, "BLOCK", 30)  # positions through the hidden layer at a time
     for tile in (20, 33, 1000):
-        np.testing.assert_allclose(dense.dense_features(model, image, stride, tile=tile), whole, rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(
+            dense.dense_features(model, image, stride, tile=tile), whole, rtol=0, atol=TOLERANCE
+        )
 
 
 def test_the_smallest_slice_is_one_patch(model):
     image = noise(128, 128)
-    np.testing.assert_allclose(dense.dense_features(model, image), patch_by_patch(model, image), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        dense.dense_features(model, image), patch_by_patch(model, image), rtol=0, atol=TOLERANCE
+    )
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 8])
@@ -96,10 +115,10 @@ def test_released_padding_equals_larger_patches_without_padding(stride):
     # Patches of 134x134 with their corner 3 pixels up and left; beyond the slice there are zeros.
     patches = cut(np.pad(image, 3), stride, side=134)
     assert patches.shape[:2] == found.shape[:2]
-    patches, found = patches[::2, ::3], found[::2, ::3]       # enough of them
+    patches, found = patches[::2, ::3], found[::2, ::3]  # enough of them
     expected = features_without_padding(model, patches.reshape(-1, 134, 134)).reshape(found.shape)
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
-    assert (found < 0).any()                                  # no ReLU on these features
+    assert (found < 0).any()  # no ReLU on these features
 
 
 def test_padded_network_itself_where_the_surroundings_are_zero():
@@ -107,7 +126,9 @@ def test_padded_network_itself_where_the_surroundings_are_zero():
     model = random_network(padding=(1, 0, 0, 0))
     patch = noise(128, 128)
     found = dense.dense_features(model, np.pad(patch, 1))[1, 1]
-    np.testing.assert_allclose(found, classifier.patch_features(model, patch[None])[0], rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        found, classifier.patch_features(model, patch[None])[0], rtol=0, atol=TOLERANCE
+    )
     # With tissue around it, the border of the patch sees that tissue.
     surrounded = dense.dense_features(model, np.pad(patch, 1, constant_values=1.0))[1, 1]
     assert np.abs(surrounded - found).max() > 100 * TOLERANCE
@@ -117,8 +138,12 @@ def test_other_paddings_and_channels():
     model = random_network(padding=(3, 2, 1, 1), channels=2)  # side 8, patches of 166
     image = noise(135, 140)
     patches = cut(np.pad(image, 19), 3, side=166)
-    expected = features_without_padding(model, patches.reshape(-1, 166, 166)).reshape(patches.shape[:2] + (64,))
-    np.testing.assert_allclose(dense.dense_features(model, image, 3), expected, rtol=0, atol=TOLERANCE)
+    expected = features_without_padding(model, patches.reshape(-1, 166, 166)).reshape(
+        patches.shape[:2] + (64,)
+    )
+    np.testing.assert_allclose(
+        dense.dense_features(model, image, 3), expected, rtol=0, atol=TOLERANCE
+    )
 
 
 def test_several_channels_of_their_own():
@@ -129,7 +154,9 @@ def test_several_channels_of_their_own():
     found = dense.dense_features(model, image, 3)
     np.testing.assert_allclose(found.reshape(-1, 64), expected, rtol=0, atol=TOLERANCE)
     equal = dense.dense_features(model, np.broadcast_to(image[0], image.shape), 3)
-    np.testing.assert_allclose(dense.dense_features(model, image[0], 3), equal, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        dense.dense_features(model, image[0], 3), equal, rtol=0, atol=TOLERANCE
+    )
 
 
 @pytest.mark.parametrize("stride, shape", [(1, (9, 7)), (3, (17, 31)), (8, (141, 30))])
@@ -137,8 +164,14 @@ def test_padded_every_pixel_is_a_centre(model, stride, shape):
     image = noise(*shape)
     found = dense.dense_features(model, image, stride, pad=True, pad_value=-2.5)
     surrounded = np.pad(image, ((64, 63), (64, 63)), constant_values=-2.5)
-    assert found.shape == dense.output_shape(shape, stride, pad=True) == (-(-shape[0] // stride), -(-shape[1] // stride), 64)
-    np.testing.assert_allclose(found, patch_by_patch(model, surrounded, stride), rtol=0, atol=TOLERANCE)
+    assert (
+        found.shape
+        == dense.output_shape(shape, stride, pad=True)
+        == (-(-shape[0] // stride), -(-shape[1] // stride), 64)
+    )
+    np.testing.assert_allclose(
+        found, patch_by_patch(model, surrounded, stride), rtol=0, atol=TOLERANCE
+    )
 
 
 def test_centres_are_where_the_documentation_says():
@@ -159,13 +192,21 @@ def test_mask_leaves_out_positions_by_their_centre(model, pad):
     assert inside.any() and not inside.all()
     out = np.full_like(all_positions, np.nan)
     found = dense.dense_features(model, image, 3, pad=pad, mask=mask, tile=30, out=out)
-    np.testing.assert_allclose(found, np.where(inside[..., None], all_positions, 0), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        found, np.where(inside[..., None], all_positions, 0), rtol=0, atol=TOLERANCE
+    )
 
 
 def test_positions_outside_of_the_mask_cost_nothing(model, monkeypatch):
     scanned = []
     original = dense._DenseNetwork.scan
-    monkeypatch.setattr(dense._DenseNetwork, "scan", lambda self, piece, head, out: scanned.append(out.shape[:2]) or original(self, piece, head, out))
+    monkeypatch.setattr(
+        dense._DenseNetwork,
+        "scan",
+        lambda self, piece, head, out: (
+            scanned.append(out.shape[:2]) or original(self, piece, head, out)
+        ),
+    )
     mask = np.zeros((300, 300), bool)
     mask[100:104, 110:115] = True
     dense.dense_features(model, noise(300, 300), mask=mask, tile=256)
@@ -180,7 +221,9 @@ def test_writes_into_arrays_memory_maps_and_zarr(model, tmp_path):
     shape = dense.output_shape(image.shape, 2)
     assert shape == expected.shape
     mapped = np.lib.format.open_memmap(tmp_path / "features.npy", "w+", np.float32, shape)
-    chunked = zarr.open(str(tmp_path / "features.zarr"), mode="w", shape=shape, chunks=(5, 7, 64), dtype="float32")
+    chunked = zarr.open(
+        str(tmp_path / "features.zarr"), mode="w", shape=shape, chunks=(5, 7, 64), dtype="float32"
+    )
     for out in (np.empty(shape, np.float32), mapped, chunked):
         assert dense.dense_features(model, image, 2, out=out, tile=33) is out
         np.testing.assert_allclose(out[:], expected, rtol=0, atol=TOLERANCE)
@@ -190,7 +233,7 @@ def test_writes_into_arrays_memory_maps_and_zarr(model, tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads memory use from /proc")
 def test_pages_of_a_memory_map_do_not_pile_up(tmp_path):
-    def resident():                                           # of this process, in pages
+    def resident():  # of this process, in pages
         return int(Path("/proc/self/statm").read_text().split()[1])
 
     out = np.lib.format.open_memmap(tmp_path / "large.npy", "w+", np.float32, (4000, 4000))  # 64 MB
@@ -201,7 +244,7 @@ def test_pages_of_a_memory_map_do_not_pile_up(tmp_path):
     assert (out == 1).all()
     private = np.lib.format.open_memmap(tmp_path / "large.npy", "c")
     private[0] = 2
-    dense._hand_back_pages(private)                           # would forget what is not in the file
+    dense._hand_back_pages(private)  # would forget what is not in the file
     assert (private[0] == 2).all()
 
 
@@ -225,7 +268,9 @@ def test_bfloat16_is_close_but_not_equal(model):
 def test_maps_equal_classified_patches(model):
     image = noise(141, 142)
     patches = cut(image, 2)
-    expected = torch.from_numpy(classifier.apply_in_batches(model, model, patches.reshape(-1, 128, 128)))
+    expected = torch.from_numpy(
+        classifier.apply_in_batches(model, model, patches.reshape(-1, 128, 128))
+    )
     expected = F.log_softmax(expected, -1).numpy().reshape(patches.shape[:2] + (6,))
     found = dense.dense_log_probabilities(model, image, 2, pad=False)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
@@ -250,7 +295,9 @@ def test_model_is_left_as_it_was(model):
     model.train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     image = noise(130, 130)
-    np.testing.assert_array_equal(dense.dense_features(model, image), dense.dense_features(model, image))  # no dropout
+    np.testing.assert_array_equal(
+        dense.dense_features(model, image), dense.dense_features(model, image)
+    )  # no dropout
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
@@ -280,6 +327,8 @@ def test_errors_say_what_was_expected_and_found(model, arguments, message):
 def test_gpu_equals_cpu(model, stride):
     image = noise(200, 220)
     on_cpu = dense.dense_features(model, image, stride)
-    np.testing.assert_allclose(dense.dense_features(model, image, stride, device="cuda"), on_cpu, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        dense.dense_features(model, image, stride, device="cuda"), on_cpu, rtol=0, atol=TOLERANCE
+    )
     rough = dense.dense_features(model, image, stride, device="cuda", dtype="bfloat16")
     assert np.linalg.norm(rough - on_cpu) / np.linalg.norm(on_cpu) < 0.03

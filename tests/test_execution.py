@@ -6,7 +6,10 @@ import textwrap
 import jupytext
 import pytest
 
-from helpers import claims, cli, execution, runs
+from helpers import cli
+from helpers.book import claims, execution
+from helpers.book.root import project_root
+from helpers.book.run import PHANTOMS
 
 HEADER = """\
 # ---
@@ -29,24 +32,37 @@ def project(tmp_path, monkeypatch, two_area_folder):
     (root / "book").mkdir()
     (root / "_toc.yml").write_text("format: jb-book\nroot: book/welcome\nparts: []\n")
     (root / "book" / "claims.yml").write_text(
-        '- {id: A.one, notebook: 01_one, where: here, published: 1, statement: s, rule: "value >= 1", in_words: w}\n')
+        '- {id: A.one, notebook: 01_one, where: here, published: 1, statement: s, rule: "value >= 1", in_words: w}\n'
+    )
     (root / "notebooks" / "profiles" / "quick.yml").write_text("{}\n")
 
     def notebook(name, body, parameters):
-        text = HEADER + "\n# %% [markdown]\n# # Title\n\n# %% tags=[\"parameters\"]\n" + textwrap.dedent(parameters) + "\n# %%\n" + textwrap.dedent(body)
+        text = (
+            HEADER
+            + '\n# %% [markdown]\n# # Title\n\n# %% tags=["parameters"]\n'
+            + textwrap.dedent(parameters)
+            + "\n# %%\n"
+            + textwrap.dedent(body)
+        )
         path = root / "notebooks" / f"{name}.py"
         path.write_text(text)
         jupytext.write(jupytext.read(path), path.with_suffix(".ipynb"))
 
-    notebook("01_one", """
+    notebook(
+        "01_one",
+        """
         from helpers import claims, runs
-        opened = runs.open_run(run, notebook="01_one", microct=microct)
+        opened = open_run(run, notebook="01_one", microct=microct)
         claims.record("A.one", value, seed=seeds[0])
         (opened.path / "count").open("a").write("x")
         if value < 0:
             raise ValueError("value is negative")
-        """, 'microct = "data/phantom-microct"\nrun = "runs/quick"\nseeds = [0]\nvalue = 1.5\nname = "a"\n')
-    notebook("08_two", "print(run)\n", 'population = "data/phantom-population"\nrun = "runs/quick"\n')
+        """,
+        'microct = "data/phantom-microct"\nrun = "runs/quick"\nseeds = [0]\nvalue = 1.5\nname = "a"\n',
+    )
+    notebook(
+        "08_two", "print(run)\n", 'population = "data/phantom-population"\nrun = "runs/quick"\n'
+    )
     monkeypatch.chdir(root)
     claims.load.cache_clear()
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
@@ -55,15 +71,23 @@ def project(tmp_path, monkeypatch, two_area_folder):
 
 
 def plan(names=(), data="", profile=None, overrides=()):
-    return execution.plan(list(names), "runs/x", {"microct": data, "population": "", "weights": ""}, profile or {}, list(overrides))
+    return execution.plan(
+        list(names),
+        "runs/x",
+        {"microct": data, "population": "", "weights": ""},
+        profile or {},
+        list(overrides),
+    )
 
 
 def test_phantoms_serve_only_without_a_dataset(project, two_area_folder):
     assert [job.notebook for job in plan()] == ["01_one", "08_two"]
-    assert plan()[0].parameters["microct"] == runs.PHANTOMS["microct"]
+    assert plan()[0].parameters["microct"] == PHANTOMS["microct"]
     (job,) = plan(data=str(two_area_folder.folder))
     assert job.notebook == "01_one" and job.parameters["microct"] == str(two_area_folder.folder)
-    with pytest.raises(execution.UsageError, match="08_two needs a population dataset: give --population"):
+    with pytest.raises(
+        execution.UsageError, match="08_two needs a population dataset: give --population"
+    ):
         plan(["08_two"], data=str(two_area_folder.folder))
 
 
@@ -73,17 +97,20 @@ def test_parameters_come_from_profile_and_overrides(project):
     assert job.parameters["name"] == "b" and job.parameters["seeds"] == [1, 2]
 
 
-@pytest.mark.parametrize("names, profile, overrides, message", [
-    (["01_on"], {}, [], "unknown notebook '01_on' .did you mean '01_one'"),
-    ([], {"01_on": {}}, [], "the profile names an unknown notebook"),
-    ([], {"01_one": {"valeu": 1}}, [], "no parameter 'valeu' .did you mean 'value'"),
-    ([], {}, ["valeu=1"], "no selected notebook has a parameter 'valeu' .did you mean 'value'"),
-    ([], {}, ["value"], "expected name=value"),
-    ([], {}, ["value=text"], "01_one.value: found 'text' .str.; expected float, such as 1.5"),
-    ([], {}, ["seeds=3"], "expected list"),
-    ([], {}, ["seeds=[1"], "does not parse"),
-    ([], {}, ["03_x.value=1"], "not among the selected notebooks"),
-])
+@pytest.mark.parametrize(
+    "names, profile, overrides, message",
+    [
+        (["01_on"], {}, [], "unknown notebook '01_on' .did you mean '01_one'"),
+        ([], {"01_on": {}}, [], "the profile names an unknown notebook"),
+        ([], {"01_one": {"valeu": 1}}, [], "no parameter 'valeu' .did you mean 'value'"),
+        ([], {}, ["valeu=1"], "no selected notebook has a parameter 'valeu' .did you mean 'value'"),
+        ([], {}, ["value"], "expected name=value"),
+        ([], {}, ["value=text"], "01_one.value: found 'text' .str.; expected float, such as 1.5"),
+        ([], {}, ["seeds=3"], "expected list"),
+        ([], {}, ["seeds=[1"], "does not parse"),
+        ([], {}, ["03_x.value=1"], "not among the selected notebooks"),
+    ],
+)
 def test_wrong_requests_are_refused_with_the_near_name(project, names, profile, overrides, message):
     with pytest.raises(execution.UsageError, match=message):
         plan(names, profile=profile, overrides=overrides)
@@ -106,7 +133,7 @@ def run_cli(*arguments):
 def test_run_records_skips_and_repeats_when_asked(project, two_area_folder, capsys):
     command = ("run", "--microct", two_area_folder.folder, "--out", "runs/a")
     assert run_cli(*command) == 0
-    out = runs.project_root() / "runs" / "a"
+    out = project_root() / "runs" / "a"
     provenance = json.loads((out / "provenance.json").read_text())
     assert provenance["notebooks"]["01_one"]["parameters"]["value"] == 1.5
     assert len(provenance["notebooks"]["01_one"]["datasets"]["two"]["fingerprint"]) == 64
@@ -116,21 +143,35 @@ def test_run_records_skips_and_repeats_when_asked(project, two_area_folder, caps
     assert (out / "count").read_text() == "xx"
     assert run_cli("scores", out, "--format", "json") == 0
     text = capsys.readouterr().out
-    (row,) = json.loads(text[text.index("{"):])["claims"]
-    assert (row["id"], row["verdict"], row["mean"], row["dataset"]) == ("A.one", "not reproduced", 0.5, "two")
+    (row,) = json.loads(text[text.index("{") :])["claims"]
+    assert (row["id"], row["verdict"], row["mean"], row["dataset"]) == (
+        "A.one",
+        "not reproduced",
+        0.5,
+        "two",
+    )
     assert run_cli("scores", out, "--strict") == 1
     assert run_cli("clean", out) == 0 and not out.exists()
 
 
 def test_a_failing_notebook_is_named_with_its_cell_and_error(project, two_area_folder, capsys):
-    assert run_cli("run", "--microct", two_area_folder.folder, "--out", "runs/b", "-p", "value=-1") == 1
+    assert (
+        run_cli("run", "--microct", two_area_folder.folder, "--out", "runs/b", "-p", "value=-1")
+        == 1
+    )
     captured = capsys.readouterr()
-    assert "01_one failed in cell" in captured.err and "ValueError: value is negative" in captured.err
-    assert (runs.project_root() / "runs" / "b" / "notebooks" / "01_one.ipynb").exists()
-    assert run_cli("run", "--microct", two_area_folder.folder, "--out", "runs/b") == 0  # and it runs again
+    assert (
+        "01_one failed in cell" in captured.err and "ValueError: value is negative" in captured.err
+    )
+    assert (project_root() / "runs" / "b" / "notebooks" / "01_one.ipynb").exists()
+    assert (
+        run_cli("run", "--microct", two_area_folder.folder, "--out", "runs/b") == 0
+    )  # and it runs again
 
 
-def test_folders_that_are_not_ours_are_refused_and_untouched(project, two_area_folder, capsys, tmp_path):
+def test_folders_that_are_not_ours_are_refused_and_untouched(
+    project, two_area_folder, capsys, tmp_path
+):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
     assert run_cli("run", "--microct", two_area_folder.folder, "--out", tmp_path / "mine") == 2
@@ -139,17 +180,20 @@ def test_folders_that_are_not_ours_are_refused_and_untouched(project, two_area_f
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
-@pytest.mark.parametrize("arguments, code, words", [
-    (("run", "--microct", "nowhere"), 2, "no such folder"),
-    (("run", "--weights", "nowhere"), 2, "brainbook fetch weights nowhere"),
-    (("run", "--profile", "nowhere"), 2, "expected quick, paper, or a YAML file"),
-    (("run", "-p", "value=[1"), 2, "the value '[1' does not parse; expected a value such as 3"),
-    (("run", "-p", "01_one.nothing=[1"), 2, "the value '[1' does not parse"),
-    (("scores", "nowhere"), 2, "is not a run folder"),
-    (("build", "nowhere"), 2, "is not a run folder"),
-    (("params", "02_two"), 2, "unknown notebook '02_two'"),
-    (("check", "nowhere"), 1, "no such folder"),
-])
+@pytest.mark.parametrize(
+    "arguments, code, words",
+    [
+        (("run", "--microct", "nowhere"), 2, "no such folder"),
+        (("run", "--weights", "nowhere"), 2, "brainbook fetch weights nowhere"),
+        (("run", "--profile", "nowhere"), 2, "expected quick, paper, or a YAML file"),
+        (("run", "-p", "value=[1"), 2, "the value '[1' does not parse; expected a value such as 3"),
+        (("run", "-p", "01_one.nothing=[1"), 2, "the value '[1' does not parse"),
+        (("scores", "nowhere"), 2, "is not a run folder"),
+        (("build", "nowhere"), 2, "is not a run folder"),
+        (("params", "02_two"), 2, "unknown notebook '02_two'"),
+        (("check", "nowhere"), 1, "no such folder"),
+    ],
+)
 def test_exit_codes_and_messages(project, capsys, arguments, code, words):
     assert run_cli(*arguments) == code
     captured = capsys.readouterr()
@@ -157,7 +201,12 @@ def test_exit_codes_and_messages(project, capsys, arguments, code, words):
 
 
 def test_unknown_commands_and_options_are_usage_errors(capsys):
-    for arguments in (["dance"], ["run", "--dance"], ["run", "--jobs", "0"], ["phantom", "microct"]):
+    for arguments in (
+        ["dance"],
+        ["run", "--dance"],
+        ["run", "--jobs", "0"],
+        ["phantom", "microct"],
+    ):
         with pytest.raises(SystemExit) as stop:
             cli.main(arguments)
         assert stop.value.code == 2
@@ -167,6 +216,7 @@ def test_unknown_commands_and_options_are_usage_errors(capsys):
 def test_interruption_says_how_to_go_on(monkeypatch, capsys):
     def interrupted(arguments):
         raise KeyboardInterrupt
+
     monkeypatch.setattr(cli, "_params", interrupted)
     assert cli.main(["params", "01_one"]) == 130 and "resume" in capsys.readouterr().err
 

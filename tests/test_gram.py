@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from helpers import gram
+from helpers.tissue.features import gram
 
 
 @pytest.fixture
@@ -37,9 +37,13 @@ def looped_error(features, labels):
 def test_gram_and_error_agree_with_explicit_loops(sample):
     features, labels = sample
     np.testing.assert_allclose(gram.gram_matrix(features), looped_gram(features), atol=1e-12)
-    assert gram.block_diagonal_error(features, labels) == pytest.approx(looped_error(features, labels), abs=1e-12)
+    assert gram.block_diagonal_error(features, labels) == pytest.approx(
+        looped_error(features, labels), abs=1e-12
+    )
     signed = features - 0.3
-    assert gram.block_diagonal_error(signed, labels) == pytest.approx(looped_error(signed, labels), abs=1e-12)
+    assert gram.block_diagonal_error(signed, labels) == pytest.approx(
+        looped_error(signed, labels), abs=1e-12
+    )
 
 
 def test_blocks_do_not_change_the_error(sample, monkeypatch):
@@ -61,8 +65,12 @@ def test_row_order_names_and_scale_do_not_matter(sample):
     expected = gram.block_diagonal_error(features, labels)
     order = np.random.default_rng(1).permutation(len(labels))
     assert gram.block_diagonal_error(features[order], labels[order]) == pytest.approx(expected)
-    assert gram.block_diagonal_error(features * np.arange(1, 25)[:, None], labels) == pytest.approx(expected)
-    assert gram.block_diagonal_error(features, np.array(["c", "a", "b"])[labels - 1]) == pytest.approx(expected)
+    assert gram.block_diagonal_error(features * np.arange(1, 25)[:, None], labels) == pytest.approx(
+        expected
+    )
+    assert gram.block_diagonal_error(
+        features, np.array(["c", "a", "b"])[labels - 1]
+    ) == pytest.approx(expected)
 
 
 def test_extreme_scales():
@@ -88,14 +96,21 @@ def test_area_similarity_leaves_out_self_pairs(sample):
     result = gram.area_similarity(features, labels)
     for a in (1, 2, 3):
         for b in (1, 2, 3):
-            pairs = [(i, j) for i in range(24) for j in range(24) if labels[i] == a and labels[j] == b and i != j]
+            pairs = [
+                (i, j)
+                for i in range(24)
+                for j in range(24)
+                if labels[i] == a and labels[j] == b and i != j
+            ]
             assert result[a - 1, b - 1] == pytest.approx(np.mean([matrix[pair] for pair in pairs]))
     np.testing.assert_allclose(result, result.T)
 
 
 def test_principal_components_keep_what_varies():
     rng = np.random.default_rng(0)
-    features = 1 + np.outer(rng.normal(size=200), [0.3, -0.3, 0, 0, 0]) + 0.001 * rng.normal(size=(200, 5))
+    features = (
+        1 + np.outer(rng.normal(size=200), [0.3, -0.3, 0, 0, 0]) + 0.001 * rng.normal(size=(200, 5))
+    )
     scores, explained = gram.principal_components(features)
     assert scores.shape == (200, 3) and explained > 0.99
     rows = gram.normalise_rows(features)
@@ -123,11 +138,19 @@ def test_bootstrap_equals_resampling_rows(sample):
     errors = gram.bootstrap_errors(features, labels, weights)
     for weight, error in zip(weights, errors):
         rows = np.repeat(np.arange(24), weight.astype(int))
-        assert np.bincount(labels[rows], minlength=4)[1:].tolist() == [8, 8, 8]  # classes stay balanced
+        assert np.bincount(labels[rows], minlength=4)[1:].tolist() == [
+            8,
+            8,
+            8,
+        ]  # classes stay balanced
         assert error == pytest.approx(looped_error(features[rows], labels[rows]))
     ones = np.ones((1, 24))
-    assert gram.bootstrap_errors(features, labels, ones)[0] == pytest.approx(gram.block_diagonal_error(features, labels))
-    np.testing.assert_allclose(gram.bootstrap_similarity(features, labels, ones)[0], gram.area_similarity(features, labels))
+    assert gram.bootstrap_errors(features, labels, ones)[0] == pytest.approx(
+        gram.block_diagonal_error(features, labels)
+    )
+    np.testing.assert_allclose(
+        gram.bootstrap_similarity(features, labels, ones)[0], gram.area_similarity(features, labels)
+    )
 
 
 def test_bootstrap_draws_whole_groups(sample):
@@ -139,14 +162,20 @@ def test_bootstrap_draws_whole_groups(sample):
             together = weights[:, (labels == label) & (groups == group)]
             assert (together == together[:, :1]).all()
     assert not (weights == weights[:1]).all()
-    np.testing.assert_array_equal(weights, gram.bootstrap_weights(labels, repeats=50, groups=groups, seed=0))
+    np.testing.assert_array_equal(
+        weights, gram.bootstrap_weights(labels, repeats=50, groups=groups, seed=0)
+    )
 
 
 def test_errors_say_what_is_wrong(sample):
     features, labels = sample
-    with pytest.raises(ValueError, match=r"labels must be one per sample: expected shape \(24,\), found \(23,\)"):
+    with pytest.raises(
+        ValueError, match=r"labels must be one per sample: expected shape \(24,\), found \(23,\)"
+    ):
         gram.block_diagonal_error(features, labels[1:])
-    with pytest.raises(ValueError, match=r"\(samples, features\) array that is not empty, found shape \(7,\)"):
+    with pytest.raises(
+        ValueError, match=r"\(samples, features\) array that is not empty, found shape \(7,\)"
+    ):
         gram.gram_matrix(features[0])
     with pytest.raises(ValueError, match="not empty"):
         gram.gram_matrix(np.zeros((0, 3)))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from helpers import intensity
+from helpers.data import intensity
 
 
 @pytest.fixture
@@ -12,9 +12,9 @@ def slice_():
     tissue = np.zeros((400, 600), bool)
     tissue[100:320, 60:540] = True
     image[tissue] = rng.normal(0.5, 0.1, tissue.sum())
-    image[180:195, 300:315] = 0.02       # a vessel: dark, but tissue
-    image[20:24] = 0.6                   # a line of the mount
-    image[360:375, 100:115] = 0.7        # a speck
+    image[180:195, 300:315] = 0.02  # a vessel: dark, but tissue
+    image[20:24] = 0.6  # a line of the mount
+    image[360:375, 100:115] = 0.7  # a speck
     return image.astype(np.float32), tissue
 
 
@@ -53,7 +53,9 @@ def test_standardised_tissue_has_mean_zero_and_unit_spread(slice_):
     mask = intensity.tissue_mask(image)
     standard, scale = intensity.standardise(image)
     assert standard.dtype == np.float32
-    assert standard[mask].mean() == pytest.approx(0, abs=1e-4) and standard[mask].std() == pytest.approx(1, abs=1e-4)
+    assert standard[mask].mean() == pytest.approx(0, abs=1e-4) and standard[
+        mask
+    ].std() == pytest.approx(1, abs=1e-4)
     np.testing.assert_allclose(scale.invert(standard), image, atol=1e-6)
     np.testing.assert_allclose(scale.apply(np.zeros_like(image)), scale.raw_zero, rtol=1e-6)
     np.testing.assert_array_equal(scale.apply(image), standard)
@@ -97,7 +99,9 @@ def test_errors_say_what_was_found(slice_):
 
 def tissue_with_anatomy():
     """Tissue that is brighter in some columns, with a bright band along the top of half of it."""
-    image = np.random.default_rng(0).normal(0.5, 0.05, (400, 1000)) + np.where(np.arange(1000) < 300, 0.2, 0)
+    image = np.random.default_rng(0).normal(0.5, 0.05, (400, 1000)) + np.where(
+        np.arange(1000) < 300, 0.2, 0
+    )
     image[40:120, 300:600] = 0.9
     mask = np.ones(image.shape, bool)
     mask[:40] = mask[370:] = False
@@ -126,7 +130,9 @@ def test_cupping_gain_of_a_slice_too_thin_to_tell_is_one():
 
 
 def test_match_brightness_is_invertible_and_takes_a_target():
-    images = np.random.default_rng(0).uniform(0, 1, (4, 5, 6)) * np.array([1, 2, 3, 0])[:, None, None]
+    images = (
+        np.random.default_rng(0).uniform(0, 1, (4, 5, 6)) * np.array([1, 2, 3, 0])[:, None, None]
+    )
     matched, factors, target = intensity.match_brightness(images)
     np.testing.assert_allclose(matched[:3].mean((1, 2)), images.mean(), rtol=1e-5)
     np.testing.assert_allclose(matched / factors[:, None, None], images, rtol=1e-5)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers import cortex, layer_scores
+from helpers.tissue.cortex import kmeans, layer_scores
 
 
 def slab(width=40, height=12):
@@ -37,7 +37,10 @@ def test_a_perfect_and_an_absent_cluster():
 
 def test_layers_get_distinct_clusters():
     f1 = np.array([[0.9, 0.8], [0.7, 0.1], [0.0, 0.0]])
-    assert layer_scores.find_layers(f1, [1, 2]) == {1: 1, 2: 0}  # the nearest cluster would serve both
+    assert layer_scores.find_layers(f1, [1, 2]) == {
+        1: 1,
+        2: 0,
+    }  # the nearest cluster would serve both
     assert layer_scores.find_layers(f1, [2]) == {2: 0}
     with pytest.raises(ValueError, match="4 layers need as many clusters, found 3"):
         layer_scores.find_layers(np.zeros((3, 4)), [1, 2, 3, 4])
@@ -47,7 +50,9 @@ def test_near_borders_is_symmetric_and_ignores_the_outer_edge():
     _, layers = slab()
     near = layer_scores.near_borders(layers, 2)
     # borders between columns 9|10, 19|20, 29|30; both columns of a border are at distance 0
-    expected = np.isin(np.arange(40), [7, 8, 9, 10, 11, 12, 17, 18, 19, 20, 21, 22, 27, 28, 29, 30, 31, 32])
+    expected = np.isin(
+        np.arange(40), [7, 8, 9, 10, 11, 12, 17, 18, 19, 20, 21, 22, 27, 28, 29, 30, 31, 32]
+    )
     np.testing.assert_array_equal(near, np.tile(expected, (12, 1)))
     np.testing.assert_array_equal(layer_scores.near_borders(layers.T, 2), near.T)
     assert not layer_scores.near_borders(np.ones((5, 5), int), 3).any()
@@ -64,7 +69,9 @@ def test_share_in():
 
 def test_clusters_are_numbered_from_the_surface_down():
     depth, layers = slab()
-    clusters = np.array([3, 1, 0, 4])[np.maximum(layers - 1, 0)]  # cluster 2 is empty, 3 lies on top
+    clusters = np.array([3, 1, 0, 4])[
+        np.maximum(layers - 1, 0)
+    ]  # cluster 2 is empty, 3 lies on top
     assert layer_scores.by_depth(clusters, depth, 5).tolist() == [2, 1, 4, 0, 3]
 
 
@@ -88,7 +95,7 @@ def test_kmeans_map_finds_layers_and_labels_new_positions():
     centres = rng.normal(size=(5, 16))
     features = (centres[layers] + 0.1 * rng.normal(size=(*layers.shape, 16))).astype(np.float32)
     inside = layers > 0
-    fitted = cortex.fit_kmeans(features[inside], k=4)
+    fitted = kmeans.fit_kmeans(features[inside], k=4)
     clusters = fitted.predict(features)
     assert clusters.shape == layers.shape and clusters.dtype == np.uint8
     assert layer_scores.layer_f1(clusters, layers, 4, 4).max(axis=0).min() == 1
@@ -101,18 +108,22 @@ def test_kmeans_map_finds_layers_and_labels_new_positions():
 
 def test_kmeans_keeps_few_components_and_says_what_is_wrong():
     features = np.random.default_rng(0).normal(size=(200, 30))
-    assert len(cortex.fit_kmeans(features).components) == 10
-    assert len(cortex.fit_kmeans(features, variance=0.05).components) == 1
+    assert len(kmeans.fit_kmeans(features).components) == 10
+    assert len(kmeans.fit_kmeans(features, variance=0.05).components) == 1
     with pytest.raises(ValueError, match="k = 4 needs at least as many positions"):
-        cortex.fit_kmeans(features[:3])
+        kmeans.fit_kmeans(features[:3])
     with pytest.raises(ValueError, match="not finite"):
-        cortex.fit_kmeans(np.full((9, 2), np.nan))
+        kmeans.fit_kmeans(np.full((9, 2), np.nan))
 
 
 def test_layer_edges():
     depth, layers = slab(400)
-    np.testing.assert_allclose(layer_scores.layer_edges(layers, depth, 4), [0.25, 0.5, 0.75, 1], atol=0.005)
-    np.testing.assert_allclose(layer_scores.layer_edges(np.minimum(layers, 2), depth, 2), [0.25, 1], atol=0.005)
+    np.testing.assert_allclose(
+        layer_scores.layer_edges(layers, depth, 4), [0.25, 0.5, 0.75, 1], atol=0.005
+    )
+    np.testing.assert_allclose(
+        layer_scores.layer_edges(np.minimum(layers, 2), depth, 2), [0.25, 1], atol=0.005
+    )
 
 
 def test_agreement_of_perfect_and_of_meaningless_clusters():
@@ -121,7 +132,9 @@ def test_agreement_of_perfect_and_of_meaningless_clusters():
     perfect = layer_scores.agreement(np.maximum(layers - 1, 0), layers, inside, near, 4, 4)
     assert perfect["f1_l1"] == perfect["f1_l23"] == perfect["rand"] == 1
     assert perfect["near_borders"] == pytest.approx(18 / 79)
-    assert perfect["transition"] == pytest.approx(6 / 20)  # the third layer has two borders, the fourth one
+    assert perfect["transition"] == pytest.approx(
+        6 / 20
+    )  # the third layer has two borders, the fourth one
     border = np.where(near, 4, np.maximum(layers - 1, 0))
     assert layer_scores.agreement(border, layers, inside, near, 5, 4)["transition"] == 1
     noise = np.random.default_rng(0).integers(0, 4, layers.shape)

@@ -6,7 +6,7 @@ from pathlib import Path
 import jupytext
 import pytest
 
-from helpers import execution
+from helpers.book import execution
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.py"))
@@ -16,9 +16,13 @@ NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.py"))
 def test_pair_is_the_same_and_holds_no_outputs(name):
     source = jupytext.read(ROOT / "notebooks" / f"{name}.py")
     pair = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())
-    cells = [(cell["cell_type"], "".join(cell["source"]), cell["metadata"].get("tags", [])) for cell in pair["cells"]]
-    assert cells == [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in source.cells], \
-        f"run: jupytext --update --to ipynb notebooks/{name}.py"
+    cells = [
+        (cell["cell_type"], "".join(cell["source"]), cell["metadata"].get("tags", []))
+        for cell in pair["cells"]
+    ]
+    assert cells == [
+        (cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in source.cells
+    ], f"run: jupytext --update --to ipynb notebooks/{name}.py"
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in pair["cells"])
     assert pair["metadata"]["kernelspec"]["name"] == "python3"
 
@@ -39,7 +43,7 @@ def test_cells_are_short_and_parameters_are_plain(name):
 def test_every_notebook_is_a_page_and_every_profile_parameter_exists():
     import yaml
 
-    from helpers.book import toc_pages
+    from helpers.book.render import toc_pages
 
     pages = toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
     assert [f"notebooks/{name}" for name in NOTEBOOKS if f"notebooks/{name}" not in pages] == []
@@ -50,7 +54,7 @@ def test_every_notebook_is_a_page_and_every_profile_parameter_exists():
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_executes_on_a_tiny_dataset_and_decides_its_claims(name, tiny_run):
-    from helpers import claims
+    from helpers.book import claims
 
     run, failure = tiny_run
     executed = run / "notebooks" / f"{name}.ipynb"
@@ -78,7 +82,7 @@ def test_area_map_has_the_images_shape_and_the_classes_of_the_table(tiny_run, ti
     import pandas as pd
     import tifffile
 
-    from helpers.datasets import open_microct
+    from helpers.data.datasets import open_microct
 
     run, _ = tiny_run
     data = open_microct(tiny_microct)

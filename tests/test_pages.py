@@ -9,23 +9,25 @@ from pathlib import Path
 import pytest
 import yaml
 
-from helpers import book
+from helpers.book import render
 
 ROOT = Path(__file__).parent.parent
-PAGES = book.toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
+PAGES = render.toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
 
 
 @pytest.fixture(scope="module")
 def site(tiny_run):
     """Address of the rendered tiny run, served from this machine."""
     run, _ = tiny_run
-    book.build(run)
+    render.build(run)
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *arguments):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=run / "html"))
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=run / "html")
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -35,12 +37,24 @@ def site(tiny_run):
 def browser():
     from playwright.sync_api import sync_playwright
 
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    chromium = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if chromium is None:
         pytest.skip("no Chromium on this machine")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=[
-            "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"])
+        browser = playwright.chromium.launch(
+            executable_path=chromium,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+            ],
+        )
         yield browser
         browser.close()
 
@@ -50,12 +64,21 @@ def test_page_draws_its_pictures_without_errors_or_outside_hosts(page, site, bro
     tab = browser.new_page()
     errors, outside = [], []
     tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.on("request", lambda request: outside.append(request.url) if not request.url.startswith((site, "data:", "blob:")) else None)
+    tab.on(
+        "request",
+        lambda request: (
+            outside.append(request.url)
+            if not request.url.startswith((site, "data:", "blob:"))
+            else None
+        ),
+    )
     response = tab.goto(f"{site}/{page}.html")
     assert response.ok
     tab.wait_for_load_state("load")
     heading = tab.locator("h1").first.inner_text()
-    pictures = tab.eval_on_selector_all("img", "all => all.map(i => [i.src, i.complete && i.naturalWidth > 0])")
+    pictures = tab.eval_on_selector_all(
+        "img", "all => all.map(i => [i.src, i.complete && i.naturalWidth > 0])"
+    )
     tab.close()
     assert heading.strip("# \n")
     assert [source for source, drawn in pictures if not drawn] == []
@@ -65,10 +88,12 @@ def test_page_draws_its_pictures_without_errors_or_outside_hosts(page, site, bro
 
 
 def test_building_again_renders_nothing(tiny_run, site, monkeypatch):
-    monkeypatch.setattr(book, "_render", lambda *a: pytest.fail("rendered again"))
-    assert book.build(tiny_run[0]).exists()
+    monkeypatch.setattr(render, "_render", lambda *a: pytest.fail("rendered again"))
+    assert render.build(tiny_run[0]).exists()
 
 
 def test_a_run_of_one_notebook_has_stub_pages(tmp_path):
-    stub = book._stub(ROOT / "notebooks" / "02_area_classifier.ipynb", "notebooks/02_area_classifier").decode()
+    stub = render._stub(
+        ROOT / "notebooks" / "02_area_classifier.ipynb", "notebooks/02_area_classifier"
+    ).decode()
     assert "not run in this run" in stub and "Telling six areas apart" in stub

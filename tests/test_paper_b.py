@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
-from helpers.figures import paper_b as figures, paper_b_cortex
-from helpers.stages import paper_b, paper_b_reports
+from helpers.tissue.figures import cortical_gmm
+from helpers.tissue.figures import nmf_factors as figures
+from helpers.tissue.stages import factorisation, reports
 
 
 @pytest.mark.parametrize("turns", range(4))
@@ -20,7 +21,9 @@ def test_pixels_positions_and_places_of_a_view_agree(turns):
     pixels, positions = view.pixels(image), view.positions(image[::4, ::4])
     left, right, bottom, top = view.extent
     assert pixels.shape == (bottom, right) and positions.shape == (bottom // 4, right // 4)
-    for (i, j), value in np.ndenumerate(positions):  # a position covers a square of pixels; it is the value of one of them
+    for (i, j), value in np.ndenumerate(
+        positions
+    ):  # a position covers a square of pixels; it is the value of one of them
         square = pixels[4 * i : 4 * i + 4, 4 * j : 4 * j + 4]
         assert value in square
     for row, column in ((8, 12), (20, 30), (47, 63)):
@@ -49,12 +52,20 @@ def test_view_holds_the_mask_and_starts_on_the_grid():
 
 def test_published_order_comes_first_and_strangers_follow():
     names = ["Cerebellum", "Cortex", "Hypothalamus", "Striatum", "WM"]
-    assert [names[i] for i in figures.in_paper_order(names)] == ["Cortex", "Striatum", "WM", "Hypothalamus", "Cerebellum"]
+    assert [names[i] for i in figures.in_paper_order(names)] == [
+        "Cortex",
+        "Striatum",
+        "WM",
+        "Hypothalamus",
+        "Cerebellum",
+    ]
 
 
 def test_silent_factors_are_named_and_not_drawn():
     means = np.array([[1, 2, 3.0], [0, 1e-6, 0], [0, 0, 0]])
-    figure = figures.layer_means(means, ["L1", "L2/3", "L4"], {0: "F0 (Cortex)", 1: "F1 (VP)"}, "bands", silent=[1])
+    figure = figures.layer_means(
+        means, ["L1", "L2/3", "L4"], {0: "F0 (Cortex)", 1: "F1 (VP)"}, "bands", silent=[1]
+    )
     axis = figure.axes[0]
     assert [text.get_text() for text in axis.get_legend().get_texts()] == ["F0 (Cortex)"]
     assert axis.get_title() == "bands\nsilent in cortex: F1 (VP)"
@@ -63,7 +74,9 @@ def test_silent_factors_are_named_and_not_drawn():
 
 
 def test_numbers_tried_are_the_ticks():
-    figure = figures.choosing(pd.DataFrame({"k": [5, 10, 20], "error": [3, 2, 1.0]}), "k", 10, {"error": "error"})
+    figure = figures.choosing(
+        pd.DataFrame({"k": [5, 10, 20], "error": [3, 2, 1.0]}), "k", 10, {"error": "error"}
+    )
     assert list(figure.axes[0].get_xticks()) == [5, 10, 20]
     plt.close(figure)
 
@@ -73,9 +86,9 @@ def test_barrels_keep_the_colour_of_their_component(component):
     layers = np.repeat([1, 2, 3, 4, 5], 4)[:, None].repeat(20, 1)
     found = (layers == 3) & (np.arange(20) < 8)
     view = figures.View(0, 0, 20, 20, 0, stride=1)
-    figure = paper_b_cortex.barrels(view, found, layers, component, "dense", found)
+    figure = cortical_gmm.barrels(view, found, layers, component, "dense", found)
     image = figure.axes[0].images[0]
-    colour = to_rgba(paper_b_cortex.COMPONENT_COLOURS[component])
+    colour = to_rgba(cortical_gmm.COMPONENT_COLOURS[component])
     np.testing.assert_allclose(image.cmap(image.norm(image.get_array()))[9, 3], colour, atol=0.01)
     assert any("dense" in text.get_text() for text in figure.axes[0].get_legend().get_texts())
     plt.close(figure)
@@ -86,30 +99,46 @@ def test_annotated_test_slices_come_first():
         return SimpleNamespace(z=z, role=role, areas=np.ones((2, 2)) if annotated else None)
 
     def pair(*pieces):
-        found = paper_b.slice_pair(SimpleNamespace(microct=SimpleNamespace(slices=lambda: list(pieces))))
+        found = factorisation.slice_pair(
+            SimpleNamespace(microct=SimpleNamespace(slices=lambda: list(pieces)))
+        )
         return [p and p.z for p in found]
 
-    assert pair(piece(1, "train", True), piece(2, "validation", True), piece(3, "test", True), piece(4, "test", True)) == [3, 4]
+    assert pair(
+        piece(1, "train", True),
+        piece(2, "validation", True),
+        piece(3, "test", True),
+        piece(4, "test", True),
+    ) == [3, 4]
     assert pair(piece(1, "train", True), piece(3, "test", False)) == [1, 3]
-    assert pair(piece(1, "train", True), piece(2, "validation", True), piece(3, "test", False)) == [2, 3]
+    assert pair(piece(1, "train", True), piece(2, "validation", True), piece(3, "test", False)) == [
+        2,
+        3,
+    ]
     assert pair(piece(1, "train", True)) == [1, None]
 
 
 def test_columns_run_along_the_surface():
     depth = np.full((40, 60), np.nan)
-    depth[5:35, 10:50] = np.linspace(1, 0, 40)[None]  # depth falls to the right: columns of cortex are rows here
-    columns = paper_b_reports.columns_of(depth, 10)
+    depth[5:35, 10:50] = np.linspace(1, 0, 40)[
+        None
+    ]  # depth falls to the right: columns of cortex are rows here
+    columns = reports.columns_of(depth, 10)
     assert (columns == columns[:, :1]).all() and len(np.unique(columns[5:35])) in (3, 4)
-    turned = paper_b_reports.columns_of(np.rot90(depth), 10)
+    turned = reports.columns_of(np.rot90(depth), 10)
     assert (turned == turned[:1]).all()
 
 
 def test_values_return_to_their_positions():
     included = np.random.default_rng(0).random((5, 7)) < 0.5
-    grid = SimpleNamespace(included=included, rows=np.arange(0, 20, 4), columns=np.arange(0, 28, 4),
-                           at_grid=lambda image: image[np.ix_(np.arange(0, 20, 4), np.arange(0, 28, 4))])
+    grid = SimpleNamespace(
+        included=included,
+        rows=np.arange(0, 20, 4),
+        columns=np.arange(0, 28, 4),
+        at_grid=lambda image: image[np.ix_(np.arange(0, 20, 4), np.arange(0, 28, 4))],
+    )
     image = np.arange(20 * 28).reshape(20, 28)
-    found = paper_b.SliceFactors(grid, image, True, None, None, 0, 0, "hals")
+    found = factorisation.SliceFactors(grid, image, True, None, None, 0, 0, "hals")
     np.testing.assert_array_equal(found.labels, image[tuple(found.places.T)])
     laid = found.on_grid(found.labels)
     np.testing.assert_array_equal(laid[included], image[::4, ::4][included])

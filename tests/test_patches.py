@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from helpers import patches
+from helpers.data import patches
 
 AREAS = ("a", "b")
 
@@ -19,7 +19,7 @@ def window(array, row, column, size, padding=0):
     """Second implementation: pad generously, slice."""
     padded = np.pad(array, 2 * size, constant_values=padding)
     top, left = row - size // 2 + 2 * size, column - size // 2 + 2 * size
-    return padded[top:top + size, left:left + size]
+    return padded[top : top + size, left : left + size]
 
 
 @pytest.mark.parametrize("size", [8, 9, 16])
@@ -45,7 +45,9 @@ def test_windows_larger_than_the_slice_are_padded():
 def test_allowed_centres_equal_looking_at_every_window(size, purity):
     labels = label_image()
     for area in (1, 2):
-        share = np.array([[(window(labels, r, c, size) == area).mean() for c in range(80)] for r in range(60)])
+        share = np.array(
+            [[(window(labels, r, c, size) == area).mean() for c in range(80)] for r in range(60)]
+        )
         expected = (labels == area) & (share >= purity)
         np.testing.assert_array_equal(patches.allowed_centres(labels, area, purity, size), expected)
 
@@ -69,7 +71,7 @@ def test_training_patches_are_pure_balanced_and_seeded():
     other = patches.sample_patches([labels], [labels], 30, AREAS, size=8, seed=4)
     np.testing.assert_array_equal(drawn.centres, again.centres)
     assert not np.array_equal(drawn.centres, other.centres)
-    assert len(np.unique(drawn.centres, axis=0)) == 60          # no place twice
+    assert len(np.unique(drawn.centres, axis=0)) == 60  # no place twice
 
 
 def test_test_patches_have_the_label_at_their_centre_and_reach_over_boundaries():
@@ -84,13 +86,19 @@ def test_several_slices_of_different_size_are_drawn_from_alike():
     first, second = label_image(), label_image(shape=(70, 90))
     second[60:, :30] = 1
     images = [first * 1.0, second * 10.0]
-    drawn = patches.sample_patches(images, [first, second], 400, AREAS, purity=0, size=16, padding=(7, 8))
+    drawn = patches.sample_patches(
+        images, [first, second], 400, AREAS, purity=0, size=16, padding=(7, 8)
+    )
     assert set(drawn.slice_index) == {0, 1}
     cut = drawn.cut()
-    np.testing.assert_array_equal(cut[:, 0, 8, 8], drawn.labels * np.where(drawn.slice_index == 0, 1, 10))
+    np.testing.assert_array_equal(
+        cut[:, 0, 8, 8], drawn.labels * np.where(drawn.slice_index == 0, 1, 10)
+    )
     for i in np.random.default_rng(0).integers(0, len(drawn), 20):
         k = drawn.slice_index[i]
-        np.testing.assert_array_equal(cut[i, 0], window(images[k], *drawn.centres[i], 16, (7, 8)[k]))
+        np.testing.assert_array_equal(
+            cut[i, 0], window(images[k], *drawn.centres[i], 16, (7, 8)[k])
+        )
     np.testing.assert_array_equal(drawn.cut([5, 799, 5]), cut[[5, 799, 5]])
 
 
@@ -106,7 +114,10 @@ def test_a_small_area_is_a_clear_error_and_a_scarce_one_a_warning():
     labels = label_image()
     labels[labels == 2] = 0
     labels[50:56, 60:66] = 2
-    with pytest.raises(ValueError, match=r"area 'b' \(36 annotated pixels here\) is too small: expected room for a 8×8 window"):
+    with pytest.raises(
+        ValueError,
+        match=r"area 'b' \(36 annotated pixels here\) is too small: expected room for a 8×8 window",
+    ):
         patches.sample_patches([labels], [labels], 5, AREAS, size=8)
     with pytest.warns(UserWarning, match="area 'b' has only 9 places for 20 patches"):
         drawn = patches.sample_patches([labels], [labels], 20, AREAS, size=4)
@@ -125,13 +136,15 @@ def test_separate_validation_shares_no_pixel_with_training(size, purity, seed):
     np.testing.assert_array_equal(validation[validation > 0], labels[validation > 0])
     for area in (1, 2):
         assert 0.15 < (validation == area).sum() / (labels == area).sum() < 0.3
-    train = patches.sample_patches([labels], [labels], 40, AREAS, purity=purity, size=size, forbidden=[forbidden])
+    train = patches.sample_patches(
+        [labels], [labels], 40, AREAS, purity=purity, size=size, forbidden=[forbidden]
+    )
     held_out = patches.sample_patches([labels], [validation], 100, AREAS, purity=0, size=size)
 
     def covered(drawn):
         seen = np.zeros(labels.shape, bool)
         for row, column in drawn.centres - size // 2:
-            seen[max(row, 0):max(row + size, 0), max(column, 0):max(column + size, 0)] = True
+            seen[max(row, 0) : max(row + size, 0), max(column, 0) : max(column + size, 0)] = True
         return seen
 
     assert not (covered(train) & covered(held_out)).any()

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from helpers import datasets, texture
-from helpers.phantoms import microct, microct_anatomy, microct_noise, microct_objects
-from helpers.phantoms.folder import OutputError
-from helpers.phantoms.microct_reference import real_texture
+from helpers.data import datasets
+from helpers.data.phantoms import microct, noise, slice_anatomy, slice_objects
+from helpers.data.phantoms.folder import OutputError
+from helpers.data.phantoms.real_tissue import real_texture
+from helpers.tissue.features import texture
 
 SHAPE = microct.SIZES["tiny"]
 
@@ -22,7 +23,11 @@ def drawn():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return microct.generate(tmp_path_factory.mktemp("phantom") / "tiny", size="tiny", slices=((159, "train"), (259, "test")))
+    return microct.generate(
+        tmp_path_factory.mktemp("phantom") / "tiny",
+        size="tiny",
+        slices=((159, "train"), (259, "test")),
+    )
 
 
 def hashes(folder):
@@ -34,10 +39,12 @@ def test_folder_opens_without_complaint(folder):
     assert (kind, problems) == ("microct", [])
     data = datasets.open_microct(folder)
     assert data.areas == ("Cortex", "Hypothalamus", "Striatum", "VP", "WM", "ZI")
-    assert data.layers == microct_anatomy.LAYERS
+    assert data.layers == slice_anatomy.LAYERS
     assert data.is_phantom and [s.role for s in data.slices()] == ["train", "test"]
     for piece in data.slices():
-        assert set(np.unique(piece.areas)) == set(range(7)) and set(np.unique(piece.layers)) == set(range(6))
+        assert set(np.unique(piece.areas)) == set(range(7)) and set(np.unique(piece.layers)) == set(
+            range(6)
+        )
         assert set(piece.truth) == {"barrels", "cell_density", "axon_density"}
 
 
@@ -54,7 +61,7 @@ def test_same_request_same_bytes_and_no_work(folder, tmp_path):
 
 
 def test_seeds_are_different_samples(drawn):
-    other = microct_anatomy.draw_anatomy(159, SHAPE, seed=1)
+    other = slice_anatomy.draw_anatomy(159, SHAPE, seed=1)
     agreement = (other.areas == drawn[159][0].areas).mean()
     assert 0.7 < agreement < 0.97
 
@@ -66,8 +73,14 @@ def test_a_foreign_folder_is_left_alone(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
-@pytest.mark.parametrize("size, message", [("huge", "one of tiny, book, real"), ((100, 900), "at least 600 px high"),
-                                           ((700, 1000), "three times as wide")])
+@pytest.mark.parametrize(
+    "size, message",
+    [
+        ("huge", "one of tiny, book, real"),
+        ((100, 900), "at least 600 px high"),
+        ((700, 1000), "three times as wide"),
+    ],
+)
 def test_sizes_that_do_not_fit(tmp_path, size, message):
     with pytest.raises(ValueError, match=message):
         microct.generate(tmp_path / "out", size=size)
@@ -83,16 +96,18 @@ def test_background_is_black_and_annotation_lies_on_tissue(drawn):
         tissue = anatomy.areas > 0
         assert not (anatomy.annotated & ~tissue).any()
         outside = ndimage.binary_erosion(~tissue, iterations=8)
-        assert section.image[outside].max() < 0.06 * 255 < 0.3 * 255 < np.median(section.image[tissue])
-        assert not anatomy.layers[anatomy.areas != microct_anatomy.CORTEX].any()
+        assert (
+            section.image[outside].max() < 0.06 * 255 < 0.3 * 255 < np.median(section.image[tissue])
+        )
+        assert not anatomy.layers[anatomy.areas != slice_anatomy.CORTEX].any()
 
 
 def test_every_area_has_room_for_training_patches(drawn):
-    from helpers.patches import allowed_centres
+    from helpers.data.patches import allowed_centres
 
     for anatomy, _ in drawn.values():
         labels = anatomy.areas * anatomy.annotated
-        labels[labels == microct_anatomy.CALLOSUM] = microct_anatomy.CAPSULE
+        labels[labels == slice_anatomy.CALLOSUM] = slice_anatomy.CAPSULE
         for label in np.unique(labels[labels > 0]):
             assert allowed_centres(labels, label).sum() > 2000
 
@@ -103,57 +118,82 @@ def test_structures_change_smoothly_with_depth(drawn):
     assert same_near > 0.99 and 0.85 < same_far < same_near
     inside = (first.areas == near.areas) & (first.areas == far.areas) & (first.areas > 0)
     correlation = [np.corrcoef(a.image[inside], other.image[inside])[0, 1] for other in (b, c)]
-    assert correlation[0] > 0.75                     # the next slice is nearly the same tissue
-    assert correlation[1] < 0.5 * correlation[0]     # a hundred slices on, only areas and shading are shared
+    assert correlation[0] > 0.75  # the next slice is nearly the same tissue
+    assert (
+        correlation[1] < 0.5 * correlation[0]
+    )  # a hundred slices on, only areas and shading are shared
 
 
 def test_cells_follow_the_density_map(drawn):
     for anatomy, section in drawn.values():
         rows, columns = section.cells.astype(int).T
-        expected = section.cell_density * microct_objects.MM2_PER_PIXEL
+        expected = section.cell_density * slice_objects.MM2_PER_PIXEL
         assert len(section.cells) == pytest.approx(expected.sum(), rel=0.06)
         here = anatomy.areas[rows, columns]
         for label in np.unique(anatomy.areas[anatomy.areas > 0]):
             number = expected[anatomy.areas == label].sum()
             assert (here == label).sum() == pytest.approx(number, abs=5 * float(np.sqrt(number)))
-        layers = np.bincount(anatomy.layers[rows, columns], minlength=6)[1:] / np.bincount(anatomy.layers.ravel(), minlength=6)[1:]
-        assert layers.argmax() == 2 and layers.argmin() == 0      # layer 4 is dense, layer 1 sparse
+        layers = (
+            np.bincount(anatomy.layers[rows, columns], minlength=6)[1:]
+            / np.bincount(anatomy.layers.ravel(), minlength=6)[1:]
+        )
+        assert layers.argmax() == 2 and layers.argmin() == 0  # layer 4 is dense, layer 1 sparse
 
 
 def test_barrels_lie_in_layer_4_and_hold_more_cells_than_septa(drawn):
     for anatomy, section in drawn.values():
         assert anatomy.barrels.max() >= 4 and set(anatomy.layers[anatomy.barrels > 0]) == {3}
         granular = anatomy.layers == 3
-        inside, between = section.cell_density[granular & (anatomy.barrels > 0)], section.cell_density[granular & (anatomy.barrels == 0)]
+        inside, between = (
+            section.cell_density[granular & (anatomy.barrels > 0)],
+            section.cell_density[granular & (anatomy.barrels == 0)],
+        )
         assert inside.mean() > 1.5 * between.mean()
         pieces, n = ndimage.label(anatomy.barrels > 0)
-        assert n >= anatomy.barrels.max() - 1                     # separate, not one band
+        assert n >= anatomy.barrels.max() - 1  # separate, not one band
 
 
 def test_axons_are_bright(drawn):
     anatomy, section = drawn[159]
     inside = anatomy.areas > 0
-    assert 0 <= section.axon_density.min() and section.axon_density.max() <= 1
+    assert section.axon_density.min() >= 0 and section.axon_density.max() <= 1
     smooth = ndimage.gaussian_filter(section.image.astype(float), 3)
     assert np.corrcoef(smooth[inside], section.axon_density[inside])[0, 1] > 0.6
-    white = np.isin(anatomy.areas, (microct_anatomy.CAPSULE, microct_anatomy.CALLOSUM))
-    assert section.axon_density[white].mean() > 0.6 > 0.3 > section.axon_density[inside & ~white].mean()
+    white = np.isin(anatomy.areas, (slice_anatomy.CAPSULE, slice_anatomy.CALLOSUM))
+    assert (
+        section.axon_density[white].mean()
+        > 0.6
+        > 0.3
+        > section.axon_density[inside & ~white].mean()
+    )
 
 
 def test_smooth_noise_is_standard_normal_and_continuous_in_depth():
-    fields = np.array([microct_noise.smooth_noise((7, i), (200, 300), 20, 33.3, 15) for i in range(40)])
+    fields = np.array([noise.smooth_noise((7, i), (200, 300), 20, 33.3, 15) for i in range(40)])
     assert abs(fields.mean()) < 0.1 and fields.std() == pytest.approx(1, abs=0.05)
     corner = fields[:, 0, 0].std(), fields[:, 100, 150].std()
     assert 0.6 < corner[0] < 1.5 and 0.6 < corner[1] < 1.5
-    a, b = (microct_noise.smooth_noise((7, 0), (200, 300), 20, z, 15) for z in (29.99, 30.01))   # across a knot
+    a, b = (
+        noise.smooth_noise((7, 0), (200, 300), 20, z, 15) for z in (29.99, 30.01)
+    )  # across a knot
     assert np.abs(a - b).max() < 0.02
 
 
 @pytest.mark.slow
 def test_texture_keeps_to_the_real_tissue_within_a_third():
     anatomy, section = microct.draw_slice(159, microct.SIZES["book"])
-    names = {1: "Cortex", 2: "Striatum", 4: "VP", 5: "ZI", 6: "Internal capsule", 7: "Hypothalamus", 8: "Corpus callosum"}
-    table = texture.measure(section.image / np.float32(255), anatomy.areas * anatomy.annotated, names=names)
+    names = {
+        1: "Cortex",
+        2: "Striatum",
+        4: "VP",
+        5: "ZI",
+        6: "Internal capsule",
+        7: "Hypothalamus",
+        8: "Corpus callosum",
+    }
+    table = texture.measure(
+        section.image / np.float32(255), anatomy.areas * anatomy.annotated, names=names
+    )
     columns = ["mean_gray", "sd_gray", "dark_blobs_per_mm2", "orientation_coherence", "power_slope"]
     ratio = (table[columns] / real_texture().loc[table.index, columns]).stack()
     assert ratio.between(2 / 3, 4 / 3).all(), ratio[~ratio.between(2 / 3, 4 / 3)]

@@ -9,15 +9,15 @@ import pytest
 import yaml
 from scipy import ndimage
 
-from helpers import datasets
-from helpers.phantoms import folder, population, population_atlas
+from helpers.data import datasets
+from helpers.data.phantoms import brain_atlas, folder, population
 
 SMALL = (40, 56)
 
 
 @pytest.fixture(scope="module")
 def anatomy():
-    return population_atlas.draw()
+    return brain_atlas.draw()
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,9 @@ def generator(anatomy):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    return population.generate(tmp_path_factory.mktemp("population") / "out", n=40, seed=3, shape=SMALL)
+    return population.generate(
+        tmp_path_factory.mktemp("population") / "out", n=40, seed=3, shape=SMALL
+    )
 
 
 def scores(**values):
@@ -39,25 +41,37 @@ def test_the_drawn_section_is_symmetric_and_has_every_region(anatomy):
     np.testing.assert_array_equal(anatomy.base, anatomy.base[:, ::-1])
     np.testing.assert_array_equal(anatomy.atlas, anatomy.atlas[:, ::-1])
     assert set(np.unique(anatomy.atlas)) == set(range(7))
-    assert anatomy.base[~ndimage.binary_dilation(anatomy.brain, iterations=8)].max() < 0.01       # dark background
+    assert (
+        anatomy.base[~ndimage.binary_dilation(anatomy.brain, iterations=8)].max() < 0.01
+    )  # dark background
     assert not (anatomy.atlas > 0)[~ndimage.binary_dilation(anatomy.brain, iterations=2)].any()
     # as in the real section: hippocampus brighter than thalamus, white matter dark
-    level = {name: anatomy.base[anatomy.atlas == i].mean() for i, name in enumerate(population.REGIONS, 1)}
+    level = {
+        name: anatomy.base[anatomy.atlas == i].mean()
+        for i, name in enumerate(population.REGIONS, 1)
+    }
     assert level["HPF"] > level["STR"] > level["HY"] > 2 * anatomy.base[anatomy.ventricles].mean()
 
 
 def test_the_folder_opens_as_a_population_and_its_truth_agrees_with_its_pixels(written):
     dataset = datasets.open_population(written)
     assert dataset.is_phantom and dataset.regions == population.REGIONS
-    assert dataset.images.shape == dataset.clean_images.shape == (40, *SMALL) and dataset.atlas.shape == SMALL
-    assert dataset.pixel_size_um == 200                     # 8 times smaller than 320 rows
+    assert (
+        dataset.images.shape == dataset.clean_images.shape == (40, *SMALL)
+        and dataset.atlas.shape == SMALL
+    )
+    assert dataset.pixel_size_um == 200  # 8 times smaller than 320 rows
     assert list(dataset.truth.columns) == ["index", "artifact", *population.FACTORS]
     untouched = (np.asarray(dataset.images) == np.asarray(dataset.clean_images)).all(axis=(1, 2))
     np.testing.assert_array_equal(np.flatnonzero(untouched), dataset.clean)
     np.testing.assert_array_equal(untouched, dataset.truth["artifact"] == "none")
     counts = dataset.truth["artifact"].value_counts()
     assert sum(counts[kind] for kind in population.ARTIFACTS) == round(0.18 * 40)
-    assert max(counts[kind] for kind in population.ARTIFACTS) - min(counts[kind] for kind in population.ARTIFACTS) <= 1
+    assert (
+        max(counts[kind] for kind in population.ARTIFACTS)
+        - min(counts[kind] for kind in population.ARTIFACTS)
+        <= 1
+    )
 
 
 def test_same_seed_same_bytes_other_seed_other_brains(written, tmp_path):
@@ -72,26 +86,43 @@ def test_same_seed_same_bytes_other_seed_other_brains(written, tmp_path):
 def test_memory_and_folder_hold_the_same_individuals(written, anatomy):
     sample = population.simulate(40, seed=3, shape=SMALL, anatomy=anatomy)
     np.testing.assert_array_equal(np.rint(sample.images * 255), np.load(written / "images.npy"))
-    np.testing.assert_allclose(sample.factors, datasets.open_population(written).truth[list(population.FACTORS)], atol=1e-6)
+    np.testing.assert_allclose(
+        sample.factors, datasets.open_population(written).truth[list(population.FACTORS)], atol=1e-6
+    )
 
 
-@pytest.mark.parametrize("factor, region", [("hippocampus_intensity", "HPF"), ("striatum_intensity", "STR"), ("barrel_contrast", "SSp")])
+@pytest.mark.parametrize(
+    "factor, region",
+    [("hippocampus_intensity", "HPF"), ("striatum_intensity", "STR"), ("barrel_contrast", "SSp")],
+)
 def test_an_intensity_factor_acts_inside_its_region(generator, factor, region):
     low, high = (generator(scores(**{factor: value}), "none", (0, 0))[1] for value in (-2, 2))
-    change = high - low                                    # the same noise in both
-    inside = ndimage.binary_dilation(generator.atlas == population.REGIONS.index(region) + 1, iterations=3)
+    change = high - low  # the same noise in both
+    inside = ndimage.binary_dilation(
+        generator.atlas == population.REGIONS.index(region) + 1, iterations=3
+    )
     assert np.abs(change[inside]).sum() > 0.85 * np.abs(change).sum()
 
 
-@pytest.mark.parametrize("factor, part", [("hippocampus_size", "hippocampus"), ("cortex_thickness", "cortex"), ("ventricle_width", "ventricles")])
+@pytest.mark.parametrize(
+    "factor, part",
+    [
+        ("hippocampus_size", "hippocampus"),
+        ("cortex_thickness", "cortex"),
+        ("ventricle_width", "ventricles"),
+    ],
+)
 def test_a_size_factor_grows_its_part(anatomy, factor, part):
     mask = getattr(anatomy, part)
     shift = population._shift_fields(anatomy)[factor]
     grid = np.indices(mask.shape, dtype=float)
-    areas = [ndimage.map_coordinates(mask.astype(float), grid + value * shift, order=1).sum() for value in (-2, 0, 2)]
+    areas = [
+        ndimage.map_coordinates(mask.astype(float), grid + value * shift, order=1).sum()
+        for value in (-2, 0, 2)
+    ]
     assert areas[0] < 0.96 * areas[1] and areas[2] > 1.04 * areas[1]
     away = ~ndimage.binary_dilation(mask, iterations=45)
-    assert np.abs(shift[:, away]).max() < 0.35             # px
+    assert np.abs(shift[:, away]).max() < 0.35  # px
 
 
 def test_brightness_scales_and_asymmetry_tells_left_from_right(generator):
@@ -110,7 +141,7 @@ def test_deformations_are_smooth_over_90_px_and_never_fold(anatomy):
     np.testing.assert_allclose(covariance, np.exp(-0.5 * (distance / 90) ** 2), atol=0.01)
     full = population._Generator(anatomy, (320, 448))
     rng = np.random.default_rng(0)
-    for signs in np.ndindex(2, 2, 2, 2):                   # every corner of the four that move pixels
+    for signs in np.ndindex(2, 2, 2, 2):  # every corner of the four that move pixels
         extreme = dict(zip(full.shift, 5 * np.array(signs) - 2.5))
         where = full.grid + sum(extreme[name] * field for name, field in full.shift.items())
         where += np.stack([full._smooth(rng, 1.6), full._smooth(rng, 1.6)])
@@ -119,7 +150,11 @@ def test_deformations_are_smooth_over_90_px_and_never_fold(anatomy):
 
 
 def test_the_smaller_picture_is_the_same_anatomy(anatomy, generator):
-    blocks = population._Generator(anatomy, (320, 448))(scores(), "none", (1, 1))[1].reshape(160, 2, 224, 2).mean((1, 3))
+    blocks = (
+        population._Generator(anatomy, (320, 448))(scores(), "none", (1, 1))[1]
+        .reshape(160, 2, 224, 2)
+        .mean((1, 3))
+    )
     small = generator(scores(), "none", (1, 1))[1]
     assert np.corrcoef(blocks.ravel(), small.ravel())[0, 1] > 0.985
 
@@ -128,13 +163,24 @@ def test_each_artifact_does_what_its_name_says(generator):
     clean = generator(scores(), "none", (2, 2))[1]
     for seed in range(6):
         leaked, where = population.inject(clean, "leakage", seed)
-        assert (leaked >= clean - 1e-6).all() and leaked[where].max() > 0.9 and 0.001 < where.mean() < 0.25
+        assert (
+            (leaked >= clean - 1e-6).all()
+            and leaked[where].max() > 0.9
+            and 0.001 < where.mean() < 0.25
+        )
         torn, where = population.inject(clean, "missing", seed)
-        assert (torn <= clean + 1e-6).all() and where.any() and torn[where].min() < 0.05 and where.mean() < 0.3
+        assert (
+            (torn <= clean + 1e-6).all()
+            and where.any()
+            and torn[where].min() < 0.05
+            and where.mean() < 0.3
+        )
         tiled, where = population.inject(clean, "grid", seed)
         gain = (tiled[60:100] / np.maximum(clean[60:100], 0.05)).mean(0)[20:204]
         spectrum = np.abs(np.fft.rfft(gain - gain.mean()))
-        assert 184 / spectrum.argmax() == pytest.approx(21, abs=5)    # a pitch of 34 to 50 px, at half size
+        assert 184 / spectrum.argmax() == pytest.approx(
+            21, abs=5
+        )  # a pitch of 34 to 50 px, at half size
         assert where[generator.brain].mean() > 0.3
 
 
@@ -147,8 +193,13 @@ def test_what_is_missing_is_missing_in_one_place(generator):
 
 def test_inject_works_on_any_section_and_explains_what_it_cannot_use(generator):
     clean = generator(scores(), "none", (2, 2))[1]
-    assert population.inject(clean, "missing", 1)[0].tobytes() == population.inject(clean, "missing", 1)[0].tobytes()
-    with pytest.raises(ValueError, match="no artifact is called 'scratch'; known: leakage, missing, grid"):
+    assert (
+        population.inject(clean, "missing", 1)[0].tobytes()
+        == population.inject(clean, "missing", 1)[0].tobytes()
+    )
+    with pytest.raises(
+        ValueError, match="no artifact is called 'scratch'; known: leakage, missing, grid"
+    ):
         population.inject(clean, "scratch")
     with pytest.raises(ValueError, match=r"one image \(H, W\), found shape \(2, 160, 224\)"):
         population.inject(np.stack([clean, clean]), "grid")
@@ -157,7 +208,9 @@ def test_inject_works_on_any_section_and_explains_what_it_cannot_use(generator):
 
 
 def test_refusals(tmp_path):
-    with pytest.raises(ValueError, match="shape is 80×80; expected 320×448 or the same picture smaller"):
+    with pytest.raises(
+        ValueError, match="shape is 80×80; expected 320×448 or the same picture smaller"
+    ):
         population.generate(tmp_path / "a", shape=(80, 80))
     with pytest.raises(ValueError, match="n is 0"):
         population.generate(tmp_path / "a", n=0)
@@ -168,16 +221,22 @@ def test_refusals(tmp_path):
     (foreign / "thesis.txt").write_text("mine")
     with pytest.raises(folder.OutputError, match="was not made by `brainbook phantom`"):
         population.generate(foreign, n=1, shape=SMALL, force=True)
-    assert [p.name for p in tmp_path.iterdir()] == ["foreign"] and (foreign / "thesis.txt").read_text() == "mine"
+    assert [p.name for p in tmp_path.iterdir()] == ["foreign"] and (
+        foreign / "thesis.txt"
+    ).read_text() == "mine"
 
 
-def test_the_same_request_does_no_work_and_force_replaces_only_a_phantom(tmp_path, monkeypatch, anatomy):
-    monkeypatch.setattr(population_atlas, "draw", lambda: anatomy)
+def test_the_same_request_does_no_work_and_force_replaces_only_a_phantom(
+    tmp_path, monkeypatch, anatomy
+):
+    monkeypatch.setattr(brain_atlas, "draw", lambda: anatomy)
     out = population.generate(tmp_path / "out", n=2, shape=SMALL)
     stamp = (out / "images.npy").stat().st_mtime_ns
     population.generate(out, n=2, shape=SMALL)
     assert (out / "images.npy").stat().st_mtime_ns == stamp
-    with pytest.raises(folder.OutputError, match=r"holds another phantom \(n: 2; asked for n: 3\).*--force"):
+    with pytest.raises(
+        folder.OutputError, match=r"holds another phantom \(n: 2; asked for n: 3\).*--force"
+    ):
         population.generate(out, n=3, shape=SMALL)
     population.generate(out, n=3, shape=SMALL, force=True)
     assert len(np.load(out / "images.npy")) == 3
@@ -196,30 +255,54 @@ def real_like(tmp_path, anatomy):
     """A template section, an annotation and a structure graph in the archive's formats, made from the drawing."""
     import tifffile
 
-    ids = {"SSp4": 11, "HPF": 20, "HIP": 21, "STR": 3, "TH": 4, "HY": 5, "RSP": 6, "VS": 7, "Isocortex": 8, "root": 997}
+    ids = {
+        "SSp4": 11,
+        "HPF": 20,
+        "HIP": 21,
+        "STR": 3,
+        "TH": 4,
+        "HY": 5,
+        "RSP": 6,
+        "VS": 7,
+        "Isocortex": 8,
+        "root": 997,
+    }
     labels = np.where(anatomy.brain, 997, 0)
     labels[anatomy.cortex] = 8
     for region, name in zip((1, 2, 3, 4, 5, 6), ("SSp4", "HIP", "STR", "TH", "HY", "RSP")):
         labels[anatomy.atlas == region] = ids[name]
     labels[anatomy.ventricles] = 7
     pad = ((0, 0), (4, 4))
-    tifffile.imwrite(tmp_path / "template_ap293.tif", np.pad((anatomy.base * 300).astype(np.uint16), pad))
+    tifffile.imwrite(
+        tmp_path / "template_ap293.tif", np.pad((anatomy.base * 300).astype(np.uint16), pad)
+    )
     tifffile.imwrite(tmp_path / "annotation.tif", np.pad(labels.astype(np.uint32), pad))
 
     def node(name, *children):
         return dict(id=ids.get(name, 900 + len(name)), acronym=name, children=list(children))
 
     cortex = node("Isocortex", node("SSp", node("SSp4")), node("RSP"))
-    graph = node("root", cortex, node("HPF", node("HIP")), *(node(n) for n in ("STR", "TH", "HY", "VS")))
+    graph = node(
+        "root", cortex, node("HPF", node("HIP")), *(node(n) for n in ("STR", "TH", "HY", "VS"))
+    )
     (tmp_path / "graph.json").write_text(json.dumps({"msg": [graph]}))
     return [tmp_path / name for name in ("template_ap293.tif", "annotation.tif", "graph.json")]
 
 
 def test_template_mode_bends_the_given_section(real_like, anatomy, tmp_path):
     template, annotation, structures = real_like
-    out = population.generate(tmp_path / "out", n=3, shape=(80, 112), template=template, annotation=annotation, structures=structures)
+    out = population.generate(
+        tmp_path / "out",
+        n=3,
+        shape=(80, 112),
+        template=template,
+        annotation=annotation,
+        structures=structures,
+    )
     dataset = datasets.open_population(out)
-    assert yaml.safe_load((out / "dataset.yml").read_text())["phantom"]["anatomy"].startswith("template AP 293")
+    assert yaml.safe_load((out / "dataset.yml").read_text())["phantom"]["anatomy"].startswith(
+        "template AP 293"
+    )
     np.testing.assert_array_equal(dataset.atlas, population._Generator(anatomy, (80, 112)).atlas)
     drawn = population.simulate(3, shape=(80, 112), anatomy=anatomy).clean.mean(0)
     assert np.corrcoef(np.asarray(dataset.clean_images).mean(0).ravel(), drawn.ravel())[0, 1] > 0.98
@@ -240,10 +323,21 @@ def test_template_mode_explains_files_it_cannot_use(real_like, tmp_path):
         population.load_anatomy(template, annotation, tmp_path / "list.json")
 
 
-@pytest.mark.skipif("BRAINBOOK_REAL_DATA" not in os.environ, reason="needs the real template and annotation")
+@pytest.mark.skipif(
+    "BRAINBOOK_REAL_DATA" not in os.environ, reason="needs the real template and annotation"
+)
 def test_template_mode_on_the_real_template():
     ccf = Path(os.environ["BRAINBOOK_REAL_DATA"]) / "ccf"
-    found = population.load_anatomy(ccf / "average_template_25_ap293.tif", ccf / "annotation_25.nrrd", ccf / "structure_graph_1.json")
+    found = population.load_anatomy(
+        ccf / "average_template_25_ap293.tif",
+        ccf / "annotation_25.nrrd",
+        ccf / "structure_graph_1.json",
+    )
     assert found.name.startswith("template AP 293") and set(np.unique(found.atlas)) == set(range(7))
     image = population.simulate(1, anatomy=found).clean[0]
-    assert np.corrcoef(image.ravel(), population._Generator(found, (80, 112)).base[2::4, 2::4].ravel())[0, 1] > 0.9
+    assert (
+        np.corrcoef(
+            image.ravel(), population._Generator(found, (80, 112)).base[2::4, 2::4].ravel()
+        )[0, 1]
+        > 0.9
+    )

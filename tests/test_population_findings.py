@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import population_findings as findings
+from helpers.brains import findings
 
 
 def grid(**columns):
@@ -14,16 +14,23 @@ def grid(**columns):
         for size in (2, 4, 8, 16, 32):
             for seed in (0, 1) if size == 8 and family != "PCA" else (0,):
                 row = {"family": family, "latent_dim": size, "beta": beta, "seed": seed}
-                rows.append({**row, **{name: rule(family, size, seed) for name, rule in columns.items()}})
+                rows.append(
+                    {**row, **{name: rule(family, size, seed) for name, rule in columns.items()}}
+                )
     return pd.DataFrame(rows)
 
 
 def test_elbows_follow_the_curve_of_the_family_asked_for():
     bend = {"β-VAE": 8, "VAE": 16, "PCA": 4}
-    scores = grid(cwssim=lambda family, size, seed: min(size, bend[family]), fd_clean=lambda family, size, seed: -min(size, bend[family]))
+    scores = grid(
+        cwssim=lambda family, size, seed: min(size, bend[family]),
+        fd_clean=lambda family, size, seed: -min(size, bend[family]),
+    )
     assert findings.elbows(scores, "β-VAE", 3.0) == {"cwssim": 8, "fd": 8}
     assert findings.elbows(scores, "VAE", 1.0) == {"cwssim": 16, "fd": 16}
-    assert findings.elbows(scores[scores["latent_dim"] < 16], "VAE", 1.0) is None  # three points cannot bend
+    assert (
+        findings.elbows(scores[scores["latent_dim"] < 16], "VAE", 1.0) is None
+    )  # three points cannot bend
 
 
 def test_largest_step_is_negative_only_for_a_falling_curve():
@@ -31,30 +38,56 @@ def test_largest_step_is_negative_only_for_a_falling_curve():
     assert findings.largest_step(falling, "PCA", "error") < 0
     rising = grid(error=lambda family, size, seed: 100 / size + (size == 16) * 50)
     assert findings.largest_step(rising, "PCA", "error") > 0
-    assert findings.largest_step(rising[rising["latent_dim"] == rising["latent_dim"].min()], "PCA", "error") is None
+    assert (
+        findings.largest_step(
+            rising[rising["latent_dim"] == rising["latent_dim"].min()], "PCA", "error"
+        )
+        is None
+    )
 
 
 def test_quality_takes_the_right_seed_size_and_beta():
-    scores = grid(cwssim=lambda family, size, seed: {"β-VAE": 0.8, "VAE": 0.7, "PCA": 0.6}[family] + size / 1000 + seed / 100)
+    scores = grid(
+        cwssim=lambda family, size, seed: (
+            {"β-VAE": 0.8, "VAE": 0.7, "PCA": 0.6}[family] + size / 1000 + seed / 100
+        )
+    )
     scores = pd.concat([scores, scores[scores["family"] == "β-VAE"].assign(beta=10.0, cwssim=0.0)])
     found = findings.quality_at(scores, "cwssim", 1, 3.0, 8, max)
-    assert found["beta_vae"] == pytest.approx(0.818) and found["vae"] == pytest.approx(0.718) and found["pca"] == pytest.approx(0.608)
+    assert (
+        found["beta_vae"] == pytest.approx(0.818)
+        and found["vae"] == pytest.approx(0.718)
+        and found["pca"] == pytest.approx(0.608)
+    )
     assert found["pca_best"] == pytest.approx(0.632) and found["vae_best"] == pytest.approx(0.732)
     assert findings.quality_at(scores, "cwssim", 0, 3.0, 8, min)["pca_best"] == pytest.approx(0.602)
 
 
 def test_texture_and_large_dimensions():
-    scores = grid(fine_power=lambda family, size, seed: size * (2 if family == "PCA" else 3),
-                  cwssim=lambda family, size, seed: 0.9 - 0.3 * (size == 32) + 0.01 * seed,
-                  transmission_leakage=lambda family, size, seed: size / 100, transmission_missing=lambda family, size, seed: size / 50)
-    assert findings.fine_texture(scores, 3.0) == {"pca": pytest.approx(2 * 14 / 3), "beta_vae": pytest.approx(14)}
+    scores = grid(
+        fine_power=lambda family, size, seed: size * (2 if family == "PCA" else 3),
+        cwssim=lambda family, size, seed: 0.9 - 0.3 * (size == 32) + 0.01 * seed,
+        transmission_leakage=lambda family, size, seed: size / 100,
+        transmission_missing=lambda family, size, seed: size / 50,
+    )
+    assert findings.fine_texture(scores, 3.0) == {
+        "pca": pytest.approx(2 * 14 / 3),
+        "beta_vae": pytest.approx(14),
+    }
     found = findings.large_dimensions(scores)
     assert found["vae_largest"] == pytest.approx(0.6) and found["vae_best"] == pytest.approx(0.905)
     assert found["vae_sd"] == pytest.approx(np.std([0.9, 0.91], ddof=1))
-    assert found["pca_transmission_large"] == pytest.approx(0.48) and found["pca_transmission_8"] == pytest.approx(0.12)
+    assert found["pca_transmission_large"] == pytest.approx(0.48) and found[
+        "pca_transmission_8"
+    ] == pytest.approx(0.12)
     assert findings.large_dimensions(scores[scores["latent_dim"] < 32]) is None
     assert findings.large_dimensions(scores[scores["seed"] == 0]) is None
-    assert findings.large_dimensions(scores.drop(columns=["transmission_leakage", "transmission_missing"])) is None
+    assert (
+        findings.large_dimensions(
+            scores.drop(columns=["transmission_leakage", "transmission_missing"])
+        )
+        is None
+    )
 
 
 def test_denoising_averages_images_and_leaves_grids_out():
@@ -85,7 +118,7 @@ def fields():
     weights = np.linspace(-7, 7, 141)
     variance = np.full((2, 5, 6, 6), 1e-9)
     variance[0, 3, 1:3, 1:3] = 1.0  # large positive: the region
-    variance[0, 2, 4:, 4:] = 1.0    # large negative: elsewhere
+    variance[0, 2, 4:, 4:] = 1.0  # large negative: elsewhere
     variance[:, :2, 1:3, 1:3] = 0.5
     bright = np.stack([np.where(weights < -3.5, 10.0, 0), np.zeros(141)])
     return atlas, {"variance": variance, "bright": bright, "weights": weights, "threshold": 0.9}
@@ -94,7 +127,11 @@ def fields():
 def test_tails_know_the_bright_side_from_the_other(fields):
     atlas, field = fields
     found = findings.tail_asymmetry(field, np.array([0]), atlas)
-    assert found["median_asymmetry"] == 1 and found["roi_share_opposite"] > 0.99 and found["roi_share_same"] < 0.01
+    assert (
+        found["median_asymmetry"] == 1
+        and found["roi_share_opposite"] > 0.99
+        and found["roi_share_same"] < 0.01
+    )
     mirrored = {**field, "bright": field["bright"][:, ::-1]}
     assert findings.tail_asymmetry(mirrored, np.array([0]), atlas)["roi_share_opposite"] < 0.01
     assert findings.tail_asymmetry(field, np.array([], int), atlas) is None
@@ -112,7 +149,9 @@ def test_biology_compares_regions_with_the_brain(fields):
     atlas, field = fields
     brain = np.ones((6, 6), bool)
     found = findings.biology(field, [0, 1], atlas, ("SSp",), brain)
-    assert found["rois"] == pytest.approx(0.5) and found["brain"] == pytest.approx(0.5 * 4 / 36, rel=1e-3)
+    assert found["rois"] == pytest.approx(0.5) and found["brain"] == pytest.approx(
+        0.5 * 4 / 36, rel=1e-3
+    )
     assert findings.biology(field, [0, 1], atlas, ("Cerebellum",), brain) is None
 
 
@@ -125,18 +164,31 @@ def test_moved_share_counts_latents_over_a_tenth_of_a_nat():
 def test_filling_and_scaling_are_compared_in_words():
     filled = np.array([[0.2, 0.05, 3.0, 0.11], [0.01, 0.02, 0.5, 0.0]])
     words = findings.filled_and_scaled(filled, filled, ("HPF", "STR"))
-    assert words[0].startswith("HPF moves 3 of 4 active latents by more than 0.1 nat when filled, 3 when scaled") and "STR moves 1 of 4" in words[1]
+    assert (
+        words[0].startswith(
+            "HPF moves 3 of 4 active latents by more than 0.1 nat when filled, 3 when scaled"
+        )
+        and "STR moves 1 of 4" in words[1]
+    )
     assert "1.00" in words[2]
     words = findings.filled_and_scaled(filled, filled / 10, ("HPF", "STR"))
     assert "1 when scaled" in words[0] and "0 when scaled" in words[1]
-    assert len(findings.filled_and_scaled(filled, filled, ("TH", "HY"))) == 1  # neither region: only the matrices are compared
-    assert findings.filled_and_scaled(filled[:, :0], filled[:, :0], ("HPF", "STR")) == ["No latent is active."]
+    assert (
+        len(findings.filled_and_scaled(filled, filled, ("TH", "HY"))) == 1
+    )  # neither region: only the matrices are compared
+    assert findings.filled_and_scaled(filled[:, :0], filled[:, :0], ("HPF", "STR")) == [
+        "No latent is active."
+    ]
 
 
 def test_bright_pixels_are_called_artifacts_only_along_an_artifact_latent():
     names = ["F1", "F2", "F3"]
-    assert "Artifact latents: F3, 1 of 2 active" in findings.bright_in_words(names, [0, 2], np.array([0.6, 0.9]), np.array([2]))
-    assert "largest AUC 0.60" in findings.bright_in_words(names, [0, 2], np.array([0.6, 0.55]), np.array([], int))
+    assert "Artifact latents: F3, 1 of 2 active" in findings.bright_in_words(
+        names, [0, 2], np.array([0.6, 0.9]), np.array([2])
+    )
+    assert "largest AUC 0.60" in findings.bright_in_words(
+        names, [0, 2], np.array([0.6, 0.55]), np.array([], int)
+    )
     assert "None of 0" in findings.bright_in_words(names, [], np.array([]), np.array([], int))
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from helpers.datasets.weights import Record, WeightsError, file_sha256, open_weights
-from helpers.pretrained import IMAGENET_MEAN, IMAGENET_STD, load_network
+from helpers.data.datasets.weights import Record, WeightsError, file_sha256, open_weights
+from helpers.tissue.network.pretrained import IMAGENET_MEAN, IMAGENET_STD, load_network
 
 SIDE, UNITS = 24, 5
 PATCHES = np.random.default_rng(0).random((7, 16, 16)).astype(np.float32)
@@ -33,9 +33,14 @@ def write(path, channels=3, batch="n", side=SIDE, before=(), end="gemm", elem=Te
     """The network `Tiny` as an ONNX file, written node by node; returns the path."""
     net = Tiny(channels)
     values = {
-        "w": net.convolution.weight, "b": net.convolution.bias, "W": net.classes.weight, "B": net.classes.bias,
+        "w": net.convolution.weight,
+        "b": net.convolution.bias,
+        "W": net.classes.weight,
+        "B": net.classes.bias,
     }
-    weights = [numpy_helper.from_array(value.detach().numpy(), name) for name, value in values.items()]
+    weights = [
+        numpy_helper.from_array(value.detach().numpy(), name) for name, value in values.items()
+    ]
     nodes, stem = [], "image"
     for i, (op, constant) in enumerate(before):
         weights.append(numpy_helper.from_array(np.float32(constant), f"c{i}"))
@@ -55,7 +60,8 @@ def write(path, channels=3, batch="n", side=SIDE, before=(), end="gemm", elem=Te
     if end == "map":
         nodes, output, shape = nodes[:-2], "relu", ["n", UNITS, None, None]
     graph = helper.make_graph(
-        nodes, "tiny",
+        nodes,
+        "tiny",
         [helper.make_tensor_value_info("image", elem, [batch, channels, side, side])],
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)],
         weights,
@@ -78,7 +84,11 @@ def reference(patches, channels=3, mean=IMAGENET_MEAN, std=IMAGENET_STD, side=SI
 
 def test_features_are_the_input_of_the_last_gemm(tmp_path):
     network = load_network(Record("tiny", write(tmp_path / "t.onnx")))
-    assert (network.n_features, network.tensor, network.input_shape) == (UNITS, "pooled", (3, SIDE, SIDE))
+    assert (network.n_features, network.tensor, network.input_shape) == (
+        UNITS,
+        "pooled",
+        (3, SIDE, SIDE),
+    )
     assert network.normalisation == "assumed: ImageNet"
     np.testing.assert_allclose(network.features(PATCHES), reference(PATCHES), rtol=1e-4, atol=1e-5)
 
@@ -91,7 +101,9 @@ def test_an_output_called_features_comes_first(tmp_path):
 
 def test_the_record_names_tensor_and_normalisation(tmp_path):
     path = write(tmp_path / "t.onnx")
-    record = Record("tiny", path, file_sha256(path), (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), SIDE, "scores")
+    record = Record(
+        "tiny", path, file_sha256(path), (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), SIDE, "scores"
+    )
     network = load_network(record)
     assert network.n_features == 4 and network.normalisation == "from its record"
     expected = reference(PATCHES, mean=record.mean, std=record.std)
@@ -105,7 +117,10 @@ def test_the_record_names_tensor_and_normalisation(tmp_path):
     [
         ([("Mul", 255.0), ("Sub", 120.0)], True),
         ([("Sub", 0.5), ("Div", 0.25)], True),
-        ([("Mul", 0.458), ("Add", -0.03)], False),  # turns ImageNet's normalisation into another: expects it outside
+        (
+            [("Mul", 0.458), ("Add", -0.03)],
+            False,
+        ),  # turns ImageNet's normalisation into another: expects it outside
         ([], False),
     ],
 )
@@ -122,7 +137,9 @@ def test_batches_do_not_change_features(tmp_path, batch):
     network = load_network(Record("tiny", write(tmp_path / "t.onnx", batch=batch)))
     assert network.batch == (None if batch == "n" else batch)
     for size in (1, 2, 100):
-        np.testing.assert_allclose(network.features(PATCHES, size), reference(PATCHES), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            network.features(PATCHES, size), reference(PATCHES), rtol=1e-4, atol=1e-5
+        )
     assert network.features(PATCHES[:0]).shape == (0, UNITS)
 
 
@@ -139,7 +156,9 @@ def test_files_that_cannot_be_used(tmp_path):
     path = write(tmp_path / "t.onnx")
     with pytest.raises(WeightsError, match="SHA-256 is .*, its record says 00"):
         load_network(Record("tiny", path, sha256="0" * 64))
-    with pytest.raises(WeightsError, match="takes images of 24 x 24 pixels, its record says `size: 224`"):
+    with pytest.raises(
+        WeightsError, match="takes images of 24 x 24 pixels, its record says `size: 224`"
+    ):
         load_network(Record("tiny", path, size=224))
     with pytest.raises(WeightsError, match="no tensor is called 'pool5'"):
         load_network(Record("tiny", path, features="pool5"))
@@ -147,14 +166,18 @@ def test_files_that_cannot_be_used(tmp_path):
         load_network(Record("tiny", path, features="relu"))
     with pytest.raises(WeightsError, match="no usable feature tensor.*ends with Conv, Relu"):
         load_network(Record("tiny", write(tmp_path / "map.onnx", end="map")))
-    with pytest.raises(WeightsError, match=r"expected a float32 input of shape .* found 'image' of shape \[None, 2"):
+    with pytest.raises(
+        WeightsError, match=r"expected a float32 input of shape .* found 'image' of shape \[None, 2"
+    ):
         load_network(Record("tiny", write(tmp_path / "two.onnx", channels=2)))
     content = path.read_bytes()
     for size in (0, 10, len(content) // 2, len(content) - 3):
         (tmp_path / "cut.onnx").write_bytes(content[:size])
         with pytest.raises(WeightsError, match="may be truncated"):
             load_network(Record("tiny", tmp_path / "cut.onnx"))
-    (tmp_path / "lfs.onnx").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+    (tmp_path / "lfs.onnx").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
+    )
     with pytest.raises(WeightsError, match="Git LFS pointer"):
         load_network(Record("tiny", tmp_path / "lfs.onnx"))
 
@@ -180,7 +203,9 @@ def test_real_networks_load_and_tell_patches_apart():
         assert network.normalisation == "inside the graph" and network.input_shape == (3, 224, 224)
         features = network.features(PATCHES[:3], 2)
         assert np.isfinite(features).all() and np.ptp(features, axis=0).max() > 0
-        np.testing.assert_allclose(features[2:], network.features(PATCHES[2:3]), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            features[2:], network.features(PATCHES[2:3]), rtol=1e-3, atol=1e-4
+        )
 
 
 @pytest.mark.slow
@@ -188,7 +213,13 @@ def test_real_networks_load_and_tell_patches_apart():
 def test_a_real_network_agrees_with_the_reference_evaluator():
     from onnx.reference import ReferenceEvaluator
 
-    (record,) = (r for r in open_weights(Path(REAL) / "weights").records if r.network.startswith("squeezenet"))
+    (record,) = (
+        r
+        for r in open_weights(Path(REAL) / "weights").records
+        if r.network.startswith("squeezenet")
+    )
     network = load_network(record)
-    (expected,) = ReferenceEvaluator(str(record.path)).run(["features"], {"image": network.prepare(PATCHES[:1])})
+    (expected,) = ReferenceEvaluator(str(record.path)).run(
+        ["features"], {"image": network.prepare(PATCHES[:1])}
+    )
     np.testing.assert_allclose(network.features(PATCHES[:1]), expected, rtol=1e-3, atol=1e-4)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from helpers import gram, probes
+from helpers.tissue.features import gram, probes
 
 
 def clouds(n=60, d=12, spread=0.3, seed=0, c=3):
@@ -85,13 +85,19 @@ def test_mixture_has_full_covariance_and_ignores_training_labels():
     labels = np.repeat([1, 2], 300)
     assert accuracy(both, labels, both, labels, probes.GMM) > 0.5
     shuffled = rng.permutation(labels)
-    np.testing.assert_array_equal(probes.predictions(both, shuffled, both, (probes.GMM,))[probes.GMM], probes.gmm_clusters(both, both, 2))
+    np.testing.assert_array_equal(
+        probes.predictions(both, shuffled, both, (probes.GMM,))[probes.GMM],
+        probes.gmm_clusters(both, both, 2),
+    )
 
 
 def test_many_dimensions_are_reduced_for_every_network_alike():
     train, labels = clouds(n=40, d=200, spread=0.2)
     test, test_labels = clouds(n=40, d=200, spread=0.2, seed=1)
-    assert v_measure(test_labels.tolist(), probes.gmm_clusters(train, test, 3, max_dims=2).tolist()) > 0.9
+    assert (
+        v_measure(test_labels.tolist(), probes.gmm_clusters(train, test, 3, max_dims=2).tolist())
+        > 0.9
+    )
     assert 0 <= accuracy(train, labels, test, test_labels, probes.GMM) <= 1
 
 
@@ -99,7 +105,9 @@ def test_noise_has_the_variance_that_was_asked_for():
     patches = np.full((50, 64, 64), 0.5, np.float32)
     for variance in (1e-4, 2.5e-3, 1e-2):
         noise = probes.add_noise(patches, variance, seed=1) - 0.5
-        assert noise.var() == pytest.approx(variance, rel=0.02)  # too little to be clipped at gray 0.5
+        assert noise.var() == pytest.approx(
+            variance, rel=0.02
+        )  # too little to be clipped at gray 0.5
         assert abs(noise.mean()) < 0.001
     loud = probes.add_noise(patches, 1.0)
     assert loud.min() == 0 and loud.max() == 1 and loud.dtype == np.float32
@@ -131,15 +139,34 @@ def predictions_table(good=0.9, bad=0.6, n=300, seed=0):
         truth = np.repeat([1, 2, 3], n // 3)
         for network, right in (("good", good), ("bad", bad)):
             predicted = np.where(rng.random(n) < right, truth, truth % 3 + 1)
-            tables.append(pd.DataFrame({"network": network, "kind": "pretrained", "probe": "LR", "seed": 0, "repeat": repeat,
-                                        "group": np.arange(n) // 5, "truth": truth, "predicted": predicted}))
+            tables.append(
+                pd.DataFrame(
+                    {
+                        "network": network,
+                        "kind": "pretrained",
+                        "probe": "LR",
+                        "seed": 0,
+                        "repeat": repeat,
+                        "group": np.arange(n) // 5,
+                        "truth": truth,
+                        "predicted": predicted,
+                    }
+                )
+            )
     return pd.concat(tables)
 
 
 def test_score_table_scores_every_repeat_apart():
     table = predictions_table()
     scores = probes.score_table(table)
-    assert len(scores) == 4 and list(scores.columns) == ["network", "kind", "probe", "seed", "repeat", "score"]
+    assert len(scores) == 4 and list(scores.columns) == [
+        "network",
+        "kind",
+        "probe",
+        "seed",
+        "repeat",
+        "score",
+    ]
     for row in scores.itertuples():
         mine = table[(table["network"] == row.network) & (table["repeat"] == row.repeat)]
         assert row.score == pytest.approx((mine["truth"] == mine["predicted"]).mean())
@@ -149,23 +176,39 @@ def test_interval_of_a_difference_covers_it_and_widens_with_groups():
     table = predictions_table()
     first, second = {"network": "good", "probe": "LR"}, {"network": "bad", "probe": "LR"}
     low, high = probes.difference_interval(table, first, second)
-    assert low < 0.3 < high and 0 < low and high - low < 0.2
+    assert low < 0.3 < high and low > 0 and high - low < 0.2
     same_low, same_high = probes.difference_interval(table, first, first)
     assert same_low == same_high == 0
     whole = table.assign(group=np.tile(np.arange(300) // 50, 4))
-    same = pd.concat([part.assign(predicted=np.where(part["group"] % 2, part["truth"], part["truth"] % 3 + 1)) if name == "good" else part
-                      for name, part in whole.groupby("network")])
+    same = pd.concat(
+        [
+            part.assign(predicted=np.where(part["group"] % 2, part["truth"], part["truth"] % 3 + 1))
+            if name == "good"
+            else part
+            for name, part in whole.groupby("network")
+        ]
+    )
     wide = probes.difference_interval(same, first, second)
     apart = probes.difference_interval(same.assign(group=np.tile(np.arange(300), 4)), first, second)
-    assert wide[1] - wide[0] > 3 * (apart[1] - apart[0])  # patches that fail together are fewer than they seem
+    assert wide[1] - wide[0] > 3 * (
+        apart[1] - apart[0]
+    )  # patches that fail together are fewer than they seem
 
 
 def test_noise_areas_and_their_interval():
-    tables = [predictions_table(good, bad).assign(variance=v) for v, good, bad in ((0.0, 0.9, 0.9), (0.1, 0.9, 0.4))]
+    tables = [
+        predictions_table(good, bad).assign(variance=v)
+        for v, good, bad in ((0.0, 0.9, 0.9), (0.1, 0.9, 0.4))
+    ]
     table = pd.concat(tables).drop(columns="probe")
     scores = probes.score_table(table)
     areas = probes.noise_areas(scores)
-    clean, noisy = (scores[(scores["network"] == "bad") & (scores["variance"] == v) & (scores["repeat"] == 1)]["score"].item() for v in (0.0, 0.1))
+    clean, noisy = (
+        scores[(scores["network"] == "bad") & (scores["variance"] == v) & (scores["repeat"] == 1)][
+            "score"
+        ].item()
+        for v in (0.0, 0.1)
+    )
     found = areas[(areas["network"] == "bad") & (areas["repeat"] == 1)]["area"].item()
     assert found == pytest.approx((1 + noisy / clean) / 2)
     means = areas.groupby("network")["area"].mean()
@@ -194,11 +237,17 @@ def test_learning_curve_uses_nested_balanced_subsets():
 
 def test_errors_say_what_is_wrong():
     train, labels = clouds()
-    with pytest.raises(ValueError, match="unknown probe 'KNN'; expected one of SVM-linear, SVM-RBF, LR"):
+    with pytest.raises(
+        ValueError, match="unknown probe 'KNN'; expected one of SVM-linear, SVM-RBF, LR"
+    ):
         probes.make_probe("KNN", 3)
-    with pytest.raises(ValueError, match=r"training features \(n, d\) and n labels, found \(180, 12\) and \(4,\)"):
+    with pytest.raises(
+        ValueError, match=r"training features \(n, d\) and n labels, found \(180, 12\) and \(4,\)"
+    ):
         probes.predictions(train, labels[:4], train)
-    with pytest.raises(ValueError, match=r"test features \(m, 12\) like those of training, found \(180, 5\)"):
+    with pytest.raises(
+        ValueError, match=r"test features \(m, 12\) like those of training, found \(180, 5\)"
+    ):
         probes.predictions(train, labels, train[:, :5])
     with pytest.raises(ValueError, match="at least two areas"):
         probes.predictions(train[:10], labels[:10], train)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from helpers import projective_field as pf
+from helpers.brains import projective_field as pf
 
 SHAPE = (12, 16)
 REGIONS = np.zeros(SHAPE, np.uint8)
@@ -54,25 +54,36 @@ def test_streamed_variance_equals_numpys():
 def test_stratified_variance_equals_holding_every_image(fields):
     weights = fields["weights"]
     images = pf.traverse(known_decoder, np.zeros(2), 1, weights)
-    groups = {0: (weights > 0) & (weights <= 3.5), 1: (weights < 0) & (weights >= -3.5),
-              2: weights < -3.5, 3: weights > 3.5, 4: np.abs(weights) > 3.5}
+    groups = {
+        0: (weights > 0) & (weights <= 3.5),
+        1: (weights < 0) & (weights >= -3.5),
+        2: weights < -3.5,
+        3: weights > 3.5,
+        4: np.abs(weights) > 3.5,
+    }
     for index, chosen in groups.items():
         np.testing.assert_allclose(fields["variance"][1, index], images[chosen].var(0), atol=1e-9)
 
 
 def test_known_fields_are_recovered_with_latent_place_and_sign(fields):
     by_region = pf.region_variance(fields["variance"], REGIONS, 3)  # (latents, strata, regions)
-    assert by_region[0, 0].argmax() == 0 and by_region[0, 0, 1:].max() < 1e-12  # latent 0 draws region 1 alone
-    assert by_region[0, 0, 0] == pytest.approx(by_region[0, 1, 0], rel=1e-3)    # both ways alike
-    assert by_region[1, 0].argmax() == 1                                       # small positive: region 2
-    assert by_region[1, 1].max() < 1e-9                                        # small negative: nothing
-    assert by_region[1, 2].argmax() == 2 and by_region[1, 3, 2] < 1e-12        # large negative: region 3, positive: not
+    assert (
+        by_region[0, 0].argmax() == 0 and by_region[0, 0, 1:].max() < 1e-12
+    )  # latent 0 draws region 1 alone
+    assert by_region[0, 0, 0] == pytest.approx(by_region[0, 1, 0], rel=1e-3)  # both ways alike
+    assert by_region[1, 0].argmax() == 1  # small positive: region 2
+    assert by_region[1, 1].max() < 1e-9  # small negative: nothing
+    assert (
+        by_region[1, 2].argmax() == 2 and by_region[1, 3, 2] < 1e-12
+    )  # large negative: region 3, positive: not
 
 
 def test_artifacts_on_the_negative_side_give_asymmetry_plus_one(fields):
     index = pf.asymmetry_index(fields["bright"], fields["weights"])
     assert np.isnan(index[0]) and index[1] == 1
-    mirrored = pf.stratified_variance(lambda z: known_decoder(-z), np.zeros((1, 2)), [1], fields["weights"], bright=0.6)
+    mirrored = pf.stratified_variance(
+        lambda z: known_decoder(-z), np.zeros((1, 2)), [1], fields["weights"], bright=0.6
+    )
     assert pf.asymmetry_index(mirrored["bright"], mirrored["weights"])[0] == -1
     near, far = (fields["bright"][1][np.isclose(fields["weights"], c)] for c in (-3.0, -6.0))
     assert near == 0 and far == (REGIONS == 3).sum()
@@ -80,11 +91,19 @@ def test_artifacts_on_the_negative_side_give_asymmetry_plus_one(fields):
 
 def test_colours_say_which_stratum(fields):
     rgb = pf.field_rgb(fields["variance"])
-    np.testing.assert_allclose(rgb[1][REGIONS == 2][0], [0, 1, 1], atol=0.06)  # just above zero: cyan
-    np.testing.assert_allclose(rgb[1][REGIONS == 3][0], [1, 1, 0], atol=1e-6)  # large weights: yellow
-    np.testing.assert_allclose(rgb[1][0, 8], [1, 1, 1])                        # nothing: white
-    mirrored = pf.stratified_variance(lambda z: known_decoder(-z), np.zeros((1, 2)), [1], fields["weights"])
-    np.testing.assert_allclose(pf.field_rgb(mirrored["variance"])[0][REGIONS == 2][0], [1, 0, 1], atol=0.06)  # below: magenta
+    np.testing.assert_allclose(
+        rgb[1][REGIONS == 2][0], [0, 1, 1], atol=0.06
+    )  # just above zero: cyan
+    np.testing.assert_allclose(
+        rgb[1][REGIONS == 3][0], [1, 1, 0], atol=1e-6
+    )  # large weights: yellow
+    np.testing.assert_allclose(rgb[1][0, 8], [1, 1, 1])  # nothing: white
+    mirrored = pf.stratified_variance(
+        lambda z: known_decoder(-z), np.zeros((1, 2)), [1], fields["weights"]
+    )
+    np.testing.assert_allclose(
+        pf.field_rgb(mirrored["variance"])[0][REGIONS == 2][0], [1, 0, 1], atol=0.06
+    )  # below: magenta
     assert mirrored["bright"] is None
 
 
@@ -92,7 +111,9 @@ def test_start_images_are_averaged():
     starts = np.array([[0.0, 0.0], [0.0, 1.5]])
     weights = pf.interpolation_weights(step=0.1)
     both = pf.stratified_variance(known_decoder, starts, [1], weights)["variance"]
-    alone = [pf.stratified_variance(known_decoder, start, [1], weights)["variance"] for start in starts]
+    alone = [
+        pf.stratified_variance(known_decoder, start, [1], weights)["variance"] for start in starts
+    ]
     np.testing.assert_allclose(both, np.mean(alone, axis=0))
 
 
@@ -103,5 +124,10 @@ def test_weights_that_leave_a_stratum_empty_are_refused():
 
 def test_the_quick_steps_change_a_variance_by_less_than_a_tenth():
     smooth = lambda z: np.tanh(z[:, [0]] / 3)[:, :, None] * np.ones((1, 4, 4))  # noqa: E731
-    fine, coarse = (pf.stratified_variance(smooth, np.array([0.4]), [0], pf.interpolation_weights(step=step))["variance"] for step in (0.005, 0.1))
+    fine, coarse = (
+        pf.stratified_variance(smooth, np.array([0.4]), [0], pf.interpolation_weights(step=step))[
+            "variance"
+        ]
+        for step in (0.005, 0.1)
+    )
     np.testing.assert_allclose(coarse, fine, rtol=0.1)

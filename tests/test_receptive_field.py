@@ -3,7 +3,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from helpers import receptive_field as rf
+from helpers.brains import receptive_field as rf
 
 SHAPE = (12, 16)
 ATLAS = np.zeros(SHAPE, np.uint8)
@@ -17,7 +17,7 @@ def images():
 
 def known_encoder(images):
     """Latent 0 rises with region 1, latent 1 falls with region 3, latent 2 sees a pixel outside all regions."""
-    region = [images[:, ATLAS == label].mean(1) for label in (1, 2, 3)]
+    region = [images[:, label == ATLAS].mean(1) for label in (1, 2, 3)]
     return np.stack([10 * region[0], -10 * region[2] + 0.1 * region[1], images[:, 0, 0]], axis=1)
 
 
@@ -53,7 +53,9 @@ def test_gaussian_kl_agrees_with_torch():
     from torch.distributions import Normal, kl_divergence
 
     p, q = Normal(0.3, 1.2), Normal(-0.5, 0.7)
-    assert rf.gaussian_kl(0.3, 1.44, -0.5, 0.49) == pytest.approx(float(kl_divergence(p, q)), rel=1e-5)
+    assert rf.gaussian_kl(0.3, 1.44, -0.5, 0.49) == pytest.approx(
+        float(kl_divergence(p, q)), rel=1e-5
+    )
 
 
 def test_a_filled_region_is_flat_and_nothing_else_changes(images):
@@ -78,7 +80,9 @@ def test_known_fields_are_recovered_with_region_latent_and_sign(responses):
     assert responses.shape == (3, 5, 60, 3)
     mean, variance = rf.fit_gaussians(responses)
     moved = mean[:, -1] - mean[:, 0]  # dark to bright
-    assert moved[0, 0] > 1 and moved[2, 1] < -1  # latent 0 rises with region 1, latent 1 falls with region 3
+    assert (
+        moved[0, 0] > 1 and moved[2, 1] < -1
+    )  # latent 0 rises with region 1, latent 1 falls with region 3
     assert np.abs(moved[:, 2]).max() < 1e-6
     # Add the encoder's own noise: in a real model no latent is constant when a region is filled.
     noisy = responses + np.random.default_rng(2).normal(0, 0.1, responses.shape)
@@ -96,7 +100,9 @@ def test_direction_of_the_kl_is_dark_to_bright():
     assert rf.kl_matrix(mean, variance)[0, 0] == pytest.approx(0.5 * (np.log(4) + 1 / 4 - 1))
     backwards = 0.5 * (np.log(1 / 4) + 4 - 1)
     assert rf.kl_matrix(mean, variance, low=-1, high=0)[0, 0] == pytest.approx(backwards)
-    assert rf.kl_matrix(mean, variance, symmetric=True)[0, 0] == pytest.approx((0.5 * (np.log(4) + 1 / 4 - 1) + backwards) / 2)
+    assert rf.kl_matrix(mean, variance, symmetric=True)[0, 0] == pytest.approx(
+        (0.5 * (np.log(4) + 1 / 4 - 1) + backwards) / 2
+    )
 
 
 def test_gaussians_are_fitted_over_images():
@@ -115,8 +121,12 @@ def test_decorrelation_score_between_its_extremes():
     orthogonal = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]], float)
     assert rf.decorrelation_score(orthogonal) == pytest.approx(1)
     with_flat = np.column_stack([copies, np.ones(6)])
-    assert rf.decorrelation_score(with_flat) == pytest.approx(0, abs=1e-9)  # an inactive latent does not count
-    assert rf.decorrelation_score(np.column_stack([orthogonal, orthogonal[:, 0]]), active=[0, 1]) == pytest.approx(1)
+    assert rf.decorrelation_score(with_flat) == pytest.approx(
+        0, abs=1e-9
+    )  # an inactive latent does not count
+    assert rf.decorrelation_score(
+        np.column_stack([orthogonal, orthogonal[:, 0]]), active=[0, 1]
+    ) == pytest.approx(1)
     assert np.isnan(rf.decorrelation_score(profile[:, None]))
 
 
@@ -126,7 +136,9 @@ def test_null_of_six_regions_is_about_the_known_value():
     # E|r| of six independent pairs of normal draws: sqrt of (2/π)/(n − 1), roughly, so 1 − 0.36.
     assert np.mean(null) == pytest.approx(1 - 0.36, abs=0.05)
     correlated = rng.standard_normal((6, 1)) + 0.05 * rng.standard_normal((6, 8))
-    assert rf.decorrelation_score(correlated) < np.percentile(rf.decorrelation_null(correlated, draws=100), 1)
+    assert rf.decorrelation_score(correlated) < np.percentile(
+        rf.decorrelation_null(correlated, draws=100), 1
+    )
 
 
 def test_bootstrap_surrounds_the_score():

@@ -12,11 +12,17 @@ import zipfile
 import numpy as np
 import pytest
 import yaml
-
-from helpers import ccf, datasets
-from helpers.sources import allen, allen_volume, download, folder
-from helpers.sources.download import DownloadError, NotThere, Patience, Unreachable, WrongContent
 from local_server import Fault, nobody, serve
+
+from helpers.data import ccf, datasets
+from helpers.data.sources import allen, allen_volume, download, folder
+from helpers.data.sources.download import (
+    DownloadError,
+    NotThere,
+    Patience,
+    Unreachable,
+    WrongContent,
+)
 
 pytest.importorskip("allensdk")
 pytest.importorskip("SimpleITK")
@@ -49,9 +55,11 @@ def annotation():
     labels = np.zeros(ccf.VOLUME_SHAPE, np.uint32)
     _, rows, columns = ccf.VOLUME_SHAPE
     section = labels[ccf.SECTION]
-    section[2: 3 * rows // 4, 2: columns - 2] = 997
+    section[2 : 3 * rows // 4, 2 : columns - 2] = 997
     for i, number in enumerate(IDS.values()):
-        section[4: 3 * rows // 4 - 2, (i + 1) * columns // 8: (i + 2) * columns // 8] = number + 5000
+        section[4 : 3 * rows // 4 - 2, (i + 1) * columns // 8 : (i + 2) * columns // 8] = (
+            number + 5000
+        )
     return labels
 
 
@@ -70,8 +78,11 @@ def packed(volume, prefix="resampled_", channels=("red", "green", "blue")):
         for channel in channels:
             data = volume if channel == "red" else volume[:1, :1, :1]
             kind = {"uint16": "MET_USHORT", "uint8": "MET_UCHAR"}[str(data.dtype)]
-            archive.writestr(f"{prefix}{channel}.mhd", f"ObjectType = Image\nNDims = 3\nDimSize = {' '.join(map(str, data.shape))}\n"
-                             f"ElementType = {kind}\nElementDataFile = {prefix}{channel}.raw\n")
+            archive.writestr(
+                f"{prefix}{channel}.mhd",
+                f"ObjectType = Image\nNDims = 3\nDimSize = {' '.join(map(str, data.shape))}\n"
+                f"ElementType = {kind}\nElementDataFile = {prefix}{channel}.raw\n",
+            )
             archive.writestr(f"{prefix}{channel}.raw", data.transpose().tobytes())
     return buffer.getvalue()
 
@@ -86,19 +97,42 @@ class Allen:
         with io.BytesIO() as stream:
             nrrd.write(stream, annotation(), {"encoding": "gzip"}, compression_level=1)
             self.annotation = stream.getvalue()
-        structures = [{"id": number, "acronym": name, "children": [{"id": number + 5000, "acronym": name + "1", "children": []}]} for name, number in IDS.items()]
-        self.graph = json.dumps({"success": True, "msg": [{"id": 997, "acronym": "root", "children": structures}]}).encode()
+        structures = [
+            {
+                "id": number,
+                "acronym": name,
+                "children": [{"id": number + 5000, "acronym": name + "1", "children": []}],
+            }
+            for name, number in IDS.items()
+        ]
+        self.graph = json.dumps(
+            {"success": True, "msg": [{"id": 997, "acronym": "root", "children": structures}]}
+        ).encode()
 
     def __call__(self, path):
         for part, faults in self.faults.items():
             if part in path and faults:
                 return faults.pop(0)
         if "ApiConnectivity" in path:
-            return self._rows([{"data_set_id": n, "transgenic_line": None, "injection_structures": "385/394", "structure_id": 385,
-                                "storage_directory": "/x/"} for n in reversed(self.numbers)])
+            return self._rows(
+                [
+                    {
+                        "data_set_id": n,
+                        "transgenic_line": None,
+                        "injection_structures": "385/394",
+                        "structure_id": 385,
+                        "storage_directory": "/x/",
+                    }
+                    for n in reversed(self.numbers)
+                ]
+            )
         if "WellKnownFile" in path:
             number = int(path.split("attachable_id$eq")[1].split("]")[0].split("%5D")[0])
-            return self._rows([{"download_link": f"/api/v2/well_known_file_download/{number}"}] if number in self.numbers and self.zips.get(number) != "none" else [])
+            return self._rows(
+                [{"download_link": f"/api/v2/well_known_file_download/{number}"}]
+                if number in self.numbers and self.zips.get(number) != "none"
+                else []
+            )
         if "well_known_file_download" in path:
             number = int(path.rsplit("/", 1)[1])
             if number not in self.zips:
@@ -108,18 +142,35 @@ class Allen:
 
     @staticmethod
     def _rows(rows):
-        return json.dumps({"success": True, "id": 0, "start_row": 0, "num_rows": len(rows), "total_rows": len(rows), "msg": rows}).encode()
+        return json.dumps(
+            {
+                "success": True,
+                "id": 0,
+                "start_row": 0,
+                "num_rows": len(rows),
+                "total_rows": len(rows),
+                "msg": rows,
+            }
+        ).encode()
 
 
 @pytest.fixture
 def registry(tmp_path):
     def write(address, archive, **changes):
-        entries = {"api": f"http://{address}", "annotation_25": {"file": "annotation_25.nrrd", "url": f"http://{address}/annotation_25.nrrd",
-                   "sha256": hashlib.sha256(archive.annotation).hexdigest()},
-                   "structure_graph": {"file": "graph.json", "url": f"http://{address}/graph.json"}, **changes}
+        entries = {
+            "api": f"http://{address}",
+            "annotation_25": {
+                "file": "annotation_25.nrrd",
+                "url": f"http://{address}/annotation_25.nrrd",
+                "sha256": hashlib.sha256(archive.annotation).hexdigest(),
+            },
+            "structure_graph": {"file": "graph.json", "url": f"http://{address}/graph.json"},
+            **changes,
+        }
         path = tmp_path / "registry.yml"
         path.write_text(yaml.safe_dump({"allen": entries}))
         return path
+
     return write
 
 
@@ -142,35 +193,59 @@ def zips(archive):
 
 def test_sections_arrive_as_a_population_dataset(archive, tmp_path, capsys):
     out = get(archive, tmp_path / "out", progress=True)
-    assert "4 of 4 experiments to fetch: up to" in capsys.readouterr().err.split("experiments:")[0]      # stated before the work
+    assert (
+        "4 of 4 experiments to fetch: up to" in capsys.readouterr().err.split("experiments:")[0]
+    )  # stated before the work
     dataset = datasets.open_population(out)
-    assert dataset.images.shape == (4, 32, 44) and dataset.regions == tuple(IDS) and dataset.pixel_size_um == 25
+    assert (
+        dataset.images.shape == (4, 32, 44)
+        and dataset.regions == tuple(IDS)
+        and dataset.pixel_size_um == 25
+    )
     assert dataset.clean is None and dataset.truth is None and not dataset.is_phantom
     labels = annotation()[28][:, 1:45]
-    np.testing.assert_array_equal(dataset.atlas, sum((labels == number + 5000) * (i + 1) for i, number in enumerate(IDS.values())))
+    np.testing.assert_array_equal(
+        dataset.atlas,
+        sum((labels == number + 5000) * (i + 1) for i, number in enumerate(IDS.values())),
+    )
     expected = np.stack([red(number)[28][:, 1:45] for number in (101, 102, 103, 104)]).astype(float)
-    scale = np.asarray(dataset.images).sum() / expected.sum()                  # one scale for all: brightness stays comparable
+    scale = (
+        np.asarray(dataset.images).sum() / expected.sum()
+    )  # one scale for all: brightness stays comparable
     np.testing.assert_allclose(dataset.images, expected * scale, atol=1e-4)
     assert (out / "experiments.csv").read_text() == "index,experiment\n0,101\n1,102\n2,103\n3,104\n"
     assert not any((out / "downloads").iterdir())
     lines = (out / "fetched.csv").read_text().split()
-    assert len(lines) == 5 and all(len(line.split(",")[2]) == len(line.split(",")[3]) == 64 for line in lines[1:])
+    assert len(lines) == 5 and all(
+        len(line.split(",")[2]) == len(line.split(",")[3]) == 64 for line in lines[1:]
+    )
     before = len(archive.requests)
     get(archive, out)
-    assert len(archive.requests) == before                                      # the same request again asks nobody
+    assert len(archive.requests) == before  # the same request again asks nobody
 
 
 def test_a_limit_takes_the_first_and_can_be_raised(archive, tmp_path):
     out = get(archive, tmp_path / "out", limit=2)
-    assert len(datasets.open_population(out).images) == 2 and sorted(zips(archive)) == ["101", "102"]
+    assert len(datasets.open_population(out).images) == 2 and sorted(zips(archive)) == [
+        "101",
+        "102",
+    ]
     get(archive, out, limit=3)
-    assert len(datasets.open_population(out).images) == 3 and sorted(zips(archive)) == ["101", "102", "103"]
+    assert len(datasets.open_population(out).images) == 3 and sorted(zips(archive)) == [
+        "101",
+        "102",
+        "103",
+    ]
     get(archive, out, limit=1, force=True)
     assert len(datasets.open_population(out).images) == 1 and zips(archive).count("101") == 2
 
 
-PASSING = {"503": Fault(status=503), "timeout": Fault(sleep=0.8), "HTML": Fault(body=b"<!DOCTYPE html><html>try later</html>"),
-           "truncated at the source": Fault(body=b"PK\x03\x04" + b"\0" * 300)}
+PASSING = {
+    "503": Fault(status=503),
+    "timeout": Fault(sleep=0.8),
+    "HTML": Fault(body=b"<!DOCTYPE html><html>try later</html>"),
+    "truncated at the source": Fault(body=b"PK\x03\x04" + b"\0" * 300),
+}
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
@@ -181,10 +256,19 @@ def test_a_passing_fault_is_tried_again(archive, tmp_path, fault):
     assert len(datasets.open_population(out).images) == 2
 
 
-@pytest.mark.parametrize("part, fault", [("ApiConnectivity", Fault(status=502)), ("ApiConnectivity", Fault(body=b"<html>busy</html>")),
-                                         ("WellKnownFile", Fault(status=502)), ("WellKnownFile", Fault(body=b"<html>busy</html>")),
-                                         ("annotation_25", Fault(status=502)), ("annotation_25", Fault(body=b"<html>busy</html>")),
-                                         ("graph.json", Fault(status=502)), ("ApiConnectivity", Fault(sleep=0.8))])
+@pytest.mark.parametrize(
+    "part, fault",
+    [
+        ("ApiConnectivity", Fault(status=502)),
+        ("ApiConnectivity", Fault(body=b"<html>busy</html>")),
+        ("WellKnownFile", Fault(status=502)),
+        ("WellKnownFile", Fault(body=b"<html>busy</html>")),
+        ("annotation_25", Fault(status=502)),
+        ("annotation_25", Fault(body=b"<html>busy</html>")),
+        ("graph.json", Fault(status=502)),
+        ("ApiConnectivity", Fault(sleep=0.8)),
+    ],
+)
 def test_faults_of_the_other_services_are_passing_too(archive, tmp_path, part, fault):
     archive.answers.faults = {part: [fault]}
     assert len(datasets.open_population(get(archive, tmp_path / "out", limit=1)).images) == 1
@@ -204,39 +288,60 @@ def test_a_wrong_annotation_or_graph_is_refused_and_not_kept(archive, tmp_path):
 def test_unusable_experiments_are_left_out_and_listed(archive, tmp_path):
     volume = red(102)
     archive.answers.numbers = [101, 102, 103, 104, 105, 106]
-    archive.answers.zips = {102: packed(volume, channels=("green", "blue")), 103: packed(volume[:, ::-1]), 104: packed(volume[:40]),
-                            105: packed(volume * 0), 106: "none"}
+    archive.answers.zips = {
+        102: packed(volume, channels=("green", "blue")),
+        103: packed(volume[:, ::-1]),
+        104: packed(volume[:40]),
+        105: packed(volume * 0),
+        106: "none",
+    }
     out = get(archive, tmp_path / "out")
     assert len(datasets.open_population(out).images) == 1
     left_out = yaml.safe_load((out / "source.yml").read_text())["request"]["left_out"]
     assert sorted(left_out) == [102, 103, 104, 105, 106]
     assert "no red channel in the zip; found resampled_green.mhd" in left_out[102]
-    assert "axes reversed" in left_out[103] and "shape (46, 32, 40); expected the sides (52, 32, 46)" in left_out[104]
-    assert "is empty" in left_out[105] and "no such experiment, or no registered volumes" in left_out[106]
+    assert (
+        "axes reversed" in left_out[103]
+        and "shape (46, 32, 40); expected the sides (52, 32, 46)" in left_out[104]
+    )
+    assert (
+        "is empty" in left_out[105]
+        and "no such experiment, or no registered volumes" in left_out[106]
+    )
     before = len(zips(archive))
     get(archive, out)
-    assert len(zips(archive)) == before                                          # what cannot get better is not tried again
+    assert len(zips(archive)) == before  # what cannot get better is not tried again
 
 
 def test_the_axis_of_528_is_found_whatever_the_order(small, tmp_path):
     brain = annotation()[28][:, 1:45] > 0
     for order in ((0, 1, 2), (2, 1, 0), (1, 2, 0)):
         (tmp_path / "v.zip").write_bytes(packed(red(7).transpose(order)))
-        np.testing.assert_array_equal(allen_volume.red_section(tmp_path / "v.zip", brain), red(7)[28][:, 1:45])
+        np.testing.assert_array_equal(
+            allen_volume.red_section(tmp_path / "v.zip", brain), red(7)[28][:, 1:45]
+        )
 
 
 def test_the_documented_shapes(tmp_path):
-    assert (FULL_SHAPE, FULL_SECTION, FULL_COLUMNS) == ((528, 320, 456), 286, slice(4, 452))
+    assert ((528, 320, 456), 286, slice(4, 452)) == (FULL_SHAPE, FULL_SECTION, FULL_COLUMNS)
     volume = np.zeros(FULL_SHAPE, np.uint8)
     volume[286] = np.add.outer(np.linspace(200, 0, 320), np.linspace(0, 50, 456))
     (tmp_path / "v.zip").write_bytes(packed(volume))
-    section = allen_volume.red_section(tmp_path / "v.zip", np.arange(320)[:, None].repeat(448, 1) < 160)
+    section = allen_volume.red_section(
+        tmp_path / "v.zip", np.arange(320)[:, None].repeat(448, 1) < 160
+    )
     np.testing.assert_array_equal(section, volume[286, :, 4:452])
 
 
 def test_red_is_told_from_words_that_hold_it():
-    assert allen_volume._is_red("a/resampled_red.mhd") and allen_volume._is_red("red.nrrd") and allen_volume._is_red("RED_25.raw")
-    assert not any(map(allen_volume._is_red, ("registered_green.mhd", "red/green.mhd", "reduced.raw", "red/")))
+    assert (
+        allen_volume._is_red("a/resampled_red.mhd")
+        and allen_volume._is_red("red.nrrd")
+        and allen_volume._is_red("RED_25.raw")
+    )
+    assert not any(
+        map(allen_volume._is_red, ("registered_green.mhd", "red/green.mhd", "reduced.raw", "red/"))
+    )
 
 
 def test_no_network_and_no_experiments_are_different_errors(archive, tmp_path, registry):
@@ -244,14 +349,20 @@ def test_no_network_and_no_experiments_are_different_errors(archive, tmp_path, r
     with pytest.raises(NotThere, match="lists no experiments"):
         get(archive, tmp_path / "a")
     path = registry(nobody(), archive.answers)
-    with pytest.raises(Unreachable, match="Allen archive: list of experiments: no answer .* is there a network?.*tried 3 times"):
+    with pytest.raises(
+        Unreachable,
+        match="Allen archive: list of experiments: no answer .* is there a network?.*tried 3 times",
+    ):
         allen.fetch(tmp_path / "b", patience=QUICK, registry=path)
 
 
 def test_an_outage_stops_early_keeps_what_arrived_and_resumes(archive, tmp_path):
     archive.answers.numbers = list(range(101, 113))
     archive.answers.faults = {f"download/{n}": [Fault(status=500)] * 3 for n in range(103, 113)}
-    with pytest.raises(Unreachable, match=r"experiment \d+: .*answers 500 \(tried 3 times\).*run the same command again"):
+    with pytest.raises(
+        Unreachable,
+        match=r"experiment \d+: .*answers 500 \(tried 3 times\).*run the same command again",
+    ):
         get(archive, tmp_path / "out")
     assert len(set(zips(archive))) < 12 and not (tmp_path / "out" / "dataset.yml").exists()
     archive.answers.faults = {}
@@ -262,7 +373,10 @@ def test_an_outage_stops_early_keeps_what_arrived_and_resumes(archive, tmp_path)
 
 def test_experiments_that_stay_broken_are_named_and_tried_again_next_time(archive, tmp_path):
     archive.answers.zips = {102: b"PK never a zip"}
-    with pytest.raises(WrongContent, match=r"1 of 4 experiments arrived broken; the others are kept.*experiment 102: a broken zip"):
+    with pytest.raises(
+        WrongContent,
+        match=r"1 of 4 experiments arrived broken; the others are kept.*experiment 102: a broken zip",
+    ):
         get(archive, tmp_path / "out")
     del archive.answers.zips[102]
     assert len(datasets.open_population(get(archive, tmp_path / "out")).images) == 4
@@ -273,7 +387,9 @@ def test_a_damaged_section_or_a_half_written_line_is_fetched_again(archive, tmp_
     out = get(archive, tmp_path / "out")
     (out / "sections" / "101.npy").write_bytes(b"damaged")
     lines = (out / "fetched.csv").read_text().splitlines()
-    (out / "fetched.csv").write_text("\n".join(line for line in lines if not line.startswith("104")) + "\n104,o")
+    (out / "fetched.csv").write_text(
+        "\n".join(line for line in lines if not line.startswith("104")) + "\n104,o"
+    )
     get(archive, out)
     assert sorted(zips(archive)) == ["101", "101", "102", "103", "104", "104"]
     np.testing.assert_array_equal(np.load(out / "sections" / "101.npy"), red(101)[28][:, 1:45])
@@ -287,8 +403,13 @@ def test_a_damaged_list_of_experiments_is_asked_for_again(archive, tmp_path):
 
 
 def test_too_little_disk_is_said_before_anything_is_fetched(archive, tmp_path, monkeypatch):
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000))
-    with pytest.raises(DownloadError, match=r"4 of 4 experiments to fetch: up to .* GB of disk, 1.0 kB are free in .*Free some space"):
+    monkeypatch.setattr(
+        download.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000)
+    )
+    with pytest.raises(
+        DownloadError,
+        match=r"4 of 4 experiments to fetch: up to .* GB of disk, 1.0 kB are free in .*Free some space",
+    ):
         get(archive, tmp_path / "out")
     assert zips(archive) == []
 
@@ -301,4 +422,3 @@ def test_wrong_requests_and_foreign_folders_are_refused(archive, tmp_path):
     with pytest.raises(folder.OutputError, match="was not made by `brainbook fetch`"):
         get(archive, tmp_path / "mine", force=True)
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep" and archive.requests == []
-

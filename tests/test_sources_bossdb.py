@@ -6,11 +6,11 @@ import re
 import numpy as np
 import pytest
 import yaml
-
-from helpers import datasets
-from helpers.sources import bossdb, folder
-from helpers.sources.download import NotThere, Patience, Unreachable, WrongContent
 from local_server import Fault, nobody, serve
+
+from helpers.data import datasets
+from helpers.data.sources import bossdb, folder
+from helpers.data.sources.download import NotThere, Patience, Unreachable, WrongContent
 
 blosc = pytest.importorskip("blosc")
 pytest.importorskip("intern")
@@ -35,12 +35,33 @@ def boss(path):
     if found:
         channel, (x0, x1, y0, y1, z0, z1) = found[1], map(int, found.groups()[1:])
         assert z1 == z0 + 1
-        return blosc.compress(np.ascontiguousarray(plane(channel, z0)[y0:y1, x0:x1]).tobytes(), typesize=8)
+        return blosc.compress(
+            np.ascontiguousarray(plane(channel, z0)[y0:y1, x0:x1]).tobytes(), typesize=8
+        )
     resources = {
-        "/v1/collection/prasad/experiment/prasad2020/channel/image": {"name": "image", "datatype": "uint8", "type": "image"},
-        "/v1/collection/prasad/experiment/prasad2020/channel/region_of_interest": {"name": "region_of_interest", "datatype": "uint64", "type": "annotation"},
-        "/v1/collection/prasad/experiment/prasad2020": {"name": "prasad2020", "coord_frame": "frame"},
-        "/v1/coord/frame": {"name": "frame", "x_start": 0, "x_stop": WIDTH, "y_start": 0, "y_stop": HEIGHT, "z_start": 0, "z_stop": DEPTH},
+        "/v1/collection/prasad/experiment/prasad2020/channel/image": {
+            "name": "image",
+            "datatype": "uint8",
+            "type": "image",
+        },
+        "/v1/collection/prasad/experiment/prasad2020/channel/region_of_interest": {
+            "name": "region_of_interest",
+            "datatype": "uint64",
+            "type": "annotation",
+        },
+        "/v1/collection/prasad/experiment/prasad2020": {
+            "name": "prasad2020",
+            "coord_frame": "frame",
+        },
+        "/v1/coord/frame": {
+            "name": "frame",
+            "x_start": 0,
+            "x_stop": WIDTH,
+            "y_start": 0,
+            "y_stop": HEIGHT,
+            "z_start": 0,
+            "z_stop": DEPTH,
+        },
     }
     found = resources.get(path.rstrip("/"))
     return json.dumps(found).encode() if found else None
@@ -60,11 +81,22 @@ def no_home(tmp_path, monkeypatch):
 @pytest.fixture
 def registry(tmp_path):
     def write(address, **changes):
-        volume = {"host": address, "protocol": "http", "token": "public", "collection": "prasad", "experiment": "prasad2020", "image": "image",
-                  "areas": "region_of_interest", "shape": [DEPTH, HEIGHT, WIDTH], "pixel_size_um": 1.17, **changes}
+        volume = {
+            "host": address,
+            "protocol": "http",
+            "token": "public",
+            "collection": "prasad",
+            "experiment": "prasad2020",
+            "image": "image",
+            "areas": "region_of_interest",
+            "shape": [DEPTH, HEIGHT, WIDTH],
+            "pixel_size_um": 1.17,
+            **changes,
+        }
         path = tmp_path / "registry.yml"
         path.write_text(yaml.safe_dump({"bossdb": {"thalamocortical": volume}}))
         return path
+
     return write
 
 
@@ -73,17 +105,32 @@ def test_slices_arrive_as_a_microct_dataset(tmp_path, registry):
         out = bossdb.fetch(tmp_path / "out", patience=QUICK, registry=registry(archive.address))
         dataset = datasets.open_microct(out)
         assert dataset.areas == ("Cortex", "Hypothalamus", "Striatum", "VP", "WM", "ZI")
-        assert dataset.name == "thalamocortical-xray" and dataset.pixel_size_um == 1.17 and not dataset.is_phantom
-        assert [(s.z, s.role) for s in dataset.slices()] == [(159, "train"), (209, "validation"), (259, "test"), (359, "test")]
+        assert (
+            dataset.name == "thalamocortical-xray"
+            and dataset.pixel_size_um == 1.17
+            and not dataset.is_phantom
+        )
+        assert [(s.z, s.role) for s in dataset.slices()] == [
+            (159, "train"),
+            (209, "validation"),
+            (259, "test"),
+            (359, "test"),
+        ]
         for s in dataset.slices():
             np.testing.assert_array_equal(np.rint(s.image * 255), plane("image", s.z))
             # archive: 1 cortex, 2 striatum, 3 TRN, 4 VP, 5 ZI, 6 internal capsule, 7 hypothalamus, 8 corpus callosum
-            expected = np.array([0, 1, 3, 0, 4, 6, 5, 2, 5], np.uint8)[plane("region_of_interest", s.z)]
+            expected = np.array([0, 1, 3, 0, 4, 6, 5, 2, 5], np.uint8)[
+                plane("region_of_interest", s.z)
+            ]
             np.testing.assert_array_equal(s.areas, expected)
-        assert sorted(p.name for p in out.iterdir()) == ["dataset.yml", "source.yml"] + sorted(f"z{z}{s}.tif" for z in (159, 209, 259, 359) for s in ("", "_areas"))
+        assert sorted(p.name for p in out.iterdir()) == ["dataset.yml", "source.yml"] + sorted(
+            f"z{z}{s}.tif" for z in (159, 209, 259, 359) for s in ("", "_areas")
+        )
         asked = len(archive.requests)
         bossdb.fetch(out, patience=QUICK, registry=registry(archive.address))
-        assert len([r for r in archive.requests[asked:] if "cutout" in r[0]]) == 0       # the same request again does no work
+        assert (
+            len([r for r in archive.requests[asked:] if "cutout" in r[0]]) == 0
+        )  # the same request again does no work
 
 
 def test_other_slices_can_be_added_and_those_without_annotation_have_no_labels(tmp_path, registry):
@@ -94,13 +141,25 @@ def test_other_slices_can_be_added_and_those_without_annotation_have_no_labels(t
         bossdb.fetch(tmp_path / "out", [159, 309, 310], patience=QUICK, registry=path)
         assert all("/159:160/" not in request[0] for request in archive.asked("cutout")[asked:])
     entries = yaml.safe_load((tmp_path / "out" / "dataset.yml").read_text())["slices"]
-    assert entries == [{"z": 159, "role": "train", "image": "z159.tif", "areas": "z159_areas.tif"},
-                       {"z": 309, "role": "test", "image": "z309.tif", "areas": "z309_areas.tif"}, {"z": 310, "role": "test", "image": "z310.tif"}]
+    assert entries == [
+        {"z": 159, "role": "train", "image": "z159.tif", "areas": "z159_areas.tif"},
+        {"z": 309, "role": "test", "image": "z309.tif", "areas": "z309_areas.tif"},
+        {"z": 310, "role": "test", "image": "z310.tif"},
+    ]
 
 
-@pytest.mark.parametrize("fault", [Fault(status=503), Fault(status=429, headers={"Retry-After": "0"}), Fault(body=b"<html>maintenance</html>"),
-                                   Fault(sleep=0.8), Fault(body=blosc.compress(b"\0" * 100, typesize=1)), Fault(body=b"x" * 500, cut=20)],
-                         ids=["503", "429", "HTML", "timeout", "too short", "cut off"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=503),
+        Fault(status=429, headers={"Retry-After": "0"}),
+        Fault(body=b"<html>maintenance</html>"),
+        Fault(sleep=0.8),
+        Fault(body=blosc.compress(b"\0" * 100, typesize=1)),
+        Fault(body=b"x" * 500, cut=20),
+    ],
+    ids=["503", "429", "HTML", "timeout", "too short", "cut off"],
+)
 def test_a_passing_fault_is_tried_again(tmp_path, registry, fault):
     faults = [fault]
 
@@ -109,7 +168,9 @@ def test_a_passing_fault_is_tried_again(tmp_path, registry, fault):
 
     with serve(answer) as archive:
         bossdb.fetch(tmp_path / "out", [159], patience=QUICK, registry=registry(archive.address))
-        assert not faults and len(archive.asked("cutout")) == 2 * 3 + 1       # 1120 columns in chunks of 448, twice; one again
+        assert (
+            not faults and len(archive.asked("cutout")) == 2 * 3 + 1
+        )  # 1120 columns in chunks of 448, twice; one again
     image = datasets.open_microct(tmp_path / "out").slices()[0].image
     np.testing.assert_array_equal(np.rint(image * 255), plane("image", 159))
 
@@ -119,12 +180,21 @@ def test_an_interrupted_download_resumes_at_the_chunk(tmp_path, registry):
         return Fault(status=500) if "/image/0/896:1120/" in path else boss(path)
 
     with serve(fails_late) as archive:
-        with pytest.raises(Unreachable, match=r"image, z = 159, x = 896 to 1120.*answers 500.*tried 3 times.*run the same command again"):
-            bossdb.fetch(tmp_path / "out", [159], patience=QUICK, registry=registry(archive.address))
+        with pytest.raises(
+            Unreachable,
+            match=r"image, z = 159, x = 896 to 1120.*answers 500.*tried 3 times.*run the same command again",
+        ):
+            bossdb.fetch(
+                tmp_path / "out", [159], patience=QUICK, registry=registry(archive.address)
+            )
         archive.answer = boss
         before = len(archive.requests)
         bossdb.fetch(tmp_path / "out", [159], patience=QUICK, registry=registry(archive.address))
-        again = [path for path, _ in archive.requests[before:] if "/cutout/prasad/prasad2020/image" in path]
+        again = [
+            path
+            for path, _ in archive.requests[before:]
+            if "/cutout/prasad/prasad2020/image" in path
+        ]
         assert len(again) == 1 and "/896:1120/" in again[0]
 
 
@@ -133,13 +203,25 @@ def test_no_network_and_no_such_experiment_are_different_errors(tmp_path, regist
         bossdb.fetch(tmp_path / "a", patience=QUICK, registry=registry(nobody()))
     with serve(boss) as archive:
         with pytest.raises(NotThere, match="answers 404: there is no such thing"):
-            bossdb.fetch(tmp_path / "b", patience=QUICK, registry=registry(archive.address, experiment="prasad1999"))
+            bossdb.fetch(
+                tmp_path / "b",
+                patience=QUICK,
+                registry=registry(archive.address, experiment="prasad1999"),
+            )
 
 
 def test_a_changed_volume_or_empty_annotation_is_refused(tmp_path, registry):
     with serve(boss) as archive:
-        with pytest.raises(WrongContent, match=r"is now \[470, 140, 1120\] \(z, y, x\); expected \[720, 1420, 5805\]"):
-            bossdb.fetch(tmp_path / "a", [159], patience=QUICK, registry=registry(archive.address, shape=[720, 1420, 5805]))
+        with pytest.raises(
+            WrongContent,
+            match=r"is now \[470, 140, 1120\] \(z, y, x\); expected \[720, 1420, 5805\]",
+        ):
+            bossdb.fetch(
+                tmp_path / "a",
+                [159],
+                patience=QUICK,
+                registry=registry(archive.address, shape=[720, 1420, 5805]),
+            )
 
         def blank(path):
             found = CUTOUT.match(path)
@@ -176,10 +258,15 @@ def test_a_damaged_file_is_fetched_again_and_force_fetches_everything(tmp_path, 
     datasets.open_microct(out)
 
 
-@pytest.mark.parametrize("slices, message", [([5000], "slice 5000 is outside the volume; expected 0 to 469"), ([], "no slices asked for"),
-                                             ({159: "training"}, "role 'training'; expected train, validation or test")])
+@pytest.mark.parametrize(
+    "slices, message",
+    [
+        ([5000], "slice 5000 is outside the volume; expected 0 to 469"),
+        ([], "no slices asked for"),
+        ({159: "training"}, "role 'training'; expected train, validation or test"),
+    ],
+)
 def test_wrong_requests_are_explained(tmp_path, registry, slices, message):
     with pytest.raises(ValueError, match=message):
         bossdb.fetch(tmp_path / "out", slices, registry=registry("127.0.0.1:9"))
     assert not (tmp_path / "out").exists()
-

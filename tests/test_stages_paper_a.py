@@ -5,17 +5,22 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-
-from helpers import classifier, gram, runs, stages
-from helpers.artifacts import Artifact
-from helpers.figures import interactive
-from helpers.stages import paper_a, paper_a_structure
 from test_pretrained import write
+
+from helpers.book import interactive
+from helpers.book.artifacts import Artifact
+from helpers.book.run import Run, open_run
+from helpers.tissue import stages
+from helpers.tissue.features import gram
+from helpers.tissue.network import classifier
+from helpers.tissue.stages import probes
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, tiny_microct):
-    return runs.open_run(tmp_path_factory.mktemp("run") / "run", "03_transfer_and_noise", microct=str(tiny_microct))
+    return open_run(
+        tmp_path_factory.mktemp("run") / "run", "03_transfer_and_noise", microct=str(tiny_microct)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +34,19 @@ def feature_set(n=30, d=8, areas=3, seed=0):
     labels = np.repeat(np.arange(1, areas + 1), n)
     rng = np.random.default_rng(seed)
     features = np.abs(rng.normal(size=(len(labels), d)) + 2 * np.eye(d)[labels]).astype(np.float32)
-    return paper_a.FeatureSet(features, labels, np.arange(len(labels)) // 3)
+    return probes.FeatureSet(features, labels, np.arange(len(labels)) // 3)
 
 
 def test_features_are_those_of_the_same_patches_standardised_as_for_training(run, trained):
     cnn, control = stages.area_networks(run, trained, seed=3)
     found = stages.patch_features(run, cnn, "test", 4, seed=2).value
     patches = stages.patches(run, "test", 4, seed=2)
-    np.testing.assert_allclose(found.features, classifier.patch_features(trained.value.model, patches.cut()), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        found.features,
+        classifier.patch_features(trained.value.model, patches.cut()),
+        rtol=1e-3,
+        atol=1e-4,
+    )
     np.testing.assert_array_equal(found.labels, patches.labels)
     other = stages.patch_features(run, control, "test", 4, seed=2).value
     np.testing.assert_array_equal(other.groups, found.groups)
@@ -53,17 +63,24 @@ def test_noise_reaches_the_features_and_the_key(run, trained):
 def test_own_predictions_are_the_networks_own(run, trained):
     patches = stages.patches(run, "test", 4, seed=0).cut()
     features = classifier.patch_features(trained.value.model, patches)
-    np.testing.assert_array_equal(paper_a.own_predictions(trained, features), classifier.predict(trained.value.model, patches))
+    np.testing.assert_array_equal(
+        probes.own_predictions(trained, features), classifier.predict(trained.value.model, patches)
+    )
     accuracy = stages.own_accuracy(run, trained, 4)
     labels = stages.patches(run, "test", 4, seed=0).labels
-    assert accuracy == pytest.approx(np.mean(classifier.predict(trained.value.model, patches) == labels))
+    assert accuracy == pytest.approx(
+        np.mean(classifier.predict(trained.value.model, patches) == labels)
+    )
 
 
 def test_repeats_are_balanced_and_their_tests_do_not_overlap():
     train, test = feature_set(30), feature_set(31)
     pairs = stages.repeats(train, test, 3, seed=0)
     for fitted, scored in pairs:
-        assert np.bincount(train.labels[fitted])[1:].tolist() == [20, 20, 20] and len(set(fitted)) == 60
+        assert (
+            np.bincount(train.labels[fitted])[1:].tolist() == [20, 20, 20]
+            and len(set(fitted)) == 60
+        )
         assert set(np.bincount(test.labels[scored])[1:]) <= {10, 11}
     scored = np.concatenate([rows for _, rows in pairs])
     assert sorted(scored) == list(range(93))
@@ -73,15 +90,17 @@ def test_repeats_are_balanced_and_their_tests_do_not_overlap():
 def test_unusable_networks_are_reported_and_the_others_serve(run, tmp_path):
     write(tmp_path / "good.onnx")
     (tmp_path / "cut.onnx").write_bytes((tmp_path / "good.onnx").read_bytes()[:50])
-    (tmp_path / "weights.yml").write_text("schema: 1\nkind: weights\nnetworks:\n  - {network: Gone, file: gone.onnx}\n")
-    with_weights = runs.Run(run.path, run.notebook, {**run.sources, "weights": str(tmp_path)})
+    (tmp_path / "weights.yml").write_text(
+        "schema: 1\nkind: weights\nnetworks:\n  - {network: Gone, file: gone.onnx}\n"
+    )
+    with_weights = Run(run.path, run.notebook, {**run.sources, "weights": str(tmp_path)})
     networks, problems = stages.pretrained_networks(with_weights)
     assert [network.name for network in networks] == ["good"]
     assert "truncated" in problems["cut"] and "missing" in problems["Gone"]
     found = stages.patch_features(with_weights, networks[0], "test", 2).value
     assert found.features.shape == (12, 5) and np.isfinite(found.features).all()
     assert stages.pretrained_networks(run) == ([], {})
-    empty = runs.Run(run.path, run.notebook, {**run.sources, "weights": str(tmp_path / "nowhere")})
+    empty = Run(run.path, run.notebook, {**run.sources, "weights": str(tmp_path / "nowhere")})
     assert "no such folder" in stages.pretrained_networks(empty)[1].popitem()[1]
 
 
@@ -91,34 +110,54 @@ def test_pair_intervals_speak_of_the_right_pairs():
     alike = part.features.copy()
     alike[part.labels == 4] = alike[part.labels == 2]  # striatum as cortex
     alike[part.labels == 3] = alike[part.labels == 1]  # ZI as VP
-    part = paper_a.FeatureSet(alike, part.labels, part.groups)
-    assert stages.area_pairs(areas) == {"cortex_striatum": (1, 3), "vp_zi": (0, 2), "cortex_vp": (1, 0)}
+    part = probes.FeatureSet(alike, part.labels, part.groups)
+    assert stages.area_pairs(areas) == {
+        "cortex_striatum": (1, 3),
+        "vp_zi": (0, 2),
+        "cortex_vp": (1, 0),
+    }
     table = stages.pair_intervals(part, gram.bootstrap_weights(part.labels, 50, part.groups), areas)
     assert len(table) == 4 and (table["gap_from"] > 0).all() and (table["share_above_0"] == 1).all()
     assert stages.area_pairs(("Cortex", "VP")) == {}
 
 
 def test_structure_table_against_direct_numbers():
-    networks = [paper_a.Network("trained CNN", "trained", "", None)]
+    networks = [probes.Network("trained CNN", "trained", "", None)]
     train, test = feature_set(12, areas=4), feature_set(12, areas=4, seed=1)
     areas = ("VP", "Cortex", "ZI", "Striatum")
     table = stages.structure_table(networks, {"trained CNN": (train, test)}, areas, 2)
     part = test.part(stages.repeats(train, test, 2)[1][1])
     row = table.iloc[1]
     assert row["error"] == pytest.approx(gram.block_diagonal_error(part.features, part.labels))
-    assert row["similarity vp_zi"] == pytest.approx(gram.area_similarity(part.features, part.labels)[0, 2])
+    assert row["similarity vp_zi"] == pytest.approx(
+        gram.area_similarity(part.features, part.labels)[0, 2]
+    )
 
 
-@pytest.mark.parametrize(("name", "wanted", "same"), [
-    ("ResNet18", "resnet18", True), ("resnet18", "resnet18", True), ("Inception v3", "inception", True), ("inception_v3", "inception", True),
-    ("GoogLeNet", "inception", False), ("ResNet18 tuned", "resnet18", False), ("Inception v1", "inception", False)])
+@pytest.mark.parametrize(
+    ("name", "wanted", "same"),
+    [
+        ("ResNet18", "resnet18", True),
+        ("resnet18", "resnet18", True),
+        ("Inception v3", "inception", True),
+        ("inception_v3", "inception", True),
+        ("GoogLeNet", "inception", False),
+        ("ResNet18 tuned", "resnet18", False),
+        ("Inception v1", "inception", False),
+    ],
+)
 def test_networks_the_paper_names(name, wanted, same):
-    assert paper_a_structure.is_network(name, wanted) == same
+    assert stages.is_network(name, wanted) == same
 
 
 def test_interactive_plot_holds_its_data_and_asks_the_bundled_script_first():
     labels = np.repeat([1, 2], 5)
-    figure = interactive.scatter_3d({"a": np.random.default_rng(0).normal(size=(10, 3)), "b": np.ones((10, 3))}, labels, ["x</script>", "y"], True)
+    figure = interactive.scatter_3d(
+        {"a": np.random.default_rng(0).normal(size=(10, 3)), "b": np.ones((10, 3))},
+        labels,
+        ["x</script>", "y"],
+        True,
+    )
     html = interactive.plotly_html(figure).data
     assert html.index("../_static/vendor/plotly.min.js") < html.index("cdn.plot.ly")
     assert html.count("</script>") == 2 and "(phantom)" in html  # a name cannot end the script

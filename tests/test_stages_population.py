@@ -4,14 +4,19 @@ import numpy as np
 import pytest
 import yaml
 
-from helpers import runs, stages
+from helpers.book.run import open_run
+from helpers.brains import stages
 
 SETTINGS = {"rows": 40, "recipe": "quick", "steps": 6}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, tiny_population):
-    return runs.open_run(tmp_path_factory.mktemp("stages") / "run", notebook="08_vae_models", population=str(tiny_population))
+    return open_run(
+        tmp_path_factory.mktemp("stages") / "run",
+        notebook="08_vae_models",
+        population=str(tiny_population),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +26,11 @@ def model(run):
 
 def test_images_share_one_brightness_and_lie_between_zero_and_one(run):
     data = stages.prepared_population(run, 40)
-    assert data.images.shape[1:] == (40, 56) == data.atlas.shape and data.images.min() >= 0 and data.images.max() <= 1
+    assert (
+        data.images.shape[1:] == (40, 56) == data.atlas.shape
+        and data.images.min() >= 0
+        and data.images.max() <= 1
+    )
     raw = run.population.images.mean((1, 2))
     prepared = data.images[data.clean_all].mean((1, 2))
     assert prepared.std() / prepared.mean() < 0.3 * raw[data.clean_all].std() / raw.mean()
@@ -38,15 +47,17 @@ def test_splits_are_disjoint_and_hold_every_image(run):
 
 def test_clean_images_are_prepared_like_the_others(run):
     data = stages.prepared_population(run, 40)
-    np.testing.assert_allclose(data.clean_images[data.clean_all], data.images[data.clean_all], atol=1e-6)
+    np.testing.assert_allclose(
+        data.clean_images[data.clean_all], data.images[data.clean_all], atol=1e-6
+    )
     damaged = np.flatnonzero(~data.clean)
     assert np.abs(data.clean_images[damaged] - data.images[damaged]).max() > 0.1
 
 
 def test_a_stored_model_is_not_trained_again_and_is_the_same(run, model, monkeypatch):
-    from helpers import vae_training
+    from helpers.brains import recipes
 
-    monkeypatch.setattr(vae_training, "train_vae", None)
+    monkeypatch.setattr(recipes, "train_vae", None)
     again = stages.trained_vae(run, 3, 3.0, **SETTINGS)
     images = stages.prepared_population(run, 40).images[:4]
     assert again.key == model.key and again.family == "β-VAE"
@@ -54,7 +65,7 @@ def test_a_stored_model_is_not_trained_again_and_is_the_same(run, model, monkeyp
 
 
 def test_asking_for_what_is_not_there_without_training_says_so(run):
-    from helpers.stages.population import NotTrained
+    from helpers.brains.stages.trained_models import NotTrained
 
     with pytest.raises(NotTrained):
         stages.trained_vae(run, 3, 17.0, **SETTINGS, train=False)
@@ -70,8 +81,17 @@ def test_points_trained_side_by_side_equal_those_trained_alone(run, model):
 
 
 def test_the_grid_repeats_seeds_at_the_chosen_size_only(run):
-    models = stages.model_grid(run, [2, 3], [1.0], [0, 1], pca_dims=[5], chosen=2, workers=1, **SETTINGS)
-    assert [(m.family, m.latent_dim, m.seed) for m in models] == [("VAE", 2, 0), ("VAE", 2, 1), ("VAE", 3, 0), ("PCA", 2, 0), ("PCA", 3, 0), ("PCA", 5, 0)]
+    models = stages.model_grid(
+        run, [2, 3], [1.0], [0, 1], pca_dims=[5], chosen=2, workers=1, **SETTINGS
+    )
+    assert [(m.family, m.latent_dim, m.seed) for m in models] == [
+        ("VAE", 2, 0),
+        ("VAE", 2, 1),
+        ("VAE", 3, 0),
+        ("PCA", 2, 0),
+        ("PCA", 3, 0),
+        ("PCA", 5, 0),
+    ]
 
 
 def test_injected_artifacts_leave_the_rest_alone_and_repeat(run):
@@ -79,21 +99,43 @@ def test_injected_artifacts_leave_the_rest_alone_and_repeat(run):
     made, again = (stages.injected_artifacts(data, per_type=2) for _ in range(2))
     for kind, (clean, corrupted, masks) in made.items():
         np.testing.assert_array_equal(corrupted, again[kind][1])
-        assert np.abs(corrupted - clean)[~masks].max() <= 0.02 < np.abs(corrupted - clean)[masks].mean()
+        assert (
+            np.abs(corrupted - clean)[~masks].max()
+            <= 0.02
+            < np.abs(corrupted - clean)[masks].mean()
+        )
 
 
 def test_scores_hold_every_measure_and_know_the_identity(run, model):
     table = stages.model_scores(run, [model], rows=40, images=4, metric_components=8, per_type=2)
-    assert {"cwssim", "fd_clean", "fd_all", "fd_prior", "error", "fine_power", "active", "transmission_leakage"} <= set(table)
-    from helpers.stages.population import Model
+    assert {
+        "cwssim",
+        "fd_clean",
+        "fd_all",
+        "fd_prior",
+        "error",
+        "fine_power",
+        "active",
+        "transmission_leakage",
+    } <= set(table)
+    from helpers.brains.stages.trained_models import Model
 
     class Identity:
         latent_dim = 40 * 56
         encode = staticmethod(lambda images: images.reshape(len(images), -1))
         decode = staticmethod(lambda z: z.reshape(-1, 40, 56))
 
-    perfect = stages.model_scores(run, [Model("PCA", 2240, float("nan"), 0, "identity", Identity())], rows=40, images=4, metric_components=8, per_type=2)
-    assert perfect["cwssim"][0] == pytest.approx(1) and perfect["fd_clean"][0] == pytest.approx(0, abs=1e-6)
+    perfect = stages.model_scores(
+        run,
+        [Model("PCA", 2240, float("nan"), 0, "identity", Identity())],
+        rows=40,
+        images=4,
+        metric_components=8,
+        per_type=2,
+    )
+    assert perfect["cwssim"][0] == pytest.approx(1) and perfect["fd_clean"][0] == pytest.approx(
+        0, abs=1e-6
+    )
     assert perfect["transmission_missing"][0] == pytest.approx(1) and perfect["error"][0] == 0
 
 
@@ -102,15 +144,25 @@ def test_a_population_of_ones_own_needs_no_clean_list_and_no_truth(tmp_path, tin
     for key in ("clean", "truth", "clean_images", "phantom"):
         manifest.pop(key)
     images = np.load(tiny_population / "images.npy")
-    np.save(tmp_path / "images.npy", np.pad(images, ((0, 0), (0, 1), (0, 5))))  # a size that does not fit
+    np.save(
+        tmp_path / "images.npy", np.pad(images, ((0, 0), (0, 1), (0, 5)))
+    )  # a size that does not fit
     import tifffile
 
-    tifffile.imwrite(tmp_path / "atlas.tif", np.pad(tifffile.imread(tiny_population / "atlas.tif"), ((0, 1), (0, 5))))
+    tifffile.imwrite(
+        tmp_path / "atlas.tif",
+        np.pad(tifffile.imread(tiny_population / "atlas.tif"), ((0, 1), (0, 5))),
+    )
     (tmp_path / "dataset.yml").write_text(yaml.safe_dump(manifest))
-    own = runs.open_run(tmp_path / "run", notebook="08_vae_models", population=str(tmp_path))
+    own = open_run(tmp_path / "run", notebook="08_vae_models", population=str(tmp_path))
     data = stages.prepared_population(own, 80)
     assert data.clean is None and data.clean_images is None and data.images.shape[1:] == (80, 112)
     assert "cropped to 80×112" in data.steps
     assert len(data.reference) == len(data.test)
-    table = stages.model_scores(own, stages.pca_baselines(own, [2, 3], rows=80), rows=80, images=2, metric_components=4)
-    assert not any(column.startswith("transmission") for column in table) and (table["error"].diff()[1:] < 0).all()
+    table = stages.model_scores(
+        own, stages.pca_baselines(own, [2, 3], rows=80), rows=80, images=2, metric_components=4
+    )
+    assert (
+        not any(column.startswith("transmission") for column in table)
+        and (table["error"].diff()[1:] < 0).all()
+    )

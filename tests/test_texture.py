@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from helpers import texture
+from helpers.tissue.features import texture
 
 
 def discs(centres, radius, shape=(200, 300)):
     """A gray image with dark discs."""
-    rows, columns = np.ogrid[:shape[0], :shape[1]]
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
     image = np.full(shape, 0.6)
     for y, x in centres:
         image[np.hypot(rows - y, columns - x) <= radius] = 0.2
@@ -17,7 +17,9 @@ def discs(centres, radius, shape=(200, 300)):
 
 def test_every_dark_disc_is_found_once_where_it_is():
     rng = np.random.default_rng(0)
-    grid = np.stack(np.meshgrid(np.arange(20, 190, 25), np.arange(20, 290, 25), indexing="ij"), -1).reshape(-1, 2)
+    grid = np.stack(
+        np.meshgrid(np.arange(20, 190, 25), np.arange(20, 290, 25), indexing="ij"), -1
+    ).reshape(-1, 2)
     centres = grid + rng.integers(-4, 5, grid.shape)
     image = discs(centres, 5)
     standardised = texture.standardise(image, np.ones(image.shape, bool))
@@ -39,7 +41,9 @@ def test_coherence_is_one_for_lines_and_low_for_noise():
     assert texture.orientation_coherence(lines, 10)[inner].min() > 0.99
     coherence = texture.orientation_coherence(noise, 10)
     assert coherence[inner].mean() < 0.2
-    np.testing.assert_allclose(texture.orientation_coherence(np.rot90(noise), 10), np.rot90(coherence), atol=1e-6)
+    np.testing.assert_allclose(
+        texture.orientation_coherence(np.rot90(noise), 10), np.rot90(coherence), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("exponent", [0.0, 2.0, 3.5])
@@ -47,8 +51,12 @@ def test_slope_of_noise_with_a_known_spectrum(exponent):
     rng = np.random.default_rng(2)
     frequency = np.hypot(np.fft.fftfreq(512)[:, None], np.fft.fftfreq(512)[None])
     frequency[0, 0] = 1
-    image = np.fft.ifft2(np.fft.fft2(rng.standard_normal((512, 512))) * frequency ** (-exponent / 2)).real
-    assert texture.power_slope(image, np.ones(image.shape, bool)) == pytest.approx(-exponent, abs=0.2)
+    image = np.fft.ifft2(
+        np.fft.fft2(rng.standard_normal((512, 512))) * frequency ** (-exponent / 2)
+    ).real
+    assert texture.power_slope(image, np.ones(image.shape, bool)) == pytest.approx(
+        -exponent, abs=0.2
+    )
 
 
 def test_slope_without_room_for_a_window_is_nan():
@@ -70,8 +78,11 @@ def test_measure_reads_each_area_on_its_own():
     assert table["bright_fibre_fraction"].tolist() == [0, pytest.approx(0.0, abs=0.35)]
     named = texture.measure(image, areas, names={2: "right"})
     assert list(named.index) == ["right"]
-    np.testing.assert_allclose(named.loc["right"].drop(["mm2"]), table.loc[2].drop(["mm2"]) * np.where(
-        table.columns.drop("mm2").str.endswith("per_mm2"), (2.0 / 1.17) ** 2, 1))
+    np.testing.assert_allclose(
+        named.loc["right"].drop(["mm2"]),
+        table.loc[2].drop(["mm2"])
+        * np.where(table.columns.drop("mm2").str.endswith("per_mm2"), (2.0 / 1.17) ** 2, 1),
+    )
 
 
 def test_thin_areas_keep_a_smaller_margin():

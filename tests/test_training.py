@@ -10,7 +10,9 @@ from helpers import training
 
 def make_model(seed=0):
     torch.manual_seed(seed)
-    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3), nn.Linear(4 * 36, 2))
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3), nn.Linear(4 * 36, 2)
+    )
 
 
 def make_data(n=64):
@@ -83,9 +85,20 @@ def test_a_killed_training_resumes_to_the_same_weights(tmp_path, average):
     model = make_model()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     with pytest.raises(KeyboardInterrupt):
-        training.train(model, killed_in_third_epoch, loss, optimizer, max_epochs=5, validate=accuracy, bfloat16=False,
-                       checkpoint=tmp_path, **options)
-    resumed, again = run(5, make_model(seed=99), checkpoint=tmp_path, **options)   # other initial weights: overwritten
+        training.train(
+            model,
+            killed_in_third_epoch,
+            loss,
+            optimizer,
+            max_epochs=5,
+            validate=accuracy,
+            bfloat16=False,
+            checkpoint=tmp_path,
+            **options,
+        )
+    resumed, again = run(
+        5, make_model(seed=99), checkpoint=tmp_path, **options
+    )  # other initial weights: overwritten
     assert same(whole, resumed)
     assert again == result
     assert [p.name for p in tmp_path.iterdir()] == ["epoch-000005"]
@@ -95,7 +108,14 @@ def test_a_finished_checkpoint_is_loaded_without_training(tmp_path):
     first, result = run(2, checkpoint=tmp_path)
     second = make_model(seed=5)
     optimizer = torch.optim.Adam(second.parameters())
-    again = training.train(second, lambda *_: pytest.fail("trained"), loss, optimizer, max_epochs=2, checkpoint=tmp_path)
+    again = training.train(
+        second,
+        lambda *_: pytest.fail("trained"),
+        loss,
+        optimizer,
+        max_epochs=2,
+        checkpoint=tmp_path,
+    )
     assert same(first, second) and again == result
 
 
@@ -110,7 +130,9 @@ def test_checkpoints_hold_no_pickled_objects(tmp_path):
     names = {p.name for p in (tmp_path / "epoch-000001").iterdir()}
     assert names == {"model.safetensors", "best.safetensors", "optimizer.pt", "state.json"}
     torch.load(tmp_path / "epoch-000001" / "optimizer.pt", weights_only=True)
-    assert json.loads((tmp_path / "epoch-000001" / "state.json").read_text())["settings"] == {"seed": 0}
+    assert json.loads((tmp_path / "epoch-000001" / "state.json").read_text())["settings"] == {
+        "seed": 0
+    }
 
 
 @pytest.mark.parametrize("higher, best", [(True, 2), (False, 4)])
@@ -129,7 +151,13 @@ def test_keeps_the_weights_of_the_best_epoch(higher, best):
 
 def test_patience_ends_the_training():
     scores = iter([1.0, 2.0, 1.5, 1.5, 9.0])
-    _, result = run(5, validate=lambda m: {"score": next(scores)}, monitor="score", higher_is_better=True, patience=2)
+    _, result = run(
+        5,
+        validate=lambda m: {"score": next(scores)},
+        monitor="score",
+        higher_is_better=True,
+        patience=2,
+    )
     assert result.stopped_early and len(result.history) == 4 and result.best_epoch == 1
 
 
@@ -146,7 +174,11 @@ def test_schedule_multiplies_the_learning_rate():
 def test_cosine_schedule():
     factor = training.cosine_schedule(110, warmup=10, floor=0.1)
     assert factor(0) == pytest.approx(0.1) and factor(9) == 1.0 and factor(10) == 1.0
-    assert factor(60) == pytest.approx(0.55) and factor(110) == pytest.approx(0.1) and factor(500) == pytest.approx(0.1)
+    assert (
+        factor(60) == pytest.approx(0.55)
+        and factor(110) == pytest.approx(0.1)
+        and factor(500) == pytest.approx(0.1)
+    )
 
 
 def test_weight_average_is_a_moving_average():
@@ -159,8 +191,15 @@ def test_weight_average_is_a_moving_average():
     model = make_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     training.train(model, batches, watched, optimizer, max_epochs=1, average=0.9, bfloat16=False)
-    last = make_model()                                            # the same run without averaging ends here
-    training.train(last, batches, loss, torch.optim.SGD(last.parameters(), lr=0.1), max_epochs=1, bfloat16=False)
+    last = make_model()  # the same run without averaging ends here
+    training.train(
+        last,
+        batches,
+        loss,
+        torch.optim.SGD(last.parameters(), lr=0.1),
+        max_epochs=1,
+        bfloat16=False,
+    )
     expected = weights[0]
     for step, value in enumerate([*weights[1:], last[0].weight.detach()], start=1):
         decay = min(0.9, (1 + step) / (10 + step))
@@ -179,14 +218,18 @@ def test_loss_may_report_more_numbers():
 
 
 def test_error_messages():
-    with pytest.raises(ValueError, match="monitor 'recall' is not in the history: expected one of .*'accuracy'"):
+    with pytest.raises(
+        ValueError, match="monitor 'recall' is not in the history: expected one of .*'accuracy'"
+    ):
         run(1, monitor="recall")
     model = make_model()
     optimizer = torch.optim.Adam(model.parameters())
     with pytest.raises(ValueError, match="yielded nothing"):
         training.train(model, lambda *_: iter(()), loss, optimizer, max_epochs=1)
     with pytest.raises(FloatingPointError, match="became nan in epoch 0: lower the learning rate"):
-        training.train(model, batches, lambda m, b: loss(m, b) * float("nan"), optimizer, max_epochs=1)
+        training.train(
+            model, batches, lambda m, b: loss(m, b) * float("nan"), optimizer, max_epochs=1
+        )
     with pytest.raises(ValueError, match="at least 1"):
         run(0)
     if not torch.cuda.is_available():

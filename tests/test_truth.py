@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from helpers import truth
+from helpers.tissue.factors import truth
 
 
 def test_adjusted_rand_ignores_names_and_unlabelled_positions():
@@ -20,7 +20,9 @@ def test_adjusted_rand_ignores_names_and_unlabelled_positions():
 def test_density_correlations_are_rank_correlations():
     rng = np.random.default_rng(0)
     density = rng.random(400)
-    coefficients = np.column_stack([np.exp(3 * density), -density, np.maximum(rng.random(400) - 0.5, 0), np.zeros(400)])
+    coefficients = np.column_stack(
+        [np.exp(3 * density), -density, np.maximum(rng.random(400) - 0.5, 0), np.zeros(400)]
+    )
     found = truth.density_correlations(coefficients, density)
     np.testing.assert_allclose(found[:2], [1, -1])
     assert found[2] == pytest.approx(spearmanr(coefficients[:, 2], density)[0])

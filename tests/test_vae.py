@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import vae, vae_training
+from helpers.brains import recipes, vae
 
 
 @pytest.fixture(scope="module")
@@ -12,32 +12,49 @@ def brains():
     y, x = np.mgrid[:16, :24]
     place, level = rng.uniform(7, 17, 300), rng.uniform(0.3, 0.8, 300)
     blob = np.exp(-((y - 8) ** 2 + (x - place[:, None, None]) ** 2) / 18)
-    return (level[:, None, None] * blob + 0.1 + 0.01 * rng.standard_normal((300, 16, 24))).clip(0, 1).astype(np.float32)
+    return (
+        (level[:, None, None] * blob + 0.1 + 0.01 * rng.standard_normal((300, 16, 24)))
+        .clip(0, 1)
+        .astype(np.float32)
+    )
 
 
 @pytest.fixture(scope="module")
 def trained(brains):
     torch.set_num_threads(1)
-    settings = {**vae_training.RECIPES["quick"], "steps": 200, "learning_rate": 2e-3}
-    return vae_training.train_vae(brains[:240], brains[240:], latent_dim=4, beta=1.0, device="cpu", bfloat16=False, **settings)
+    settings = {**recipes.RECIPES["quick"], "steps": 200, "learning_rate": 2e-3}
+    return recipes.train_vae(
+        brains[:240], brains[240:], latent_dim=4, beta=1.0, device="cpu", bfloat16=False, **settings
+    )
 
 
 def test_architecture_is_the_papers():
     model = vae.BetaVAE()
     assert (model.image_shape, model.latent_dim, model.beta) == ((320, 448), 8, 3.0)
     convolutions = [m for m in model.encoder if isinstance(m, torch.nn.Conv2d)]
-    assert [(c.out_channels, c.kernel_size[0], c.stride[0], c.padding[0]) for c in convolutions] == [(32, 4, 2, 1)] * 6 + [(32, 4, 1, 1)]
-    dense = [(m.in_features, m.out_features) for m in model.encoder if isinstance(m, torch.nn.Linear)]
+    assert [
+        (c.out_channels, c.kernel_size[0], c.stride[0], c.padding[0]) for c in convolutions
+    ] == [(32, 4, 2, 1)] * 6 + [(32, 4, 1, 1)]
+    dense = [
+        (m.in_features, m.out_features) for m in model.encoder if isinstance(m, torch.nn.Linear)
+    ]
     assert dense == [(768, 256), (256, 256), (256, 16)]
-    mirrored = [(m.in_features, m.out_features) for m in model.decoder if isinstance(m, torch.nn.Linear)]
+    mirrored = [
+        (m.in_features, m.out_features) for m in model.decoder if isinstance(m, torch.nn.Linear)
+    ]
     assert mirrored == [(8, 256), (256, 256), (256, 768)]
     upwards = [m for m in model.decoder if isinstance(m, torch.nn.ConvTranspose2d)]
-    assert [(c.in_channels, c.out_channels, c.stride[0]) for c in upwards] == [(32, 32, 1)] + [(32, 32, 2)] * 5 + [(32, 1, 2)]
+    assert [(c.in_channels, c.out_channels, c.stride[0]) for c in upwards] == [(32, 32, 1)] + [
+        (32, 32, 2)
+    ] * 5 + [(32, 1, 2)]
     reconstruction, mean, logvar = model(torch.zeros(2, 1, 320, 448))
     assert reconstruction.shape == (2, 1, 320, 448) and mean.shape == logvar.shape == (2, 8)
 
 
-@pytest.mark.parametrize("shape, stages", [((320, 448), 6), ((160, 224), 5), ((80, 112), 4), ((256, 256), 6), ((8, 8), 1)])
+@pytest.mark.parametrize(
+    "shape, stages",
+    [((320, 448), 6), ((160, 224), 5), ((80, 112), 4), ((256, 256), 6), ((8, 8), 1)],
+)
 def test_the_stem_shrinks_with_the_image(shape, stages):
     assert vae.halvings(shape) == stages
     model = vae.BetaVAE(shape, 3)
@@ -65,8 +82,15 @@ def test_loss_is_squared_error_over_pixels_plus_beta_kl():
     images = torch.rand(2, 1, 320, 448)
     reconstruction, mean, logvar = model(images)
     error = ((reconstruction - images) ** 2).sum() / 2
-    kl = sum(torch.distributions.kl_divergence(torch.distributions.Normal(m, (0.5 * v).exp()), torch.distributions.Normal(0, 1))
-             for m, v in zip(mean.flatten(), logvar.flatten())) / 2
+    kl = (
+        sum(
+            torch.distributions.kl_divergence(
+                torch.distributions.Normal(m, (0.5 * v).exp()), torch.distributions.Normal(0, 1)
+            )
+            for m, v in zip(mean.flatten(), logvar.flatten())
+        )
+        / 2
+    )
     terms = model.terms(images)
     assert terms[0].item() == pytest.approx(error.item(), rel=1e-5)
     assert terms[1].sum().item() == pytest.approx(kl.item(), rel=1e-4)
@@ -85,7 +109,9 @@ def test_kl_per_latent_agrees_with_torch_and_with_the_loss():
     rng = np.random.default_rng(1)
     mean, logvar = rng.standard_normal((2, 50, 3))
     p = torch.distributions.Normal(torch.tensor(mean), torch.tensor(np.exp(0.5 * logvar)))
-    expected = torch.distributions.kl_divergence(p, torch.distributions.Normal(0.0, 1.0)).mean(0).numpy()
+    expected = (
+        torch.distributions.kl_divergence(p, torch.distributions.Normal(0.0, 1.0)).mean(0).numpy()
+    )
     np.testing.assert_allclose(vae.kl_per_latent(mean, logvar), expected, rtol=1e-6)
     assert vae.kl_per_latent(np.zeros((5, 2)), np.zeros((5, 2))).tolist() == [0, 0]
 
@@ -105,12 +131,14 @@ def test_training_learns_and_beats_the_mean_image(trained, brains):
     assert 2 <= len(vae.active_latents(model, held_out)) <= 4
     last = result.history[-1]
     assert {"loss", "error", "kl", "validation_loss", "active", "kl_1", "kl_4"} <= set(last)
-    assert last["validation_kl"] == pytest.approx(sum(last[f"kl_{k}"] for k in range(1, 5)), rel=1e-4)
+    assert last["validation_kl"] == pytest.approx(
+        sum(last[f"kl_{k}"] for k in range(1, 5)), rel=1e-4
+    )
 
 
 def test_the_same_seed_trains_the_same_model(brains):
-    settings = {**vae_training.RECIPES["quick"], "steps": 20}
-    one, two, other = (vae_training.train_vae(brains[:64], brains[64:80], latent_dim=2, seed=seed, device="cpu", bfloat16=False, **settings)[0]
+    settings = {**recipes.RECIPES["quick"], "steps": 20}
+    one, two, other = (recipes.train_vae(brains[:64], brains[64:80], latent_dim=2, seed=seed, device="cpu", bfloat16=False, **settings)[0]
                        for seed in (0, 0, 1))  # fmt: skip
     np.testing.assert_array_equal(one.encode(brains[:5]), two.encode(brains[:5]))
     assert not np.allclose(one.encode(brains[:5]), other.encode(brains[:5]))
@@ -119,9 +147,11 @@ def test_the_same_seed_trains_the_same_model(brains):
 def test_a_killed_training_resumes_to_the_same_weights(brains, tmp_path, monkeypatch):
     from helpers import training
 
-    monkeypatch.setattr(vae_training, "EPOCH", 4)  # six short epochs
-    settings = dict(latent_dim=2, device="cpu", bfloat16=False, **{**vae_training.RECIPES["quick"], "steps": 24})
-    whole, history = vae_training.train_vae(brains[:64], brains[64:80], **settings)
+    monkeypatch.setattr(recipes, "EPOCH", 4)  # six short epochs
+    settings = dict(
+        latent_dim=2, device="cpu", bfloat16=False, **{**recipes.RECIPES["quick"], "steps": 24}
+    )
+    whole, history = recipes.train_vae(brains[:64], brains[64:80], **settings)
     write, calls = training._write_checkpoint, []
 
     def killed(*arguments):
@@ -132,17 +162,29 @@ def test_a_killed_training_resumes_to_the_same_weights(brains, tmp_path, monkeyp
 
     monkeypatch.setattr(training, "_write_checkpoint", killed)
     with pytest.raises(KeyboardInterrupt):
-        vae_training.train_vae(brains[:64], brains[64:80], checkpoint=tmp_path / "c", **settings)
+        recipes.train_vae(brains[:64], brains[64:80], checkpoint=tmp_path / "c", **settings)
     monkeypatch.setattr(training, "_write_checkpoint", write)
-    resumed, again = vae_training.train_vae(brains[:64], brains[64:80], checkpoint=tmp_path / "c", **settings)
+    resumed, again = recipes.train_vae(
+        brains[:64], brains[64:80], checkpoint=tmp_path / "c", **settings
+    )
     np.testing.assert_array_equal(whole.encode(brains[:5]), resumed.encode(brains[:5]))
     assert [row["loss"] for row in history.history] == [row["loss"] for row in again.history]
 
 
 def test_collapse_is_warned_of_early(brains, monkeypatch):
-    monkeypatch.setattr(vae_training, "EPOCH", 2)
+    monkeypatch.setattr(recipes, "EPOCH", 2)
     with pytest.warns(UserWarning, match="no latent carries"):
-        vae_training.train_vae(brains[:32], brains[32:48], latent_dim=2, beta=1e6, learning_rate=1e-2, batch_size=16, steps=40, device="cpu", bfloat16=False)
+        recipes.train_vae(
+            brains[:32],
+            brains[32:48],
+            latent_dim=2,
+            beta=1e6,
+            learning_rate=1e-2,
+            batch_size=16,
+            steps=40,
+            device="cpu",
+            bfloat16=False,
+        )
 
 
 def test_weights_round_trip_without_pickle(trained, brains, tmp_path):
@@ -150,7 +192,9 @@ def test_weights_round_trip_without_pickle(trained, brains, tmp_path):
     vae.save(model, tmp_path / "model.safetensors")
     again = vae.load(tmp_path / "model.safetensors")
     assert (again.image_shape, again.latent_dim, again.beta) == (model.image_shape, 4, 1.0)
-    np.testing.assert_allclose(again.encode(brains[:7]), model.encode(brains[:7]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        again.encode(brains[:7]), model.encode(brains[:7]), rtol=1e-4, atol=1e-5
+    )
     with pytest.raises(ValueError, match="not a β-VAE"):
         (tmp_path / "other.safetensors").write_bytes(b"nothing")
         vae.load(tmp_path / "other.safetensors")
@@ -165,7 +209,7 @@ def test_arrays_of_the_wrong_shape_are_refused():
         with pytest.raises(ValueError, match=r"expected latents \(N, 2\)"):
             either.decode(np.zeros((3, 5)))
     with pytest.raises(ValueError, match="found 0 and 3"):
-        vae_training.train_vae(np.zeros((0, 16, 24)), np.zeros((3, 16, 24)))
+        recipes.train_vae(np.zeros((0, 16, 24)), np.zeros((3, 16, 24)))
 
 
 def test_pca_equals_a_singular_value_decomposition(brains):
@@ -174,7 +218,9 @@ def test_pca_equals_a_singular_value_decomposition(brains):
     centred = flat - flat.mean(0)
     u, s, vt = np.linalg.svd(centred, full_matrices=False)
     best = flat.mean(0) + (u[:, :3] * s[:3]) @ vt[:3]
-    np.testing.assert_allclose(vae.reconstruct(pca, brains).reshape(len(brains), -1), best, atol=2e-3)
+    np.testing.assert_allclose(
+        vae.reconstruct(pca, brains).reshape(len(brains), -1), best, atol=2e-3
+    )
     z = pca.encode(brains)
     np.testing.assert_allclose(z.std(0, ddof=1), 1, rtol=1e-3)  # on the VAE prior's scale
     assert np.abs(np.corrcoef(z.T) - np.eye(3)).max() < 1e-3
@@ -183,8 +229,12 @@ def test_pca_equals_a_singular_value_decomposition(brains):
 
 def test_truncated_pca_is_the_smaller_pca_and_its_error_falls(brains):
     pca = vae.PCABaseline.fit(brains, 6)
-    np.testing.assert_allclose(pca.truncated(2).encode(brains), pca.encode(brains)[:, :2], atol=1e-5)
-    errors = [np.mean((vae.reconstruct(pca.truncated(k), brains) - brains) ** 2) for k in range(1, 7)]
+    np.testing.assert_allclose(
+        pca.truncated(2).encode(brains), pca.encode(brains)[:, :2], atol=1e-5
+    )
+    errors = [
+        np.mean((vae.reconstruct(pca.truncated(k), brains) - brains) ** 2) for k in range(1, 7)
+    ]
     assert errors == sorted(errors, reverse=True)
     with pytest.raises(ValueError, match="has 6 components"):
         pca.truncated(7)
@@ -198,7 +248,9 @@ def test_uncertainty_is_the_spread_of_decoded_draws():
         model.encoder[-1].weight.zero_()
         model.encoder[-1].bias.copy_(torch.tensor([0.0, 0.0, -30.0, -30.0]))
     images = np.zeros((2, 16, 24), np.float32)
-    assert vae.reconstruction_uncertainty(model, images, samples=8).max() < 1e-5  # no spread in, none out
+    assert (
+        vae.reconstruction_uncertainty(model, images, samples=8).max() < 1e-5
+    )  # no spread in, none out
     with torch.no_grad():
         model.encoder[-1].bias.copy_(torch.tensor([0.0, 0.0, 1.0, 1.0]))
     drawn = model.decode(np.random.default_rng(0).standard_normal((4000, 2)) * np.exp(0.5))
@@ -228,10 +280,25 @@ def test_a_bias_added_apart_changes_neither_values_nor_gradients(stride):
 
 
 def test_the_kl_term_is_let_in_over_the_warm_up(brains, monkeypatch):
-    monkeypatch.setattr(vae_training, "EPOCH", 4)
-    model, result = vae_training.train_vae(brains[:64], brains[64:80], latent_dim=2, beta=3.0, batch_size=16, steps=24, kl_warmup=0.5,
-                                           quick_start=True, device="cpu", bfloat16=False)
-    shares = [(row["loss"] - row["error"]) / (3.0 / model.pixel_ratio * row["kl"]) for row in result.history]
+    monkeypatch.setattr(recipes, "EPOCH", 4)
+    model, result = recipes.train_vae(
+        brains[:64],
+        brains[64:80],
+        latent_dim=2,
+        beta=3.0,
+        batch_size=16,
+        steps=24,
+        kl_warmup=0.5,
+        quick_start=True,
+        device="cpu",
+        bfloat16=False,
+    )
+    shares = [
+        (row["loss"] - row["error"]) / (3.0 / model.pixel_ratio * row["kl"])
+        for row in result.history
+    ]
     assert [row["step"] for row in result.history] == [4, 8, 12, 16, 20, 24]
-    np.testing.assert_allclose(shares[3:], 1, rtol=1e-2)     # from half of the updates on it counts in full
+    np.testing.assert_allclose(
+        shares[3:], 1, rtol=1e-2
+    )  # from half of the updates on it counts in full
     assert 0 < shares[0] < shares[1] < shares[2] < 1

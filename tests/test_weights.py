@@ -8,8 +8,8 @@ import threading
 import pytest
 import yaml
 
-from helpers.datasets.weights import WeightsError, open_weights
-from helpers.sources import download, folder, weights
+from helpers.data.datasets.weights import WeightsError, open_weights
+from helpers.data.sources import download, folder, weights
 
 ONCE = download.Patience(timeout=5, attempts=1)
 CONTENT = {"a.onnx": b"the first network" * 1000, "b.onnx": b"the second" * 1000}
@@ -58,8 +58,13 @@ def closed_port():
 def make_registry(tmp_path, address, **changes):
     entries = {
         name[0]: {
-            "network": name[0].upper(), "file": name, "url": f"{address}/{name}", "bytes": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(), "mean": [0.5] * 3, "std": [0.2] * 3,
+            "network": name[0].upper(),
+            "file": name,
+            "url": f"{address}/{name}",
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "mean": [0.5] * 3,
+            "std": [0.2] * 3,
         }
         for name, content in CONTENT.items()
     }
@@ -98,7 +103,9 @@ def test_fetch_of_one_name_keeps_what_the_user_added(tmp_path, server):
 def test_a_mirror_serves_when_the_first_address_does_not(tmp_path, server):
     address, asked = server
     dead = f"http://127.0.0.1:{closed_port()}/a.onnx"
-    registry = make_registry(tmp_path, address, url=dead, mirrors=[f"{address}/missing.onnx", f"{address}/a.onnx"])
+    registry = make_registry(
+        tmp_path, address, url=dead, mirrors=[f"{address}/missing.onnx", f"{address}/a.onnx"]
+    )
     (path,) = weights.fetch(tmp_path / "weights", ["a"], progress=False, registry=registry)
     assert path.read_bytes() == CONTENT["a.onnx"]
     assert asked == ["/missing.onnx", "/a.onnx"]
@@ -109,12 +116,21 @@ def test_wrong_hash_no_network_and_moved_file_are_different_errors(tmp_path, ser
     out = tmp_path / "weights"
     errors = {
         download.WrongContent: ({"sha256": "0" * 64}, "SHA-256 is .*; expected 00"),
-        download.Unreachable: ({"url": f"http://127.0.0.1:{closed_port()}/a.onnx"}, "is there a network"),
+        download.Unreachable: (
+            {"url": f"http://127.0.0.1:{closed_port()}/a.onnx"},
+            "is there a network",
+        ),
         download.NotThere: ({"url": f"{address}/x.onnx"}, "answers 404"),
     }
     for kind, (changes, message) in errors.items():
         with pytest.raises(kind, match=message):
-            weights.fetch(out, ["a"], progress=False, registry=make_registry(tmp_path, address, **changes), patience=ONCE)
+            weights.fetch(
+                out,
+                ["a"],
+                progress=False,
+                registry=make_registry(tmp_path, address, **changes),
+                patience=ONCE,
+            )
     assert [path.name for path in out.iterdir()] == ["source.yml"]  # nothing half-finished is left
 
 
@@ -133,7 +149,9 @@ def test_a_download_that_was_cut_short_is_not_taken_for_the_file(tmp_path, serve
         weights.fetch(tmp_path / "weights", ["a"], progress=False, registry=registry, patience=ONCE)
     assert not (tmp_path / "weights" / "a.onnx").exists()
     registry = make_registry(tmp_path, address)
-    (path,) = weights.fetch(tmp_path / "weights", ["a"], progress=False, registry=registry)  # and a second try serves
+    (path,) = weights.fetch(
+        tmp_path / "weights", ["a"], progress=False, registry=registry
+    )  # and a second try serves
     assert path.read_bytes() == CONTENT["a.onnx"]
 
 
@@ -159,7 +177,9 @@ def test_files_that_are_not_ours_are_refused(tmp_path, server):
 
 def test_unknown_name(tmp_path, server):
     with pytest.raises(WeightsError, match="'resnet' is not in the registry; known: a, b"):
-        weights.fetch(tmp_path / "w", ["resnet"], progress=False, registry=make_registry(tmp_path, server[0]))
+        weights.fetch(
+            tmp_path / "w", ["resnet"], progress=False, registry=make_registry(tmp_path, server[0])
+        )
 
 
 def test_registry_of_the_project_names_the_two_public_networks():
@@ -190,10 +210,16 @@ HEAD = "schema: 1\nkind: weights\nnetworks:\n"
         (HEAD + "  - {file: ../net.onnx}", "leaves the weights folder"),
         (HEAD + "  - {file: /net.onnx}", "leaves the weights folder"),
         (HEAD + "  - {file: net.onnx, mean: [0.5]}", "both `mean` and `std`"),
-        (HEAD + "  - {file: net.onnx, mean: [0.5], std: [1, 2]}", "must be a list of 1 or 3 numbers"),
+        (
+            HEAD + "  - {file: net.onnx, mean: [0.5], std: [1, 2]}",
+            "must be a list of 1 or 3 numbers",
+        ),
         (HEAD + "  - {file: net.onnx, mean: [0.5], std: [0]}", "must not be zero"),
         (HEAD + "  - {file: net.onnx, size: 22.5}", "positive whole number of pixels"),
-        (HEAD + "  - {network: N, file: net.onnx}\n  - {network: N, file: b.onnx}", "two networks are called 'N'"),
+        (
+            HEAD + "  - {network: N, file: net.onnx}\n  - {network: N, file: b.onnx}",
+            "two networks are called 'N'",
+        ),
     ],
 )
 def test_manifest_errors_say_what_is_wrong(tmp_path, text, message):

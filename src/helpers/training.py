@@ -46,7 +46,9 @@ def choose_device(device="auto"):
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if str(device).startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"device {device!r} was asked for, but PyTorch finds no CUDA device here: use 'cpu' or 'auto'")
+        raise ValueError(
+            f"device {device!r} was asked for, but PyTorch finds no CUDA device here: use 'cpu' or 'auto'"
+        )
     return str(device)
 
 
@@ -69,17 +71,38 @@ def cosine_schedule(total_steps, warmup=0, floor=0.0):
 
     Returns a function of the update's number, for ``train(schedule=...)``.
     """
+
     def factor(step):
         if step < warmup:
             return (step + 1) / warmup
         done = min(1.0, (step - warmup) / max(1, total_steps - warmup))
         return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
+
     return factor
 
 
-def train(model, batches, loss, optimizer, *, max_epochs, max_steps=None, schedule=None, validate=None,
-          monitor="loss", higher_is_better=False, patience=None, average=0.0, seed=0, device="cpu",
-          channels_last=True, bfloat16=None, checkpoint=None, settings=None, progress=False):
+def train(
+    model,
+    batches,
+    loss,
+    optimizer,
+    *,
+    max_epochs,
+    max_steps=None,
+    schedule=None,
+    validate=None,
+    monitor="loss",
+    higher_is_better=False,
+    patience=None,
+    average=0.0,
+    seed=0,
+    device="cpu",
+    channels_last=True,
+    bfloat16=None,
+    checkpoint=None,
+    settings=None,
+    progress=False,
+):
     """Train a model and leave the weights of its best epoch in it.
 
     Parameters
@@ -143,15 +166,24 @@ def train(model, batches, loss, optimizer, *, max_epochs, max_steps=None, schedu
         if stored is not None:
             model.load_state_dict(stored["model"])
             optimizer.load_state_dict(stored["optimizer"])
-            history, best, averaged = stored["history"], stored["best"], stored["average"] or averaged
+            history, best, averaged = (
+                stored["history"],
+                stored["best"],
+                stored["average"] or averaged,
+            )
             step = history[-1]["step"]
 
     def is_better(a, b):
         return a > b if higher_is_better else a < b
 
     best_epoch = _best_epoch(history, monitor, is_better)
-    bar = tqdm(total=max_epochs, initial=len(history), desc="training", unit="epoch", disable=not progress)
-    with bar, torch.random.fork_rng(devices=[torch.device(device)] if device.startswith("cuda") else []):
+    bar = tqdm(
+        total=max_epochs, initial=len(history), desc="training", unit="epoch", disable=not progress
+    )
+    with (
+        bar,
+        torch.random.fork_rng(devices=[torch.device(device)] if device.startswith("cuda") else []),
+    ):
         while len(history) < max_epochs and not (max_steps and step >= max_steps):
             epoch = len(history)
             if patience is not None and epoch - 1 - best_epoch >= patience:
@@ -174,28 +206,44 @@ def train(model, batches, loss, optimizer, *, max_epochs, max_steps=None, schedu
                 if average:
                     _update_average(averaged, model, min(average, (1 + step) / (10 + step)))
                 for key, number in {"loss": value, **extra}.items():
-                    sums[key] = sums.get(key, 0.0) + (number.detach() if torch.is_tensor(number) else number)
+                    sums[key] = sums.get(key, 0.0) + (
+                        number.detach() if torch.is_tensor(number) else number
+                    )
                 if max_steps and step >= max_steps:
                     break
             if not count:
-                raise ValueError(f"batches(epoch={epoch}) yielded nothing: give it at least one batch per epoch")
+                raise ValueError(
+                    f"batches(epoch={epoch}) yielded nothing: give it at least one batch per epoch"
+                )
             row = {"epoch": epoch, "step": step, "learning_rate": optimizer.param_groups[0]["lr"]}
             row.update({key: float(total) / count for key, total in sums.items()})
             if not math.isfinite(row["loss"]):
-                raise FloatingPointError(f"the loss became {row['loss']} in epoch {epoch}: lower the learning rate, "
-                                         "or look for non-finite values in the data")
+                raise FloatingPointError(
+                    f"the loss became {row['loss']} in epoch {epoch}: lower the learning rate, "
+                    "or look for non-finite values in the data"
+                )
             weights = averaged if average else model.state_dict()
             if validate is not None:
-                row.update(_validated(model, weights if average else None, validate, device, bfloat16))
+                row.update(
+                    _validated(model, weights if average else None, validate, device, bfloat16)
+                )
             if monitor not in row:
-                raise ValueError(f"monitor {monitor!r} is not in the history: expected one of {sorted(row)}")
+                raise ValueError(
+                    f"monitor {monitor!r} is not in the history: expected one of {sorted(row)}"
+                )
             history.append(row)
             if best is None or is_better(row[monitor], history[best_epoch][monitor]):
                 best, best_epoch = {k: v.detach().clone() for k, v in weights.items()}, epoch
             if checkpoint is not None:
                 _write_checkpoint(checkpoint, settings, model, best, averaged, optimizer, history)
             bar.update()
-            bar.set_postfix({k: f"{v:.3g}" for k, v in row.items() if k not in ("epoch", "step", "learning_rate")})
+            bar.set_postfix(
+                {
+                    k: f"{v:.3g}"
+                    for k, v in row.items()
+                    if k not in ("epoch", "step", "learning_rate")
+                }
+            )
     return _finish(model, best, history, best_epoch, stopped_early=False)
 
 
@@ -232,7 +280,11 @@ def _update_average(averaged, model, decay):
 
 def _validated(model, weights, validate, device, bfloat16):
     """Numbers of the validation function, with `weights` put into the model meanwhile (None: its own)."""
-    own = {k: v.detach().clone() for k, v in model.state_dict().items()} if weights is not None else None
+    own = (
+        {k: v.detach().clone() for k, v in model.state_dict().items()}
+        if weights is not None
+        else None
+    )
     if weights is not None:
         model.load_state_dict(weights)
     model.eval()
@@ -245,6 +297,7 @@ def _validated(model, weights, validate, device, bfloat16):
 
 # --- checkpoints: a folder per epoch, written beside its final name and renamed, so that none is ever half there ---
 
+
 def _write_checkpoint(folder, settings, model, best, averaged, optimizer, history):
     folder = Path(folder)
     final = folder / f"epoch-{len(history):06d}"
@@ -253,9 +306,14 @@ def _write_checkpoint(folder, settings, model, best, averaged, optimizer, histor
     partial.mkdir(parents=True)
     for name, weights in (("model", model.state_dict()), ("best", best), ("average", averaged)):
         if weights is not None:
-            save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, partial / f"{name}.safetensors")
+            save_file(
+                {k: v.detach().cpu().contiguous() for k, v in weights.items()},
+                partial / f"{name}.safetensors",
+            )
     torch.save(optimizer.state_dict(), partial / "optimizer.pt")
-    (partial / "state.json").write_text(json.dumps({"settings": settings, "history": history}, indent=1))
+    (partial / "state.json").write_text(
+        json.dumps({"settings": settings, "history": history}, indent=1)
+    )
     shutil.rmtree(final, ignore_errors=True)
     os.replace(partial, final)
     for older in folder.glob("epoch-*"):
@@ -270,10 +328,19 @@ def _read_checkpoint(folder, settings, device):
         return None
     state = json.loads((found[-1] / "state.json").read_text())
     if state["settings"] != json.loads(json.dumps(settings)):
-        changed = sorted(k for k in {*state["settings"], *settings} if state["settings"].get(k) != settings.get(k))
-        raise ValueError(f"{found[-1]} was written by a training with other settings ({', '.join(changed)} differ): "
-                         "give another checkpoint folder, or delete this one to start again")
-    weights = {name: load_file(found[-1] / f"{name}.safetensors", device=device)
-               for name in ("model", "best", "average") if (found[-1] / f"{name}.safetensors").exists()}
+        changed = sorted(
+            k
+            for k in {*state["settings"], *settings}
+            if state["settings"].get(k) != settings.get(k)
+        )
+        raise ValueError(
+            f"{found[-1]} was written by a training with other settings ({', '.join(changed)} differ): "
+            "give another checkpoint folder, or delete this one to start again"
+        )
+    weights = {
+        name: load_file(found[-1] / f"{name}.safetensors", device=device)
+        for name in ("model", "best", "average")
+        if (found[-1] / f"{name}.safetensors").exists()
+    }
     optimizer = torch.load(found[-1] / "optimizer.pt", map_location=device, weights_only=True)
     return {"average": None, **weights, "optimizer": optimizer, "history": state["history"]}

@@ -1,0 +1,220 @@
+"""Receptive fields: which latents move when one brain region of the input changes (paper C, §2.2, §3.3, Fig. 3B–E)."""
+
+from itertools import combinations
+
+import numpy as np
+
+WEIGHTS = (0.0, 0.5, 1.0, 1.5, 2.0)
+
+
+def region_masks(atlas, n_regions):
+    """Label map (H, W) with labels 1…R -> masks (R, H, W) bool.
+
+    Raises
+    ------
+    ValueError
+        if a region has no pixel: at reduced resolution a small region can vanish.
+    """
+    masks = np.stack([np.asarray(atlas) == label for label in range(1, n_regions + 1)])
+    empty = [str(i + 1) for i, mask in enumerate(masks) if not mask.any()]
+    if empty:
+        raise ValueError(
+            f"regions without a pixel in the atlas: labels {', '.join(empty)} of 1…{n_regions}"
+        )
+    return masks
+
+
+def region_brightness(images, masks):
+    """Mean brightness of each region over images: (N, H, W), (R, H, W) -> (R,)."""
+    average = np.asarray(images, np.float32).mean(0)
+    return np.array([average[mask].mean() for mask in masks])
+
+
+def fill_region(images, mask, brightness, weight):
+    """Replace a region by a flat patch: ``x̃ = x₀(1 − m) + w·b·m``.
+
+    Parameters
+    ----------
+    images : ndarray, (N, H, W)
+    mask : ndarray, (H, W) bool
+    brightness : float
+        b, the region's mean over clean images.
+    weight : float
+        w; 0 leaves a hole, 1 a patch of usual brightness, 2 one twice as bright. Not clipped.
+
+    Returns
+    -------
+    ndarray, (N, H, W) float32
+    """
+    filled = np.array(images, np.float32)
+    filled[:, mask] = weight * brightness
+    return filled
+
+
+def scale_region(images, mask, gain):
+    """Multiply a region by a gain and keep its texture: a change that stays near the data (ours, beside the paper's)."""
+    scaled = np.array(images, np.float32)
+    scaled[:, mask] *= gain
+    return scaled
+
+
+def region_responses(encode, images, masks, weights=WEIGHTS, *, perturb=None, progress=False):
+    """Latents of every image with every region perturbed at every weight.
+
+    Parameters
+    ----------
+    encode : callable, (N, H, W) -> (N, L)
+    images : ndarray, (N, H, W)
+        Clean ones.
+    masks : ndarray, (R, H, W) bool
+    weights : sequence of float
+    perturb : callable, optional
+        ``perturb(images, region index, weight) -> images``; by default `fill_region` with the regions' own mean
+        brightness over ``images``.
+
+    Returns
+    -------
+    ndarray, (R, W, N, L)
+    """
+    from tqdm.auto import tqdm
+
+    if perturb is None:
+        brightness = region_brightness(images, masks)
+        perturb = lambda x, region, weight: fill_region(
+            x, masks[region], brightness[region], weight
+        )  # noqa: E731
+    steps = tqdm(range(len(masks)), desc="receptive fields", disable=not progress)
+    return np.stack(
+        [[encode(perturb(images, region, weight)) for weight in weights] for region in steps]
+    )
+
+
+def fit_gaussians(responses):
+    """Mean and variance over images of each (region, weight, latent): (R, W, N, L) -> two (R, W, L)."""
+    if responses.shape[2] < 2:
+        raise ValueError(f"a Gaussian needs at least 2 images, found {responses.shape[2]}")
+    responses = np.asarray(responses, np.float64)
+    return responses.mean(2), responses.var(2, ddof=1)
+
+
+def gaussian_kl(mean_p, var_p, mean_q, var_q):
+    """KL(p ‖ q) of univariate Gaussians in nats, elementwise.
+
+    ``½ (ln(σq²/σp²) + (σp² + (μp − μq)²)/σq² − 1)``
+
+    Raises
+    ------
+    ValueError
+        if a variance is not positive.
+    """
+    mean_p, var_p, mean_q, var_q = (
+        np.asarray(x, np.float64) for x in (mean_p, var_p, mean_q, var_q)
+    )
+    if not (np.all(var_p > 0) and np.all(var_q > 0)):
+        raise ValueError(
+            "variances must be positive; found one that is not: is a latent the same for all images?"
+        )
+    return 0.5 * (np.log(var_q / var_p) + (var_p + (mean_p - mean_q) ** 2) / var_q - 1)
+
+
+def kl_matrix(mean, variance, low=0, high=-1, symmetric=False):
+    """Impact of each region on each latent: KL from the darkest to the brightest perturbation, KL(low ‖ high).
+
+    Parameters
+    ----------
+    mean, variance : ndarray, (R, W, L), of `fit_gaussians`
+    low, high : int
+        Which weights to compare.
+    symmetric : bool
+        Mean of both directions instead.
+
+    Returns
+    -------
+    ndarray, (R, L), nats
+    """
+    p, q = (mean[:, low], variance[:, low]), (mean[:, high], variance[:, high])
+    forward = gaussian_kl(*p, *q)
+    return 0.5 * (forward + gaussian_kl(*q, *p)) if symmetric else forward
+
+
+def normalise_rows(matrix):
+    """Share of each latent in a region's total impact: rows of (R, L) divided by their sums (a zero row stays zero)."""
+    total = matrix.sum(1, keepdims=True)
+    return np.divide(matrix, total, out=np.zeros_like(matrix, dtype=float), where=total > 0)
+
+
+def unmoved_latents(impact, share=0.1):
+    """Latents that some region leaves alone: its impact there is below ``share`` of its largest. (R, L) -> indices."""
+    return np.flatnonzero((impact < share * impact.max(1, keepdims=True)).any(0))
+
+
+def localised_latents(impact, share=0.4):
+    """Latents moved mostly by one region, which holds at least ``share`` of the sum over regions. (R, L) -> indices.
+
+    Give `normalise_rows` of a `kl_matrix`, so that a region that moves everything does not decide alone.
+    """
+    total = impact.sum(0)
+    return np.flatnonzero(
+        np.divide(impact.max(0), total, out=np.zeros_like(total), where=total > 0) >= share
+    )
+
+
+def impact_covariance(impact):
+    """Covariance across regions between the latents' impact profiles: (R, L) -> (L, L)."""
+    return np.atleast_2d(np.cov(impact, rowvar=False))
+
+
+def decorrelation_score(impact, active=None):
+    """How differently latents respond to regions: mean over pairs of ``1 − |correlation of impact profiles|``.
+
+    Parameters
+    ----------
+    impact : ndarray, (R, L)
+        Usually `normalise_rows` of a `kl_matrix`.
+    active : sequence of int, optional
+        Latents to score; a latent with a flat profile is left out too, for it has no correlation.
+
+    Returns
+    -------
+    float in [0, 1]; NaN with fewer than two latents left. Not 1 for unrelated profiles: see `decorrelation_null`.
+
+    References
+    ----------
+    Paper C, Fig. 3E, which gives no formula.
+    """
+    impact = np.asarray(impact, float)
+    columns = range(impact.shape[1]) if active is None else active
+    profiles = [impact[:, k] for k in columns if np.ptp(impact[:, k]) > 0]
+    if len(profiles) < 2:
+        return float("nan")
+    correlation = np.corrcoef(profiles)
+    return float(
+        np.mean([1 - abs(correlation[i, j]) for i, j in combinations(range(len(profiles)), 2)])
+    )
+
+
+def decorrelation_null(impact, active=None, draws=500, seed=0):
+    """Scores after shuffling each latent's profile over the regions, on its own: what unrelated latents score. (draws,)"""
+    rng = np.random.default_rng(seed)
+    return np.array(
+        [decorrelation_score(rng.permuted(impact, axis=0), active) for _ in range(draws)]
+    )
+
+
+def bootstrap_scores(responses, active=None, draws=200, seed=0, low=0, high=-1, symmetric=False):
+    """Decorrelation scores with the images resampled: (R, W, N, L) -> (draws,), for an interval."""
+    rng = np.random.default_rng(seed)
+    pair = np.asarray(responses, np.float64)[:, [low, high]]  # (R, 2, N, L)
+    centred = pair - pair.mean(
+        2, keepdims=True
+    )  # the variance below is then a difference of small numbers
+    n, scores = pair.shape[2], []
+    for _ in range(draws):
+        share = (
+            np.bincount(rng.integers(n, size=n), minlength=n) / n
+        )  # how often each image is drawn
+        shift = np.einsum("rwnl,n->rwl", centred, share)
+        variance = np.einsum("rwnl,n->rwl", centred**2, share) - shift**2
+        impact = kl_matrix(pair.mean(2) + shift, variance, symmetric=symmetric)
+        scores.append(decorrelation_score(normalise_rows(impact), active))
+    return np.array(scores)

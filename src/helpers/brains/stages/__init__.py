@@ -1,0 +1,33 @@
+"""What pages 08 to 11 share: the only place that joins a dataset, a method and an artifact.
+
+Every result is stored in the run folder and made once, so each notebook runs alone and in any order.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=[],
+    submod_attrs={
+        "trained_models": [
+            "Model",
+            "Prepared",
+            "model_grid",
+            "pca_baselines",
+            "prepared_population",
+            "three_models",
+            "trained_vae",
+            "trained_vaes",
+        ],
+        "measures": [
+            "denoising_table",
+            "injected_artifacts",
+            "model_scores",
+            "overview",
+            "population_latents",
+            "projective_fields",
+            "region_responses",
+            "spread",
+        ],
+    },
+)

@@ -1,0 +1,191 @@
+"""Read a weights folder: frozen networks as ``.onnx`` files, and what is known of each.
+
+The folder holds ``.onnx`` files and, optionally, a ``weights.yml``::
+
+    schema: 1
+    kind: weights
+    networks:
+      - network: ResNet18             # the name on figures and in tables
+        file: resnet18.onnx
+        sha256: eef70310…             # optional: checked before the file is used
+        mean: [0.485, 0.456, 0.406]   # optional: (x - mean) / std, for x in [0, 1]
+        std: [0.229, 0.224, 0.225]
+        size: 224                     # optional: for graphs that take any size
+        features: pool5               # optional: the tensor to read
+
+A file without a record serves too: :func:`helpers.tissue.network.pretrained.load_network` asks
+the graph itself for whatever the record leaves out.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+
+MANIFEST = "weights.yml"
+KEYS = ("network", "file", "sha256", "mean", "std", "size", "features", "source", "url", "bytes")
+
+
+class WeightsError(ValueError):
+    """A weights file or its record cannot be used; says which, why and what to do."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a network file before it is loaded (see the top of this module)."""
+
+    network: str
+    path: Path
+    sha256: str | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    size: int | None = None
+    features: str | None = None
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A weights folder: records of its networks, and what was wrong with the others."""
+
+    path: Path | None
+    records: tuple[Record, ...] = ()
+    problems: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the records and of the bytes of their files."""
+        parts = [repr({**asdict(r), "path": file_sha256(r.path)}) for r in self.records]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def open_weights(path) -> Weights:
+    """Read a weights folder, or a single ``.onnx`` file; no network is loaded yet.
+
+    Parameters
+    ----------
+    path : str, Path or None
+        Empty means that no network is at hand.
+
+    Returns
+    -------
+    Weights
+        A file that the manifest names but that is missing is listed in
+        ``problems``, so that the other networks still serve.
+
+    Raises
+    ------
+    WeightsError
+        The folder does not exist, holds no ONNX file, or its manifest is wrong.
+    """
+    if not path:
+        return Weights(None)
+    path = Path(path)
+    if path.is_file():
+        folder, files = path.parent, [path]
+    elif path.is_dir():
+        folder, files = path, sorted(path.glob("*.onnx"))
+    else:
+        raise WeightsError(
+            f"{path}: no such folder or .onnx file. `brainbook fetch weights {path}` "
+            "downloads the public networks."
+        )
+    records, problems = _read_manifest(folder / MANIFEST), {}
+    if path.is_file():
+        records = [r for r in records if r.path.resolve() == path.resolve()]
+    for record in records:
+        if not record.path.is_file():
+            problems[record.network] = (
+                f"{record.path}: named in weights.yml, but the file is missing."
+            )
+    named = {record.path.resolve() for record in records}
+    records += [Record(plain_name(file), file) for file in files if file.resolve() not in named]
+    if not records:
+        raise WeightsError(
+            f"{path}: holds no .onnx file. `brainbook fetch weights {path}` fetches two."
+        )
+    names = [record.network for record in records]
+    for name in set(names):
+        if names.count(name) > 1:
+            raise WeightsError(
+                f"{folder / 'weights.yml'}: two networks are called {name!r}; rename one."
+            )
+    return Weights(folder, tuple(r for r in records if r.network not in problems), problems)
+
+
+def plain_name(file: Path) -> str:
+    """Name of a network without a record: ``resnet18_Opset17.onnx`` is called resnet18."""
+    return (
+        re.sub(r"(_opset\d+|_imagenet|_features)+$", "", file.stem, flags=re.IGNORECASE)
+        or file.stem
+    )
+
+
+def _read_manifest(manifest: Path) -> list[Record]:
+    import yaml
+
+    if not manifest.is_file():
+        return []
+    try:
+        content = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise WeightsError(f"{manifest}: not valid YAML: {error}") from None
+    if not isinstance(content, dict) or content.get("kind") != "weights":
+        raise WeightsError(f"{manifest}: expected `kind: weights`, found {content!r:.80}.")
+    entries = content.get("networks")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise WeightsError(
+            f"{manifest}: `networks` must be a list of records, found {entries!r:.80}."
+        )
+    return [_record(entry, manifest) for entry in entries]
+
+
+def _record(entry: dict, manifest: Path) -> Record:
+    where = f"{manifest}: network {entry.get('network') or entry.get('file')!r}"
+    for key in entry:
+        if key not in KEYS:
+            near = difflib.get_close_matches(str(key), KEYS, 1)
+            hint = f"; did you mean `{near[0]}`?" if near else ""
+            raise WeightsError(f"{where}: unknown key `{key}`{hint} Known: {', '.join(KEYS)}.")
+    if not isinstance(entry.get("file"), str):
+        raise WeightsError(f"{where}: `file` must name an .onnx file, found {entry.get('file')!r}.")
+    path = manifest.parent / entry["file"]
+    pure = PurePosixPath(entry["file"].replace("\\", "/"))
+    if pure.is_absolute() or ".." in pure.parts:
+        raise WeightsError(f"{where}: `file: {entry['file']}` leaves the weights folder.")
+    if ("mean" in entry) != ("std" in entry):
+        raise WeightsError(f"{where}: give both `mean` and `std`, or neither.")
+    for key in ("mean", "std"):
+        value = entry.get(key)
+        numbers = isinstance(value, list) and all(isinstance(v, (int, float)) for v in value)
+        if value is not None and not (numbers and len(value) in (1, 3)):
+            raise WeightsError(
+                f"{where}: `{key}` must be a list of 1 or 3 numbers, found {value!r}."
+            )
+    if 0 in entry.get("std", ()):
+        raise WeightsError(f"{where}: `std` must not be zero.")
+    size = entry.get("size")
+    if size is not None and not (isinstance(size, int) and size > 0):
+        raise WeightsError(
+            f"{where}: `size` must be a positive whole number of pixels, found {size!r}."
+        )
+    return Record(
+        network=str(entry.get("network") or path.stem),
+        path=path,
+        sha256=str(entry["sha256"]).lower() if entry.get("sha256") else None,
+        mean=tuple(map(float, entry["mean"])) if "mean" in entry else None,
+        std=tuple(map(float, entry["std"])) if "std" in entry else None,
+        size=size,
+        features=entry.get("features"),
+    )
+
+
+def file_sha256(path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,267 @@
+"""Intensity: what is tissue, and a scale on which slices and brains compare.
+
+Scans differ in gain, offset and number of gray levels; networks should not learn those. Everything here is a linear map,
+or says what it clipped, so that pictures can be brought back to their own scale for display.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+SHRINK = 4  # the tissue mask is found on a picture this many times smaller
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """Linear map of intensity: ``(image / gain - mean) / sd``.
+
+    Attributes
+    ----------
+    mean, sd : float
+        Of the tissue, in raw units, once the gain is taken out.
+    gain : (H, 1) float32 array or 1.0
+        Of every row; see :func:`cupping_gain`.
+    """
+
+    mean: float
+    sd: float
+    gain: np.ndarray | float = 1.0
+
+    def apply(self, image):
+        """Raw intensity of the slice to tissue units, float32."""
+        flat = np.asarray(image, np.float32) / self.gain
+        return ((flat - np.float32(self.mean)) / np.float32(self.sd)).astype(np.float32)
+
+    def invert(self, image):
+        """Tissue units back to raw intensity, float32."""
+        flat = np.asarray(image, np.float32) * np.float32(self.sd) + np.float32(self.mean)
+        return (flat * self.gain).astype(np.float32)
+
+    @property
+    def raw_zero(self):
+        """What a raw zero (the padding of windows that leave the slice) becomes."""
+        return -self.mean / self.sd
+
+
+def standardise(image, mask=None, cupping=True):
+    """Standardise a slice over its tissue: mean 0 and standard deviation 1 there, alike from top to bottom.
+
+    Parameters
+    ----------
+    image : (H, W) array
+        Raw intensity.
+    mask : (H, W) bool array, optional
+        Where there is tissue; found by :func:`tissue_mask` if not given.
+    cupping : bool
+        Take out the slow change of brightness across the rows first (:func:`cupping_gain`).
+
+    Returns
+    -------
+    image : (H, W) float32 array
+    scale : Standardisation
+
+    Raises
+    ------
+    ValueError
+        If the image holds non-finite pixels, or the tissue has a single gray value.
+    """
+    image = np.asarray(image)
+    mask = tissue_mask(image) if mask is None else mask
+    gain = cupping_gain(image, mask) if cupping else 1.0
+    tissue = (image / gain)[mask]
+    mean, sd = (
+        (float(tissue.mean(dtype=np.float64)), float(tissue.std(dtype=np.float64)))
+        if tissue.size
+        else (0.0, 0.0)
+    )
+    if not sd > 1e-6 * abs(mean):  # rounding alone gives a constant image a tiny spread
+        raise ValueError(
+            f"the tissue must have more than one gray value, found {tissue.size} tissue pixels with a standard "
+            f"deviation of {sd}: is this the right image?"
+        )
+    scale = Standardisation(mean, sd, gain)
+    return scale.apply(image), scale
+
+
+def cupping_gain(image, mask=None, blocks=20):
+    """The slow change of brightness across the rows that the scanner adds.
+
+    Tomograms are darker inside than at the rim (cupping, from beam hardening and scatter), more or less so from slice to
+    slice. In each of several blocks of columns log-intensity is fitted by ``a + b * depth ** 2``, with depth running from -1 at
+    the first row to 1 at the last. Anatomy bends single blocks either way; the median of b over the blocks is the
+    cupping. A negative one (brighter inside) is no cupping and is left alone.
+
+    Parameters
+    ----------
+    image : (H, W) array
+        Raw intensity, not negative.
+    mask : (H, W) bool array, optional
+        Where there is tissue; found by :func:`tissue_mask` if not given.
+    blocks : int
+        Number of blocks side by side.
+
+    Returns
+    -------
+    (H, 1) float32 array
+        Gain of every row, with mean 1 over the tissue's rows. ``image / gain`` is flat; multiply to go back.
+        All ones where the tissue is too thin to tell.
+    """
+    image = np.asarray(image, np.float32)
+    mask = tissue_mask(image) if mask is None else mask
+    shrink = SHRINK if min(image.shape) >= 16 * SHRINK else 1
+    small = ndimage.uniform_filter(image, shrink)[shrink // 2 :: shrink, shrink // 2 :: shrink]
+    inside = mask[shrink // 2 :: shrink, shrink // 2 :: shrink] & (small > 0)
+    inside &= ndimage.binary_erosion(
+        inside, iterations=24 // shrink, border_value=1
+    )  # the rim is bright by itself
+    depth = np.linspace(-1, 1, image.shape[0])
+    rows = depth[np.minimum(np.arange(len(small)) * shrink + shrink // 2, len(depth) - 1)]
+    log = np.where(inside, np.log(np.where(inside, small, 1)), np.nan)
+    bends = []
+    for part, there in zip(
+        np.array_split(log, blocks, axis=1), np.array_split(inside, blocks, axis=1)
+    ):
+        enough = there.mean(axis=1) > 0.25 if there.size else np.zeros(len(rows), bool)
+        if enough.sum() > max(8, 0.3 * len(rows)):
+            bends.append(np.polyfit(rows[enough] ** 2, np.nanmedian(part[enough], axis=1), 1)[0])
+    bend = max(0.0, float(np.median(bends))) if len(bends) > blocks // 4 else 0.0
+    gain = np.exp(bend * depth**2)
+    return (
+        (gain / gain[mask.any(axis=1)].mean()).astype(np.float32)[:, None]
+        if bend
+        else np.ones((len(depth), 1), np.float32)
+    )
+
+
+def tissue_mask(image, opening=12, smallest=0.05):
+    """Where a slice holds tissue, against its black surroundings.
+
+    A threshold between dark and bright (Otsu) on the smoothed slice; what is thinner than about ``2 * opening`` pixels (the
+    lines of the mount, threads of tissue) or small against the largest piece (specks) is dropped, and holes such as
+    vessels are filled. A slice without dark surroundings is tissue everywhere.
+
+    Parameters
+    ----------
+    image : (H, W) array
+        Raw intensity, dark background.
+    opening : float
+        Half the thickness, in pixels, below which structures are not tissue.
+    smallest : float
+        Pieces below this share of the largest one's area are not tissue.
+
+    Returns
+    -------
+    (H, W) bool array
+    """
+    image = np.asarray(image, np.float32)
+    if not np.isfinite(image).all():
+        raise ValueError(
+            f"the image must be finite, found {int((~np.isfinite(image)).sum())} pixels that are not"
+        )
+    shrink = SHRINK if min(image.shape) >= 16 * SHRINK else 1
+    small = ndimage.uniform_filter(image, shrink)[shrink // 2 :: shrink, shrink // 2 :: shrink]
+    small = ndimage.gaussian_filter(small, 4 / shrink)
+    threshold = _otsu(small)
+    dark, bright = small <= threshold, small > threshold
+    if (
+        not dark.any()
+        or not bright.any()
+        or np.median(small[dark]) > 0.4 * np.median(small[bright])
+    ):
+        return np.ones(image.shape, bool)
+    radius = opening / shrink
+    depth = ndimage.distance_transform_edt(np.pad(bright, 1, mode="edge"))[1:-1, 1:-1]
+    core = depth > radius
+    if not core.any():
+        core = bright
+    # grow the core back to its outline: an opening with a disc
+    opened = bright & (ndimage.distance_transform_edt(~core) <= radius)
+    pieces, n = ndimage.label(opened)
+    sizes = ndimage.sum_labels(opened, pieces, np.arange(1, n + 1))
+    kept = np.isin(pieces, 1 + np.flatnonzero(sizes >= smallest * sizes.max()))
+    kept = ndimage.binary_fill_holes(kept)
+    large = np.repeat(np.repeat(kept, shrink, axis=0), shrink, axis=1)[
+        : image.shape[0], : image.shape[1]
+    ]
+    missing = [(0, side - have) for side, have in zip(image.shape, large.shape)]
+    return np.pad(large, missing, mode="edge")
+
+
+def _otsu(values, bins=256):
+    """Threshold with the largest variance between the two classes it makes (Otsu 1979)."""
+    counts, edges = np.histogram(values, bins)
+    middle = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)
+    above = below[-1] - below
+    mass = np.cumsum(counts * middle)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (mass / below - (mass[-1] - mass) / above) ** 2
+    return middle[np.nanargmax(between)] if np.isfinite(between).any() else middle[-1]
+
+
+def match_brightness(images, target=None):
+    """Scale each image to one mean brightness (paper C, section 2.1).
+
+    Parameters
+    ----------
+    images : (N, H, W) array
+        Background 0.
+    target : float, optional
+        Mean brightness to reach; the set's own mean if not given. Keep it for new images.
+
+    Returns
+    -------
+    images : (N, H, W) float32 array
+    factors : (N,) float32 array
+        Divide by them to go back. A black image keeps the factor 1.
+    target : float
+    """
+    images = np.asarray(images, np.float32)
+    means = images.mean(axis=(1, 2), dtype=np.float64)
+    target = float(means.mean()) if target is None else float(target)
+    factors = np.divide(target, means, out=np.ones_like(means), where=means > 0).astype(np.float32)
+    return images * factors[:, None, None], factors, target
+
+
+def clip_outliers(images, ceiling=None, percentile=99.9):
+    """Clip outlier pixels and scale to [0, 1]; no image is dropped.
+
+    Parameters
+    ----------
+    images : (N, H, W) array
+        Not negative.
+    ceiling : float, optional
+        Intensity that becomes 1; the given percentile of the set's pixels above zero if not given.
+    percentile : float
+
+    Returns
+    -------
+    images : (N, H, W) float32 array in [0, 1]
+    ceiling : float
+        Multiply by it to go back (clipped pixels stay at the ceiling).
+    """
+    images = np.asarray(images, np.float32)
+    if ceiling is None:
+        positive = images[images > 0]
+        ceiling = float(np.percentile(positive, percentile)) if positive.size else 1.0
+    return np.clip(images / np.float32(ceiling), 0, 1), float(ceiling)
+
+
+def centre_crop(images, shape):
+    """Cut the middle out of images or label maps (…, H, W): ``shape`` = (h, w); an odd remainder leaves one pixel more at the end.
+
+    Raises
+    ------
+    ValueError
+        If the images are smaller than that.
+    """
+    height, width = images.shape[-2:]
+    if height < shape[0] or width < shape[1]:
+        raise ValueError(
+            f"expected images of at least {shape[0]}×{shape[1]} px to crop, found {height}×{width}"
+        )
+    top, left = (height - shape[0]) // 2, (width - shape[1]) // 2
+    return images[..., top : top + shape[0], left : left + shape[1]]

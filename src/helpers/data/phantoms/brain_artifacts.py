@@ -1,0 +1,133 @@
+"""The three artifacts that paper C names (section 3.2): leakage, missing tissue, grid lines.
+
+They can be put into any section image, so that the truth is known on real data too.
+Lengths are in pixels of 25 µm at 320 rows and scale with the image's height.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+from scipy.special import expit
+
+from helpers.data.phantoms.brain_atlas import SHAPE
+
+ARTIFACTS = ("leakage", "missing", "grid")
+
+
+def inject(image, kind, seed=0, brain=None):
+    """Put one artifact into an image.
+
+    Parameters
+    ----------
+    image : (H, W) array
+        Gray values in [0, 1].
+    kind : {"leakage", "missing", "grid"}
+    seed : int, sequence of int, or numpy Generator
+    brain : (H, W) bool array, optional
+        Where tissue lies; estimated from the image if not given.
+
+    Returns
+    -------
+    corrupted : (H, W) float32
+        In [0, 1].
+    mask : (H, W) bool
+        Pixels that changed by more than 2 % of full scale.
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind, an image that is not 2-D, or one without tissue.
+    """
+    makers = {"leakage": _leakage, "missing": _missing, "grid": _grid}
+    if kind not in makers:
+        raise ValueError(f"no artifact is called {kind!r}; known: {', '.join(ARTIFACTS)}")
+    image = np.asarray(image, np.float32)
+    if image.ndim != 2:
+        raise ValueError(f"expected one image (H, W), found shape {image.shape}")
+    brain = tissue(image) if brain is None else np.asarray(brain, bool)
+    if not brain.any():
+        raise ValueError("no tissue in the image: every pixel is dark")
+    rng = np.random.default_rng(seed)
+    corrupted = (
+        makers[kind](image, brain, rng, image.shape[0] / SHAPE[0]).clip(0, 1).astype(np.float32)
+    )
+    return corrupted, np.abs(corrupted - image) > 0.02
+
+
+def tissue(image):
+    """Foreground of a section: pixels above a quarter of the bright level, holes filled, (H, W) bool."""
+    smooth = ndimage.gaussian_filter(np.asarray(image, np.float32), 1.0)
+    return ndimage.binary_fill_holes(smooth > 0.25 * np.percentile(smooth, 95)) & (smooth.max() > 0)
+
+
+def _leakage(image, brain, rng, scale):
+    """Bright spots with a halo, as where the injected green label shines into the red channel."""
+    rows, columns = np.indices(image.shape, dtype=np.float32)
+    inside = np.argwhere(brain)
+    centre = inside[rng.integers(len(inside))].astype(float)
+    light = np.zeros(image.shape, np.float32)
+    for spot in range(rng.integers(1, 4)):
+        radius = scale * rng.uniform(12, 30) / (1 + 0.6 * spot)
+        stretch, turn = rng.uniform(0.6, 1.0), rng.uniform(0, np.pi)
+        y, x = rows - centre[0], columns - centre[1]
+        along, across = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
+        distance = np.hypot(along, across / stretch) / radius
+        rough = _smooth_noise(rng, image.shape, max(0.7, 5 * scale))
+        core = expit((0.8 - 0.22 * rough - distance) * 7)  # flat top, ragged edge
+        light += rng.uniform(0.45, 0.9) * core / (1 + 0.5 * spot) + 0.10 * np.exp(
+            -0.5 * (distance / 2) ** 2
+        )
+        centre = centre + rng.normal(0, 26 * scale, 2)  # labelled projections near by
+    return image + light * ndimage.gaussian_filter(brain.astype(np.float32), max(0.5, 1.5 * scale))
+
+
+def _missing(image, brain, rng, scale):
+    """A piece broken off at the border of the section, or a tear that runs into it."""
+    rows, columns = np.indices(image.shape, dtype=np.float32)
+    border = np.argwhere(brain & ~ndimage.binary_erosion(brain, border_value=0))
+    start = border[rng.integers(len(border))].astype(float)
+    rough = _smooth_noise(rng, image.shape, max(0.8, 7 * scale))
+    if rng.random() < 0.7:
+        radius = scale * rng.uniform(28, 62)
+        gone = np.hypot(rows - start[0], columns - start[1]) + 7 * scale * rough - radius
+    else:
+        inwards = np.argwhere(brain).mean(0) - start
+        angle = np.arctan2(*inwards) + rng.uniform(-0.5, 0.5)
+        y, x = rows - start[0], columns - start[1]
+        along, across = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+        length, width = scale * rng.uniform(60, 130), scale * rng.uniform(4, 9)
+        gone = np.abs(across + 6 * scale * rough) - width * np.clip(1 - along / length, 0, 1)
+        gone = np.where((along > -10 * scale) & (along < length), gone, np.inf)
+    keep = expit(gone / max(0.35, 0.8 * scale))
+    empty = np.minimum(image, 0.03 * image.max())
+    return empty + keep * (image - empty)
+
+
+def _grid(image, brain, rng, scale):
+    """Seams of the mosaic: shading towards the edges of each tile, and bright or dark lines between tiles."""
+    rows, columns = np.indices(image.shape, dtype=np.float32)
+    turn = np.deg2rad(rng.uniform(-2, 2))
+    y = np.cos(turn) * rows - np.sin(turn) * columns
+    x = np.cos(turn) * columns + np.sin(turn) * rows
+    shading, line = rng.uniform(0.25, 0.5), rng.choice([-0.22, 0.16])
+    gain = np.ones(image.shape, np.float32)
+    for axis in (y, x):
+        pitch, offset = scale * rng.uniform(34, 50), rng.random()
+        place = (axis / pitch + offset) % 1  # 0…1 within a tile
+        gain *= 1 - shading * np.abs(2 * place - 1) ** 4
+        width = max(0.5, 0.8 * scale)  # a seam thinner than a pixel is fainter
+        gain += (
+            line
+            * 0.8
+            * scale
+            / width
+            * np.exp(-0.5 * (np.minimum(place, 1 - place) * pitch / width) ** 2)
+        )
+    return image * gain / gain.mean()
+
+
+def _smooth_noise(rng, shape, sigma):
+    """Gaussian noise of correlation length ``sigma`` px and unit standard deviation, float32."""
+    noise = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), sigma)
+    return noise / noise.std()

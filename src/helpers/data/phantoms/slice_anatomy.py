@@ -1,0 +1,182 @@
+"""Where things are in the microCT phantom: areas, layers, barrels and fibre directions of one slice.
+
+The sample is described once, on a unit rectangle (u along the sample from hypothalamus to pia, v downwards across it). A slice at
+depth z looks the description up through a displacement that changes smoothly with z, so the same structures wander from slice to slice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers.data.phantoms.noise import smooth_noise
+
+# Label codes as in the archive of the real sample, where 3 is the thalamic reticular nucleus; the manifest joins 6 and 8 as WM.
+CORTEX, STRIATUM, VP, ZI, CAPSULE, HYPOTHALAMUS, CALLOSUM = 1, 2, 4, 5, 6, 7, 8
+LAYERS = ("L1", "L2/3", "L4", "L5", "L6")
+LAYER_DEPTHS = (
+    0.10,
+    0.29,
+    0.42,
+    0.70,
+)  # lower borders of L1, L2/3, L4, L5 as a share of the cortex's thickness
+UNANNOTATED_RIM = 32, 8  # pixels along the cut faces above and below, and at the sample's two ends
+BARREL_PERIOD = 0.17  # of the sample's height
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """What every pixel of one slice belongs to.
+
+    Attributes
+    ----------
+    areas : (H, W) uint8
+        Archive label codes, 0 outside the tissue.
+    annotated : (H, W) bool
+        Where labels are given: not along the tissue's edge, where hand annotation stops too.
+    layers : (H, W) uint8
+        1…5 in cortex, 0 elsewhere.
+    barrels : (H, W) uint8
+        0 outside barrels, 1, 2, … inside them.
+    depth : (H, W) float32
+        In cortex, distance from the pia as a share of its thickness; 0 elsewhere.
+    across, along : (H, W) float32
+        Coordinates in pixels across and along the fibres; constant `across` is a fibre's path.
+    """
+
+    areas: np.ndarray
+    annotated: np.ndarray
+    layers: np.ndarray
+    barrels: np.ndarray
+    depth: np.ndarray
+    across: np.ndarray
+    along: np.ndarray
+
+
+def draw_anatomy(z, shape, seed):
+    """Lay out one slice of the sample.
+
+    Parameters
+    ----------
+    z : int
+        Slice index; one slice is as thick as a pixel is wide.
+    shape : (H, W)
+    seed : int
+        Of the sample: equal for all slices of one sample.
+
+    Returns
+    -------
+    Anatomy
+    """
+    height, width = shape
+    aspect = width / height
+    wander = [smooth_noise((seed, 1, axis), shape, height / 3, z, 160) * 0.016 for axis in (0, 1)]
+    ragged = [smooth_noise((seed, 2, axis), shape, 24, z, 30) * (2.0 / height) for axis in (0, 1)]
+    v = (np.arange(height, dtype=np.float32)[:, None] + 0.5) / height + wander[0] + ragged[0]
+    u = (np.arange(width, dtype=np.float32)[None] + 0.5) / width + (wander[1] + ragged[1]) / aspect
+
+    top = np.interp(
+        u,
+        [0, 0.02, 0.05, 0.09, 0.14, 0.2, 0.3, 0.42, 0.5, 0.6, 0.72, 0.85, 0.95, 1],
+        [0.62, 0.48, 0.33, 0.14, 0.06, 0.08, 0.11, 0.12, 0.12, 0.09, 0.07, 0.05, 0.035, 0.035],
+    )
+    bottom = np.interp(
+        u,
+        [0, 0.02, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.57, 0.64, 0.68, 0.75, 0.9, 1],
+        [0.62, 0.74, 0.88, 0.90, 0.91, 0.93, 0.95, 0.965, 0.97, 0.95, 0.965, 0.96, 0.965, 0.97],
+    )
+    pia = 0.985 - 0.016 * (2 * v - 1) ** 2
+    tissue = (v > top) & (v < bottom) & (u < pia) & (u > 0.008)
+    rim_v, rim_u = UNANNOTATED_RIM[0] / height, UNANNOTATED_RIM[1] / width
+    annotated = (v > top + rim_v) & (v < bottom - rim_v) & (u < pia - rim_u) & (u > 0.008 + rim_u)
+
+    callosum_left = 0.730 + 0.012 * (v - 0.5) - 0.016 * np.clip(v - 0.75, 0, 1)
+    callosum_right = callosum_left + 0.062 + 0.01 * np.abs(v - 0.55)
+    capsule_inner = np.interp(
+        u,
+        [0.20, 0.25, 0.33, 0.40, 0.45, 0.49, 0.525, 0.55, 0.575],
+        [0.48, 0.455, 0.44, 0.45, 0.49, 0.57, 0.69, 0.84, 1.02],
+    )
+    capsule_outer = np.interp(
+        u,
+        [0.47, 0.49, 0.52, 0.56, 0.60, 0.635, 0.655, 0.665],
+        [-0.1, 0.10, 0.24, 0.39, 0.54, 0.72, 0.92, 1.1],
+    )
+    hypothalamus_right = 0.245 - 0.175 * np.clip(v - 0.30, 0, 1)
+    vp_left = 0.435 - 0.20 * (v - 0.37) - 0.04 * np.sin(3 * (v - 0.37))
+
+    areas = np.full(shape, VP, np.uint8)
+    areas[u < vp_left] = ZI
+    areas[v < capsule_inner] = CAPSULE
+    areas[(v < capsule_outer) | (u > 0.665)] = STRIATUM
+    areas[u < hypothalamus_right] = HYPOTHALAMUS
+    areas[u > callosum_left] = CALLOSUM
+    cortex = u > callosum_right
+    areas[cortex] = CORTEX
+    areas[~tissue] = 0
+
+    depth = np.where(cortex & tissue, (pia - u) / (pia - callosum_right), 0).astype(np.float32)
+    layers = np.where(areas == CORTEX, 1 + np.digitize(depth, LAYER_DEPTHS), 0).astype(np.uint8)
+    barrels = _barrels(v, depth, layers, z, seed)
+    across, along = _fibre_coordinates(u, v, areas, depth, z, shape, seed)
+    return Anatomy(areas, annotated, layers, barrels, depth, across, along)
+
+
+def _barrels(v, depth, layers, z, seed):
+    """Rounded boxes in a row along layer 4, separated by septa; size and place drift with z."""
+    rng = np.random.default_rng([seed, 3])
+    count = int(1 / BARREL_PERIOD) + 2
+    phase, size_phase = rng.uniform(0, 2 * np.pi, (2, count))
+    number = np.clip(
+        np.floor(v / BARREL_PERIOD + 0.5 + 0.15 * np.sin(z / 150 + phase[0])), 0, count - 1
+    ).astype(int)
+    offset = v / BARREL_PERIOD + 0.15 * np.sin(z / 150 + phase[0]) - number
+    half = 0.37 + 0.05 * np.sin(z / 110 + size_phase)
+    middle, thickness = (LAYER_DEPTHS[1] + LAYER_DEPTHS[2]) / 2, LAYER_DEPTHS[2] - LAYER_DEPTHS[1]
+    inside = (offset / half[number]) ** 4 + ((depth - middle) / (0.43 * thickness)) ** 4 < 1
+    return np.where(inside & (layers == 3), number + 1, 0).astype(np.uint8)
+
+
+def _fibre_coordinates(u, v, areas, depth, z, shape, seed):
+    """Coordinates across and along the fibres of each area, in pixels, bent by a smooth field."""
+    height, width = shape
+    x, y = u * width, v * height
+    across, along = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+
+    def straight(area, degrees):
+        a = np.deg2rad(degrees)
+        here = areas == area
+        along[here] = (x * np.cos(a) - y * np.sin(a))[here]
+        across[here] = (x * np.sin(a) + y * np.cos(a))[here]
+
+    def arcs(area, centre_u, centre_v, stretch=1.0):
+        here = areas == area
+        dx, dy = (x[here] - centre_u * width) * stretch, y[here] - centre_v * height
+        radius = np.hypot(dx, dy)
+        across[here], along[here] = (
+            radius,
+            np.arctan2(dy, dx) * np.median(radius) if here.any() else radius,
+        )
+
+    straight(HYPOTHALAMUS, 60)
+    straight(ZI, 50)
+    straight(STRIATUM, -20)
+    straight(CORTEX, 0)
+    straight(CALLOSUM, 88)
+    arcs(VP, 0.70, 1.5)
+    arcs(CAPSULE, 0.40, 1.05, 0.8)
+    # how strongly fibres swirl, in pixels; wound most in the capsule, hardly in the callosum
+    swirl = np.select([areas == CALLOSUM, areas == VP, areas == CAPSULE], [4, 9, 14], 12).astype(
+        np.float32
+    )
+    across += swirl * smooth_noise((seed, 4), shape, 75, z, 60)
+    return across, along
+
+
+def fibre_angle(anatomy):
+    """Return the direction of the fibres at every pixel, as an angle from the columns' axis in radians, (H, W) float32."""
+    gy, gx = np.zeros_like(anatomy.across), np.zeros_like(anatomy.across)
+    gy[3:-3] = anatomy.across[6:] - anatomy.across[:-6]
+    gx[:, 3:-3] = anatomy.across[:, 6:] - anatomy.across[:, :-6]
+    return np.arctan2(-gx, gy)

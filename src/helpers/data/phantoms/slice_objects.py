@@ -1,0 +1,263 @@
+"""The objects in the microCT phantom's tissue: cells, capillaries, vessels and fibre bundles.
+
+Every object lives in three dimensions and a slice shows the section through it, so neighbouring slices show the same objects. Places are
+drawn slab by slab in z; whether a place is taken, and how the object looks, is read from the slice's own maps. Lengths are in pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers.data.phantoms.noise import generator, smooth_noise
+
+MM2_PER_PIXEL = (1.17 / 1000) ** 2
+CELL_PITCH = 13.0  # places where cells can be: a jittered lattice with this spacing
+VISIBLE = 0.9  # a cell shows where the slice passes within this share of its radius
+CAPILLARY_REACH = 34  # half length of a capillary segment
+BUNDLE_SLAB = 64  # slices per slab in which bundles are drawn
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells that a slice cuts.
+
+    Attributes
+    ----------
+    place : (n, 2) array
+        Row and column.
+    radius, share : (n,) arrays
+        Radius of the cell, and of its section as a share of that.
+    one, two : (n,) arrays
+        Uniform numbers that decide how each cell looks, the same in every slice.
+    """
+
+    place: np.ndarray
+    radius: np.ndarray
+    share: np.ndarray
+    one: np.ndarray
+    two: np.ndarray
+
+
+def soft_step(x, width):
+    """Return a step from 0 to 1 at ``x = 0`` that is about four widths wide."""
+    return 1 / (1 + np.exp(-np.clip(x / width, -40, 40)))
+
+
+def cut_cells(key, density, mean_radius, z):
+    """Draw the cells that a slice cuts.
+
+    Parameters
+    ----------
+    key : sequence of int
+    density : (H, W) array
+        Sections of cells expected per mm².
+    mean_radius : (H, W) array
+    z : int
+
+    Returns
+    -------
+    Cells
+    """
+    height, width = density.shape
+    lattice = np.stack(
+        np.meshgrid(
+            np.arange(0, height + CELL_PITCH, CELL_PITCH),
+            np.arange(0, width + CELL_PITCH, CELL_PITCH),
+            indexing="ij",
+        ),
+        -1,
+    ).reshape(-1, 2)
+    found = []
+    for slab in range(int((z - 12) // CELL_PITCH), int((z + 12) // CELL_PITCH) + 1):
+        rng = generator(*key, slab)
+        # cells keep apart: little jitter, and every other layer of the lattice is shifted by half a step
+        place = (
+            lattice
+            + rng.uniform(0.2, 0.8, lattice.shape) * CELL_PITCH
+            - CELL_PITCH / 2 * (slab % 2)
+        )
+        dz = z - (slab + rng.uniform(0, 1, len(place))) * CELL_PITCH
+        mark, one, two = rng.uniform(0, 1, (3, len(place)))
+        size = np.clip(1 + 0.18 * rng.standard_normal(len(place)), 0.6, 1.5)
+        inside = (place >= 0).all(1) & (place < [height, width]).all(1)
+        row, column = np.clip(place.astype(int), 0, [height - 1, width - 1]).T
+        radius = mean_radius[row, column] * size
+        # a cell of mean radius shows over 2 * VISIBLE * radius slices: this chance per place makes `density` sections per area
+        thickness = np.maximum(2 * VISIBLE * mean_radius[row, column], 1e-6)
+        chance = density[row, column] * MM2_PER_PIXEL * CELL_PITCH**3 / thickness
+        shown = inside & (np.abs(dz) < VISIBLE * radius) & (mark < chance)
+        share = np.sqrt(1 - (dz[shown] / radius[shown]) ** 2)
+        found.append([place[shown], radius[shown], share, one[shown], two[shown]])
+    return Cells(*(np.concatenate(parts) for parts in zip(*found)))
+
+
+def stamp_neurons(gray, cells, angle, contrast, nucleus):
+    """Darken the gray by round bodies with a lighter nucleus and a dark nucleolus; `contrast`, `nucleus` are (H, W) maps."""
+    row, column = cells.place.astype(int).T
+    radius, share, one, two = (
+        part[:, None, None] for part in (cells.radius, cells.share, cells.one, cells.two)
+    )
+    p, q, pixels = _stamps(
+        gray.shape, cells.place, angle[row, column] + cells.two - 0.5, 1 + 0.35 * one
+    )
+    body = soft_step(radius * share - np.hypot(p, q), 0.5)
+    inner = np.hypot(p - 0.1 * radius, q)
+    core = soft_step(0.6 * radius * share - inner, 0.5)
+    nucleolus = np.exp(-(inner**2) / (2 * 1.2**2)) * (share > 0.75)
+    dark = body - nucleus[row, column][:, None, None] * (0.7 * core - 1.6 * nucleolus)
+    dark *= contrast[row, column][:, None, None] * share * (0.75 + 0.5 * two)
+    gray -= np.minimum(_sum_stamps(gray.shape, pixels, dark), 0.4)
+
+
+def stamp_glia(gray, cells, angle):
+    """Darken the gray by small bodies, elongated along the fibres."""
+    row, column = cells.place.astype(int).T
+    radius, share, one, two = (
+        part[:, None, None] for part in (cells.radius, cells.share, cells.one, cells.two)
+    )
+    p, q, pixels = _stamps(
+        gray.shape, cells.place, angle[row, column] + 0.3 * (cells.two - 0.5), 1.25 + 0.9 * one
+    )
+    dark = (
+        (0.14 + 0.14 * one)
+        * (0.75 + 0.5 * two)
+        * share
+        * soft_step(radius * share - np.hypot(p, q), 0.5)
+    )
+    gray -= np.minimum(_sum_stamps(gray.shape, pixels, dark), 0.4)
+
+
+def _stamps(shape, place, theta, stretch, reach=12):
+    """Coordinates around each place, along and across its axis and scaled by its stretch, and the pixels they belong to."""
+    row, column = np.floor(place).astype(int).T
+    rows = (row[:, None] + np.arange(-reach, reach + 1))[:, :, None]  # (n, 25, 1)
+    columns = (column[:, None] + np.arange(-reach, reach + 1))[:, None, :]  # (n, 1, 25)
+    dy, dx = rows + 0.5 - place[:, 0, None, None], columns + 0.5 - place[:, 1, None, None]
+    c, s = np.cos(theta)[:, None, None], np.sin(theta)[:, None, None]
+    p, q = (dx * c + dy * s) / stretch, (-dx * s + dy * c) * np.sqrt(stretch)  # (n, 25, 25)
+    inside = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
+    return p, q, np.where(inside, rows * shape[1] + columns, -1)
+
+
+def _sum_stamps(shape, pixels, values):
+    """Add up stamps into an image; pixel -1 is outside."""
+    total = np.bincount((pixels + 1).ravel(), values.ravel(), minlength=shape[0] * shape[1] + 1)
+    return total[1:].reshape(shape).astype(np.float32)
+
+
+def draw_capillaries(gray, key, density, z):
+    """Paint bent tubes in all directions: black dots where the slice crosses them, curves where it follows them.
+
+    `density` is an (H, W) map of segments per mm² whose middle lies in a slab as thick as a segment is long.
+    """
+    height, width = gray.shape
+    slab, most = 2 * CAPILLARY_REACH, float(density.max()) * MM2_PER_PIXEL
+    step = np.linspace(-1, 1, 91)
+    for number in range((z - CAPILLARY_REACH) // slab, (z + CAPILLARY_REACH) // slab + 1):
+        rng = generator(*key, number)
+        n = rng.poisson(most * height * width)
+        middle = np.stack(
+            [
+                (number + rng.uniform(0, 1, n)) * slab,
+                rng.uniform(0, height, n),
+                rng.uniform(0, width, n),
+            ]
+        )  # z, row, column
+        mark, size = rng.uniform(0, 1, (2, n))
+        direction, bend = rng.standard_normal((2, 3, n))
+        direction /= np.linalg.norm(direction, axis=0)
+        keep = mark * most < density[middle[1].astype(int), middle[2].astype(int)] * MM2_PER_PIXEL
+        path = (
+            middle[:, keep, None]
+            + CAPILLARY_REACH * direction[:, keep, None] * step
+            + 7 * bend[:, keep, None] * (step**2 - 0.3)
+        )  # (3, n, 91)
+        radius = np.broadcast_to((1.1 + 0.9 * size[keep] ** 2)[:, None], path.shape[1:])
+        section = radius**2 - (path[0] - z) ** 2
+        hit = section > 0
+        p, q, pixels = _stamps(gray.shape, path[1:, hit].T, np.zeros(hit.sum()), 1.0, reach=4)
+        cover = soft_step(np.sqrt(section[hit])[:, None, None] - np.hypot(p, q), 0.35)
+        gray *= 1 - 0.95 * np.minimum(_sum_stamps(gray.shape, pixels, cover), 1)
+
+
+def draw_vessels(gray, key, z):
+    """Paint a few wide vessels that run through the whole sample, black and empty."""
+    height, width = gray.shape
+    rng = generator(*key, 0)
+    n = rng.poisson(4.0 * height * width * MM2_PER_PIXEL)
+    y, x = rng.uniform(0, height, n), rng.uniform(0, width, n)
+    slope, phase = rng.uniform(-0.5, 0.5, (2, n)), rng.uniform(0, 2 * np.pi, n)
+    radius = 4 + 16 * rng.uniform(0, 1, n) ** 3
+    y, x = y + slope[0] * (z - 250) + 8 * np.sin(z / 60 + phase), x + slope[1] * (z - 250)
+    stretch, theta = np.sqrt(1 + 4 * (slope**2).sum(0)), np.arctan2(*slope)
+    for i in range(n):
+        box, p, q = _box(gray.shape, y[i], x[i], 3 * radius[i] + 3, theta[i])
+        gray[box] *= 1 - soft_step(radius[i] - np.hypot(p / stretch[i], q), 0.5).astype(np.float32)
+
+
+def add_bundles(axons, key, areas, bundles, near, z):
+    """Raise an axon density by bundles of fibres, bent spindles that end at their area's border.
+
+    Parameters
+    ----------
+    axons : (H, W) array, changed in place
+    areas : (H, W) int array
+    bundles : {label: (centres per pixel of section and slab, mean direction, range of directions in degrees)}
+    near : (H / 8, W / 8) array
+        Factor on the density.
+    """
+    height, width = axons.shape
+    table = np.zeros((int(areas.max()) + 1, 3))
+    for label, values in bundles.items():
+        table[label] = values
+    most = table[:, 0].max()
+    bend = 3 * smooth_noise((*key, 1), axons.shape, 30, z, 60)
+    for number in range((z - 110) // BUNDLE_SLAB, (z + 110) // BUNDLE_SLAB + 1):
+        rng = generator(*key, 2, number)
+        n = rng.poisson(most * height * width)
+        y, x = rng.uniform(0, height, n), rng.uniform(0, width, n)
+        dz = z - (number + rng.uniform(0, 1, n)) * BUNDLE_SLAB
+        mark, length, thick, reach, turn, drift, level = rng.uniform(0, 1, (7, n))
+        length, thick, reach = (
+            22 + 90 * length**1.5,
+            5 + 20 * thick**1.5 * (0.3 + 0.7 * length),
+            40 + 65 * reach,
+        )
+        y, x = y + 0.8 * dz * (turn - 0.5), x + 0.8 * dz * (drift - 0.5)
+        inside = (y > 0) & (y < height) & (x > 0) & (x < width)
+        row, column = np.clip(y, 0, height - 1).astype(int), np.clip(x, 0, width - 1).astype(int)
+        label = areas[row, column]
+        shown = (
+            inside
+            & (np.abs(dz) < reach)
+            & (mark * most < table[label, 0] * near[row // 8, column // 8])
+        )
+        theta = np.deg2rad(table[label, 1] + table[label, 2] * (turn - 0.5))
+        for i in np.flatnonzero(shown):
+            section = np.sqrt(1 - (dz[i] / reach[i]) ** 2)
+            half, thickness = length[i] * section, thick[i] * section
+            box, p, q = _box(axons.shape, y[i], x[i], half + 4, theta[i])
+            q = q + bend[box] + p**2 / (12 * half)
+            edge = thickness * np.clip(1 - (p / half) ** 2, 0, 1) ** 0.7 - np.abs(q)
+            cover = (
+                (0.75 + 0.25 * level[i])
+                * soft_step(edge, 0.9)
+                * (np.abs(p) < half)
+                * (areas[box] == label[i])
+            )
+            axons[box] = np.maximum(axons[box], cover)
+
+
+def _box(shape, y, x, reach, theta):
+    """Slices of the box around a place, clipped to the image, and coordinates along and across an axis in it."""
+    rows = slice(int(np.clip(y - reach, 0, shape[0])), int(np.clip(y + reach + 1, 0, shape[0])))
+    columns = slice(int(np.clip(x - reach, 0, shape[1])), int(np.clip(x + reach + 1, 0, shape[1])))
+    dy, dx = np.ogrid[rows, columns]
+    dy, dx = dy - y, dx - x
+    return (
+        (rows, columns),
+        dx * np.cos(theta) + dy * np.sin(theta),
+        -dx * np.sin(theta) + dy * np.cos(theta),
+    )

@@ -1,1 +1,0 @@
-"""One function per panel: arrays in, a matplotlib figure out."""

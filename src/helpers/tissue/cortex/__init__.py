@@ -1,0 +1,1 @@
+"""Inside cortex: depth, k-means, mixtures, layer scores."""

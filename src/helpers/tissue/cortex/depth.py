@@ -1,0 +1,164 @@
+"""Where in the cortex: depth from pia to white matter, layer bands, straight strips across.
+
+Everything works on arrays that share one grid (pixels, or positions of a dense feature map); sizes given in pixels are
+pixels of that grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+#: Lower edge of each layer as a fraction of cortical depth (0 = pia, 1 = white matter).
+#: Approximate: it stands in where a slice carries no layer labels.
+DEPTH_BANDS = {"L1": 0.1, "L2/3": 0.35, "L4": 0.5, "L5": 0.7, "L6": 1.0}
+
+
+def cortical_depth(cortex, other):
+    """Depth in the cortex: 0 at the pia, 1 at the white matter, NaN outside.
+
+    The outline of the cortex is sorted by where it faces: towards the other areas
+    (the white-matter side), away from them (the pia), or sideways (where the block
+    of tissue was cut). Depth is then ``d_pia / (d_pia + d_inner)``, with Euclidean
+    distances to the first two; the cut sides take no part.
+
+    Parameters
+    ----------
+    cortex : (H, W) bool array
+        Positions in the cortex.
+    other : (H, W) bool array
+        Positions in the other annotated areas. They need not touch the cortex: an
+        unlabelled corpus callosum may lie between.
+
+    Returns
+    -------
+    (H, W) float32 array
+        Depth in [0, 1] inside the cortex, NaN elsewhere.
+
+    Raises
+    ------
+    ValueError
+        If a mask is empty, the shapes differ, or no part of the outline faces
+        towards or away from the other areas.
+    """
+    cortex, other = np.asarray(cortex, bool), np.asarray(other, bool)
+    if cortex.shape != other.shape or cortex.ndim != 2:
+        raise ValueError(
+            f"cortex and other must be two masks of one shape, found {cortex.shape} and {other.shape}"
+        )
+    if not cortex.any() or not (other & ~cortex).any():
+        raise ValueError(
+            "cortical depth needs positions in the cortex and in at least one other area; a mask is empty"
+        )
+    # Smooth over a small part of the cortex's size, so that a ragged outline has a stable normal.
+    sigma = max(1.0, 0.02 * np.sqrt(cortex.sum()))
+    margin = int(3 * sigma) + 2
+    padded = ndimage.binary_fill_holes(
+        np.pad(cortex, margin)
+    )  # vessels are not part of the outline
+    distance = ndimage.distance_transform_edt(
+        np.pad(~(other & ~cortex), margin, constant_values=True)
+    )
+    outline = padded & ~ndimage.binary_erosion(padded)
+    normal = [
+        -g[outline] for g in np.gradient(ndimage.gaussian_filter(padded.astype(np.float32), sigma))
+    ]
+    away = [g[outline] for g in np.gradient(ndimage.gaussian_filter(distance, sigma))]
+    # cosine between the outward normal and the direction away from the other areas
+    cosine = sum(n * a for n, a in zip(normal, away)) / (
+        np.hypot(*normal) * np.hypot(*away) + 1e-12
+    )
+    distances = []
+    for name, facing in (("away from", cosine > 0.7), ("towards", cosine < -0.7)):
+        if not facing.any():
+            raise ValueError(
+                f"no part of the cortex's outline faces {name} the other areas: depth is not defined"
+            )
+        edge = np.zeros_like(padded)
+        edge[outline] = facing
+        distances.append(ndimage.distance_transform_edt(~edge))
+    d_pia, d_inner = distances
+    depth = np.full(padded.shape, np.nan, np.float32)
+    depth[padded] = d_pia[padded] / np.maximum(d_pia[padded] + d_inner[padded], 1e-6)
+    return np.where(cortex, depth[margin:-margin, margin:-margin], np.float32(np.nan))
+
+
+def depth_bands(depth, bands=None):
+    """Layer labels 1, 2, … from cortical depth (see `DEPTH_BANDS`); 0 where depth is NaN.
+
+    Parameters
+    ----------
+    depth : array
+        Depth in [0, 1], NaN outside the cortex.
+    bands : dict, optional
+        Layer name -> depth of its lower edge, in order from the pia.
+
+    Returns
+    -------
+    uint8 array of the shape of `depth`
+    """
+    depth = np.asarray(depth)
+    edges = list((bands or DEPTH_BANDS).values())[:-1]
+    labels = np.digitize(np.nan_to_num(depth, nan=0.0), edges, right=True) + 1
+    return np.where(np.isnan(depth), 0, labels).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A rectangle across the cortex: ``take(a)`` cuts it out, white matter left, layer 1 right."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    turns: int
+
+    def take(self, array):
+        """Cut the strip out of an (H, W, …) array and turn it so that depth falls from left to right."""
+        return np.rot90(
+            array[self.top : self.top + self.height, self.left : self.left + self.width], self.turns
+        )
+
+
+def cortical_strip(depth, thickness):
+    """The straight strip from white matter to pia that holds the most cortex (paper A, Fig. 6).
+
+    Parameters
+    ----------
+    depth : (H, W) float array
+        From `cortical_depth`.
+    thickness : int
+        Extent across the strip, in pixels of the grid.
+
+    Returns
+    -------
+    Strip
+
+    Raises
+    ------
+    ValueError
+        If the cortex is thinner than `thickness`.
+    """
+    inside = ~np.isnan(depth)
+    # depth changes fastest along the strip: rows (axis 0) or columns (axis 1)
+    slopes = [np.nanmean(np.diff(depth, axis=axis)) for axis in (0, 1)]
+    along = int(abs(slopes[1]) > abs(slopes[0]))
+    # rows of `lines` run along the strip; turn it so that white matter comes first
+    lines = inside if along == 1 else inside.T
+    filled = lines.sum(axis=1)
+    if len(filled) < thickness or not filled.any():
+        raise ValueError(
+            f"a strip {thickness} positions thick does not fit into a cortex of shape {depth.shape}"
+        )
+    window = np.convolve(filled, np.ones(thickness, int), "valid")
+    # middle of the best windows, so that a slab gives its centre and not its first row
+    best = np.flatnonzero(window >= 0.98 * window.max())
+    start = int(best[len(best) // 2])
+    band = np.flatnonzero(lines[start : start + thickness].mean(axis=0) > 0.5)
+    first, last = int(band[0]), int(band[-1]) + 1
+    rising = slopes[along] > 0  # white matter at the far end
+    if along == 1:
+        return Strip(start, first, thickness, last - first, 2 if rising else 0)
+    return Strip(first, start, last - first, thickness, 3 if rising else 1)

@@ -1,0 +1,75 @@
+"""K-means on the principal components of cortical features (A Fig. 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class KMeansMap:
+    """Principal components and k-means centres, fitted on some positions, that label any others.
+
+    Attributes
+    ----------
+    mean, components : (d,) and (c, d) arrays
+        Of the principal component analysis.
+    explained : array
+        Share of the variance that each component holds, the ones that were dropped included.
+    centres : (k, c) array
+    """
+
+    mean: np.ndarray
+    components: np.ndarray
+    explained: np.ndarray
+    centres: np.ndarray
+
+    def predict(self, features):
+        """Cluster 0 … k − 1 of each position: (…, d) -> (…) uint8."""
+        scores = (np.asarray(features, np.float32) - self.mean) @ self.components.T  # (…, c)
+        distances = ((scores[..., None, :] - self.centres) ** 2).sum(-1)  # (…, k)
+        return distances.argmin(-1).astype(np.uint8)
+
+
+def fit_kmeans(features, k=4, variance=0.95, max_components=10, seed=0):
+    """Principal components, then k-means (paper A, Fig. 6).
+
+    Parameters
+    ----------
+    features : (n, d) array
+        Features of positions.
+    k : int
+        Number of clusters.
+    variance : float
+        Principal components are kept until they hold this share of the variance …
+    max_components : int
+        … but not more than this many.
+    seed : int
+        Seed of the k-means initialisation.
+
+    Returns
+    -------
+    KMeansMap
+
+    Raises
+    ------
+    ValueError
+        If there are fewer positions than clusters, or a feature is not finite.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+
+    rows = np.asarray(features, np.float32)
+    if rows.ndim != 2 or len(rows) < k:
+        raise ValueError(
+            f"k-means with k = {k} needs at least as many positions, found features of shape {rows.shape}"
+        )
+    if not np.isfinite(rows).all():
+        raise ValueError("features hold values that are not finite (NaN or infinite)")
+    pca = PCA(svd_solver="full", random_state=seed).fit(rows)
+    kept = 1 + int(np.searchsorted(np.cumsum(pca.explained_variance_ratio_), variance))
+    kept = min(kept, max_components, len(pca.components_))
+    scores = pca.transform(rows)[:, :kept]
+    centres = KMeans(k, n_init=4, random_state=seed).fit(scores).cluster_centers_
+    return KMeansMap(pca.mean_, pca.components_[:kept], pca.explained_variance_ratio_, centres)

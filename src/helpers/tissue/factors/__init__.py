@@ -1,0 +1,1 @@
+"""Factors of features: NMF, greedy selection, alignment with areas and densities."""

@@ -1,0 +1,280 @@
+"""The numbers by which paper B's statements on factors and cortical components are judged.
+
+Arrays have one row per position; areas and layers are 1-based with 0 = none, factors and components 0-based.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from helpers.tissue.cortex import mixtures
+from helpers.tissue.factors import alignment
+
+SILENT = (
+    0.01  # of the mean in a factor's own area: below, the factor says nothing about another area
+)
+RARE = 0.02  # of all positions: a layer that holds less is not named as preferred, its share is a matter of a few positions
+ALIKE = 1.1  # largest over smallest density, up to which components count as equally dense
+STABLE = 0.95  # likeness of two runs from which on they count as the same
+
+
+def aligned_areas(selection, means, auroc, areas):
+    """How clearly the factors selected for some areas belong to them (B Fig. 2C).
+
+    Parameters
+    ----------
+    selection : factors.Selection
+    means, auroc : (k, r) arrays
+        Mean coefficient and AUROC of every factor in every area.
+    areas : sequence of int
+        The areas asked about.
+
+    Returns
+    -------
+    dict
+        ``worst_auroc`` over these areas (0 if one got no factor), ``highest_in_own_area``: for how many of them the
+        mean coefficient is highest there.
+    """
+    chosen = dict(zip(selection.areas, selection.factors))
+    values = [auroc[chosen[a], a - 1] if a in chosen else 0.0 for a in areas]
+    own = [a in chosen and int(np.nanargmax(means[chosen[a]])) == a - 1 for a in areas]
+    return {"worst_auroc": float(min(values)), "highest_in_own_area": float(sum(own))}
+
+
+def silent_factors(selection, means, area):
+    """The selected factors whose mean in an area is below 1 % of that in the area they were selected for."""
+    return [
+        factor
+        for factor, own in zip(selection.factors, selection.areas)
+        if not means[factor, area - 1] > SILENT * means[factor, own - 1]
+    ]
+
+
+def axon_factor(coefficients, auroc, white_matter, cells):
+    """The factor of the white matter, and how many cells lie where it is strongest (B §3, "F5").
+
+    Parameters
+    ----------
+    coefficients : (n, k) array
+    auroc : (k, r) array
+    white_matter : int
+        Its area.
+    cells : (n,) array
+        Density of cells.
+
+    Returns
+    -------
+    factor : int
+        The one with the largest AUROC for white matter.
+    dict
+        ``auroc_wm``; ``cells_in_top``: median density over the 5 % of positions with its largest coefficients;
+        ``cells_median``: median over all positions.
+    """
+    factor = int(np.nanargmax(auroc[:, white_matter - 1]))
+    values = np.asarray(coefficients[:, factor])
+    strongest = np.argpartition(values, -max(1, len(values) // 20))[-max(1, len(values) // 20) :]
+    return factor, {
+        "auroc_wm": float(auroc[factor, white_matter - 1]),
+        "cells_in_top": float(np.median(cells[strongest])),
+        "cells_median": float(np.median(cells)),
+    }
+
+
+def thalamic_factor(values, labels, layers, places, thalamus, cortex_label, block, seed=0):
+    """Whether a factor of the thalamus is found in layers 4 and 6 of cortex, too (B §3, "F11").
+
+    Parameters
+    ----------
+    values : (n,) array
+        Coefficients of the factor.
+    labels, layers : (n,) int arrays
+        Area, and layer 1…5 for L1…L6.
+    places : (n, 2) array
+        Pixel row and column.
+    thalamus : sequence of int
+        Its areas.
+    cortex_label : int
+    block : float
+        Side in pixels of the blocks of the bootstrap.
+
+    Returns
+    -------
+    dict
+        ``thalamus``, ``elsewhere``: mean coefficient in the thalamus and in the other areas but cortex;
+        ``layers``: mean in L4 and L6 less that in L1, L2/3 and L5; ``layers_low``, ``layers_high``: 95 % interval.
+    """
+    inside = np.isin(labels, thalamus)
+    others = (labels > 0) & ~inside & (labels != cortex_label)
+    cortical = (labels == cortex_label) & (layers > 0)
+    deep = np.isin(layers[cortical], (3, 5))
+    difference, low, high = alignment.bootstrap_difference(
+        values[cortical], deep, ~deep, places[cortical], block, seed=seed
+    )
+    return {
+        "thalamus": float(values[inside].mean()),
+        "elsewhere": float(values[others].mean()) if others.any() else 0.0,
+        "layers": difference,
+        "layers_low": low,
+        "layers_high": high,
+    }
+
+
+def split_of_layers(components, layers, cells, n_components):
+    """How L2/3, L5 and L6 spread over the components, and how these differ in density (B Fig. 2A2, B2).
+
+    Parameters
+    ----------
+    components : (m,) int array
+    layers : (m,) int array
+        1…5 for L1…L6.
+    cells : (m,) array
+
+    Returns
+    -------
+    dict
+        ``two_hold``: share of L2/3, L5 and L6 in the two components with most of it; ``largest`` of the two;
+        ``density_ratio``: largest over smallest mean cell density of the components.
+    """
+    wanted = np.isin(layers, (2, 4, 5))
+    shares = np.sort(
+        np.bincount(components[wanted], minlength=n_components) / max(wanted.sum(), 1)
+    )[::-1]
+    density = component_means(components, cells, n_components)
+    return {
+        "two_hold": float(shares[:2].sum()),
+        "largest": float(shares[0]),
+        "density_ratio": float(np.nanmax(density) / max(np.nanmin(density), 1e-12)),
+    }
+
+
+def dense_axon_component(components, layers, cells, axons, n_components):
+    """The component that is richest in cells and axons together, and how it prefers L4 and L6 (B §3).
+
+    Returns
+    -------
+    component : int
+    dict
+        ``enrichment_l4``, ``enrichment_l6``: share of the layer in the component over its share in cortex.
+    """
+    product = component_means(components, cells * axons, n_components)
+    component = int(np.nanargmax(product))
+    enrichment = layer_enrichment(components, layers, n_components)[component]
+    return component, {"enrichment_l4": float(enrichment[2]), "enrichment_l6": float(enrichment[4])}
+
+
+def barrel_component(components, layers, smallest):
+    """The component most typical of L4, and in how many separate pieces it lies there (B Fig. 2B2).
+
+    Parameters
+    ----------
+    components, layers : (h, w) int arrays
+        Components −1 outside.
+    smallest : float
+        Positions below which a piece does not count.
+
+    Returns
+    -------
+    component : int
+    found : (h, w) bool array
+        Its positions in L4.
+    dict
+        ``l4_enrichment``: its share of L4 over that of cortex; ``blobs``.
+    """
+    used = (components >= 0) & (layers > 0)
+    n = int(components.max()) + 1
+    enrichment = layer_enrichment(components[used], layers[used], n)[:, 2]
+    component = int(np.nanargmax(enrichment))
+    found = (components == component) & (layers == 3)
+    return (
+        component,
+        found,
+        {
+            "l4_enrichment": float(enrichment[component]),
+            "blobs": float(mixtures.blobs(found, smallest).max()),
+        },
+    )
+
+
+def layer_enrichment(components, layers, n_components, n_layers=5):
+    """Share of each layer in each component over its share of all positions: (c, m); NaN for an absent layer."""
+    base = np.bincount(layers[layers > 0], minlength=n_layers + 1)[1:] / max((layers > 0).sum(), 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return mixtures.layer_shares(components, layers, n_components, n_layers) / np.where(
+            base > 0, base, np.nan
+        )
+
+
+def component_means(components, values, n_components):
+    """Mean of some values over the positions of each component: (c,); NaN for an empty one."""
+    count = np.bincount(components, minlength=n_components).astype(float)
+    sums = np.bincount(components, np.asarray(values, float), minlength=n_components)
+    return np.divide(sums, count, out=np.full(n_components, np.nan), where=count > 0)
+
+
+def describe(components, layers, cells, n_components, layer_names):
+    """Name components by what they are: density of cells, and the layers they prefer.
+
+    Returns
+    -------
+    list of str
+        For example ``"1200 cells/mm², prefers L4"``: the density in two digits, layers that hold 2 % of the positions
+        or more. Components that are alike in both get letters.
+    """
+    density = component_means(components, cells, n_components)
+    enrichment = np.nan_to_num(layer_enrichment(components, layers, n_components, len(layer_names)))
+    common = np.bincount(layers, minlength=len(layer_names) + 1)[1:] >= RARE * len(layers)
+    names = []
+    for c in range(n_components):
+        liked = [
+            name
+            for name, value, often in zip(layer_names, enrichment[c], common)
+            if often and value > 1.2
+        ]
+        names.append(
+            f"{float(f'{density[c]:.2g}'):g} cells/mm², "
+            + (f"prefers {', '.join(liked)}" if liked else "no preferred layer")
+        )
+    return [
+        f"{name} ({chr(97 + names[:c].count(name))})" if names.count(name) > 1 else name
+        for c, name in enumerate(names)
+    ]
+
+
+def densities_in_words(ratio):
+    """Say whether components differ in cell density, given the largest density over the smallest."""
+    verb = "hardly differ" if ratio < ALIKE else "differ"
+    return f"Densities of cells {verb} between components: the largest is {ratio:.2f} times the smallest."
+
+
+def stability_in_words(table, column, used):
+    """Say which of the numbers tried give the same result from one start to the next, and whether the one used does.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns `column` and ``stability``.
+    used : int
+    """
+    if not table["stability"].notna().any():
+        return "Stability needs at least two seeds."
+    tried, stable = table[column].tolist(), table.loc[table["stability"] >= STABLE, column].tolist()
+    listed = ", ".join(map(str, stable)) or "none"
+    own = (
+        "was not tried"
+        if used not in tried
+        else "is one of them"
+        if used in stable
+        else "is not one of them"
+    )
+    return (
+        f"Of the numbers tried ({', '.join(map(str, tried))}), these have a stability of at least {STABLE}: {listed}. "
+        f"The number used, {used}, {own}."
+    )
+
+
+def criterion_in_words(numbers, bic):
+    """Say which number of components BIC chooses, if any."""
+    best = numbers[int(np.argmin(bic))]
+    if best == max(numbers):
+        return f"BIC is lowest at the largest number tried, {best}: it may fall further, and so does not choose one."
+    return f"BIC is lowest at {best}."

@@ -1,0 +1,67 @@
+"""One function per panel: arrays in, a matplotlib figure out."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=[],
+    submod_attrs={
+        "area_classifier": [
+            "overview",
+            "slices",
+            "annotated_slice_with_patches",
+            "class_balance",
+            "texture_ratios",
+            "training_curves",
+            "confusion",
+            "scores_per_area",
+            "area_map",
+            "baselines",
+        ],
+        "features": [
+            "network_colours",
+            "probe_scores",
+            "noise_curves",
+            "learning_curves",
+            "gram_matrices",
+            "error_intervals",
+            "area_similarity",
+            "pca_3d",
+        ],
+        "cortical_kmeans": [
+            "cluster_colours",
+            "strip",
+            "explained_variance",
+            "depth_profile",
+            "cortex_map",
+            "layer_table",
+        ],
+        "nmf_factors": [
+            "View",
+            "quarter_turns",
+            "view_of",
+            "heatmap",
+            "outlines",
+            "in_paper_order",
+            "selected_factors",
+            "scale_below",
+            "one_factor",
+            "factor_tables",
+            "score_table",
+            "layer_means",
+            "density_correlations",
+            "choosing",
+        ],
+        "cortical_gmm": [
+            "component_colourmap",
+            "areas_and_layers",
+            "component_map",
+            "single_components",
+            "top_factors",
+            "zoom",
+            "shares_of_two_slices",
+            "component_densities",
+            "barrels",
+        ],
+    },
+)

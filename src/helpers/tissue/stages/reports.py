@@ -1,0 +1,333 @@
+"""What pages 06 and 07 say of one trained network: tables, maps and the values of paper B's claims."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers.book.artifacts import Artifact
+from helpers.book.run import Run
+from helpers.data.datasets import Slice
+from helpers.tissue.cortex import mixtures
+from helpers.tissue.factors import alignment, findings, greedy_selection, truth
+from helpers.tissue.stages import factorisation
+from helpers.tissue.stages.kmeans import SURFACE_DOWN
+
+BLOCK = 256  # pixels: side of the blocks of the bootstrap, and width of the columns of the null; two windows
+NULL_POSITIONS = 60_000  # at which laminar information is measured; a regular subset of the cortex
+SMALLEST_BLOB = 64 * 64  # pixels: pieces smaller than a quarter of a window do not count as barrels
+
+
+@dataclass(frozen=True)
+class FactorReport:
+    """Factors of a slice, what they align with, and what that says of the claims.
+
+    Attributes
+    ----------
+    found : factorisation.SliceFactors
+    selection : greedy_selection.Selection
+    means, coverage, auroc : (k, areas) arrays
+    correlation : (k, k) array
+        Between factors, over positions.
+    cells, axons : (k,) arrays
+        Rank correlation of each factor with the density of cells, of axons.
+    known : bool
+        Whether the densities are the phantom's own.
+    layer_means : (k, 5) array or None
+        Mean coefficient in L1…L6; None without a cortex.
+    layers_annotated : bool
+    claims : dict
+        Claim to its value, or to the reason (str) why it has none.
+    """
+
+    found: factorisation.SliceFactors
+    selection: greedy_selection.Selection
+    means: np.ndarray
+    coverage: np.ndarray
+    auroc: np.ndarray
+    correlation: np.ndarray
+    cells: np.ndarray
+    axons: np.ndarray
+    known: bool
+    layer_means: np.ndarray | None
+    layers_annotated: bool
+    claims: dict
+
+    @property
+    def tops(self) -> np.ndarray:
+        """Coefficient of each factor that gets the darkest colour: the 99th percentile of its positive ones."""
+        columns = np.asarray(
+            self.found.coefficients[:: max(1, len(self.found.coefficients) // 500_000)]
+        ).T
+        return np.array(
+            [
+                np.percentile(column[column > 0], 99) if (column > 0).any() else 1.0
+                for column in columns
+            ]
+        )
+
+
+def factor_report(run: Run, fitted: Artifact, *, p: int = 6, lam: float = 0.5) -> FactorReport:
+    """Select factors of a slice (one per area, at most ``p``) and measure what each aligns with (B §3, Fig. 2C)."""
+    found, names = fitted.value, run.microct.areas
+    areas = {name.casefold(): i for i, name in enumerate(names, start=1)}
+    coefficients, labels = np.asarray(found.coefficients), found.labels
+    selection = greedy_selection.select_factors(
+        coefficients, labels, min(p, int(labels.max()), coefficients.shape[1]), lam
+    )
+    means, coverage, auroc = (
+        measure(coefficients, labels, len(names))
+        for measure in (alignment.area_means, alignment.area_coverage, alignment.auroc)
+    )
+    matrix = alignment.correlation(coefficients)
+    cells, axons, known = factorisation.tissue_densities(run, found.piece)
+    cells, axons = found.at(cells), found.at(axons)
+    rho = [truth.density_correlations(coefficients, density) for density in (cells, axons)]
+
+    claims: dict = {
+        "B.nmf.rank": {
+            "positions_used": len(coefficients),
+            "positions": int(found.grid.included.sum()),
+            "error": found.error,
+            "k": coefficients.shape[1],
+            "stride": found.grid.stride,
+        }
+    }
+    claims["B.nmf.areas"] = _if_present(
+        areas,
+        ("cortex", "striatum", "zi"),
+        lambda asked: findings.aligned_areas(selection, means, auroc, asked),
+    )
+    claims["B.nmf.uncorrelated"] = (
+        {
+            "selected": alignment.mean_absolute_correlation(matrix, selection.factors),
+            "all": alignment.mean_absolute_correlation(matrix),
+        }
+        if len(selection.factors) > 1
+        else "only one area"
+    )
+
+    def axon_claim(asked):
+        factor, value = findings.axon_factor(coefficients, auroc, asked[0], cells)
+        return {
+            **value,
+            **({"rho_cells": rho[0][factor], "rho_axons": rho[1][factor]} if known else {}),
+        }
+
+    claims["B.nmf.axons"] = _if_present(areas, ("wm",), axon_claim)
+    layer_means, annotated, layers = None, False, None
+    try:
+        _, layers, annotated = factorisation.cortical_layers(run, found)
+        layers = layers[found.grid.included]
+        layer_means = alignment.area_means(coefficients, layers, len(SURFACE_DOWN))
+    except ValueError as error:
+        claims["B.nmf.shared"] = str(error)
+
+    def shared_claim(asked):
+        chosen = dict(zip(selection.areas, selection.factors))
+        if asked[1] not in chosen:
+            return "no factor was selected for VP"
+        return findings.thalamic_factor(
+            coefficients[:, chosen[asked[1]]],
+            labels,
+            layers,
+            found.places,
+            asked[1:],
+            asked[0],
+            BLOCK,
+        )
+
+    if layers is not None:
+        claims["B.nmf.shared"] = _if_present(areas, ("cortex", "vp", "zi"), shared_claim)
+    return FactorReport(
+        found,
+        selection,
+        means,
+        coverage,
+        auroc,
+        matrix,
+        *rho,
+        known,
+        layer_means,
+        annotated,
+        claims,
+    )
+
+
+def _if_present(areas, wanted, measure):
+    """Measure with the labels of the wanted areas, or say which are missing."""
+    missing = [name for name in wanted if name not in areas]
+    return (
+        f"no area is called {', '.join(missing)}"
+        if missing
+        else measure([areas[name] for name in wanted])
+    )
+
+
+@dataclass(frozen=True)
+class CortexReport:
+    """Mixture components of the cortex of one slice, described, and what that says of the claims.
+
+    Attributes
+    ----------
+    found : factorisation.CorticalComponents
+    selection : greedy_selection.Selection
+        Of factors for layers.
+    names : list of str
+        What each component is.
+    cells, axons : (c,) arrays
+        Mean density in each component.
+    known : bool
+        Whether the densities are the phantom's own.
+    base : (5,) array
+        Share of each layer in the cortex.
+    barrel_component : int
+        The component most typical of L4.
+    barrels : (h, w) bool array
+        Its positions in L4.
+    information, null : float, (n,) array
+        See `alignment.laminar_information`, of the three selected factors.
+    rand : float
+        Adjusted Rand index of components and layers.
+    claims : dict
+        Claim to its value.
+    """
+
+    found: factorisation.CorticalComponents
+    selection: greedy_selection.Selection
+    names: list
+    cells: np.ndarray
+    axons: np.ndarray
+    known: bool
+    base: np.ndarray
+    barrel_component: int
+    barrels: np.ndarray
+    information: float
+    null: np.ndarray
+    rand: float
+    claims: dict
+
+    @property
+    def left_out(self) -> np.ndarray:
+        """Share of each layer that is not clustered, because it lies in the margin: (5,); NaN for an absent layer."""
+        layers = np.asarray(self.found.layers)
+        whole, kept = (
+            np.bincount(part, minlength=len(SURFACE_DOWN) + 1)[1:]
+            for part in (layers.ravel(), layers[self.found.inside])
+        )
+        return 1 - kept / np.where(whole > 0, whole, np.nan)
+
+    def top_maps(self) -> list:
+        """The selected factors on the grid, scaled so that the 99th percentile over cortex is 1."""
+        columns = [self.found.coefficients[:, factor] for factor in self.selection.factors]
+        return [
+            self.found.on_grid(values / max(np.percentile(values, 99), 1e-12)) for values in columns
+        ]
+
+
+def cortex_report(run: Run, components: Artifact, *, lam: float = 0.3, p: int = 3) -> CortexReport:
+    """Describe the mixture components of a slice's cortex and the factors selected for its layers (B §3, Fig. 2A, 2B)."""
+    found = components.value
+    inside, layers, n = found.inside, found.layers[found.inside], len(found.mixture.weights)
+    rows, labels = np.asarray(found.coefficients), np.asarray(found.posteriors).argmax(axis=1)
+    piece = found.factors.piece
+    cells, axons, known = factorisation.tissue_densities(run, piece)
+    cells, axons = (found.factors.grid.at_grid(density)[inside] for density in (cells, axons))
+    selection = greedy_selection.select_factors(rows, layers, p, lam)
+
+    scaled = rows[:, selection.factors] / np.maximum(
+        np.percentile(rows[:, selection.factors], 99, axis=0), 1e-12
+    )
+    largest = np.where(scaled.any(axis=1), scaled.argmax(axis=1) + 1, 0)
+    step = max(1, len(rows) // NULL_POSITIONS)
+    across = columns_of(found.depth, BLOCK / found.factors.grid.stride)[inside]
+    information, null = alignment.laminar_information(
+        largest[::step], layers[::step], found.depth[inside][::step], across[::step]
+    )
+
+    _, dense = findings.dense_axon_component(labels, layers, cells, axons, n)
+    barrel_component, barrels, barrel_claim = findings.barrel_component(
+        found.components, found.layers, SMALLEST_BLOB / found.factors.grid.stride**2
+    )
+    if "barrels" in piece.truth:
+        there = found.factors.grid.at_grid(piece.truth["barrels"]) > 0
+        precision, recall = truth.precision_recall(barrels, there & inside)
+        base_rate = (there & inside & (found.layers == 3)).sum() / max(
+            (inside & (found.layers == 3)).sum(), 1
+        )
+        barrel_claim = {
+            **barrel_claim,
+            "precision": precision,
+            "recall": recall,
+            "precision_by_chance": float(base_rate),
+        }
+    sizes = np.sort(np.bincount(labels, minlength=n) / len(labels))[::-1]
+    claims = {
+        "B.cortex.layers": {"nmi": information, "null_99": float(np.percentile(null, 99))},
+        "B.gmm.subset": float(sizes[:2].sum()),
+        "B.gmm.layers": findings.split_of_layers(labels, layers, cells, n),
+        "B.gmm.dense_axons": dense,
+        "B.gmm.barrels": barrel_claim,
+    }
+    base = np.bincount(layers, minlength=len(SURFACE_DOWN) + 1)[1:] / max((layers > 0).sum(), 1)
+    return CortexReport(
+        found,
+        selection,
+        findings.describe(labels, layers, cells, n, SURFACE_DOWN),
+        findings.component_means(labels, cells, n),
+        findings.component_means(labels, axons, n),
+        known,
+        base,
+        barrel_component,
+        barrels,
+        information,
+        null,
+        truth.adjusted_rand(labels + 1, layers),
+        claims,
+    )
+
+
+def columns_of(depth, width):
+    """Number the columns of the cortex, `width` positions wide, across the direction in which depth changes: (h, w) int."""
+    down, right = (np.nanmean(gradient) for gradient in np.gradient(depth))
+    rows, columns = np.indices(depth.shape)
+    along_surface = (columns * down - rows * right) / max(np.hypot(down, right), 1e-12)
+    return np.floor((along_surface - along_surface.min()) / width).astype(int)
+
+
+def matched_shares(
+    first: CortexReport, second: CortexReport
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return laminar shares of the second slice's components in the order of the first's, the partners, their distances."""
+    partner, distance = mixtures.match_shares(first.found.shares(), second.found.shares())
+    return second.found.shares()[partner], partner, distance
+
+
+def example_box(report: CortexReport, size: int, window: int, box: list | None = None) -> tuple:
+    """Return the zoom box (row, column) in pixels and an example window per component, None where it has none.
+
+    Parameters
+    ----------
+    size, window : int
+        Sides in pixels.
+    box : [row, column], optional
+        Take this box instead of the one in which all components meet.
+    """
+    from helpers.tissue.cortex import zoom
+
+    components, stride = report.found.components, report.found.factors.grid.stride
+    n, side = len(report.names), min(size // stride, *components.shape)
+    corner = tuple(value // stride for value in box) if box else zoom.zoom_box(components, n, side)
+    windows = zoom.example_windows(components, n, corner, side, min(window // stride, side))
+    inside = components[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
+    pixels = [
+        (i * stride, j * stride) if (inside == c).any() else None
+        for c, (i, j) in enumerate(windows)
+    ]
+    return (corner[0] * stride, corner[1] * stride), pixels
+
+
+def slice_name(piece: Slice) -> str:
+    """Return how a slice is called on figures."""
+    return f"z = {piece.z} ({piece.role})"
