@@ -1,8 +1,8 @@
 """Dense features of a slice against cutting patches, and against the machine's own matrix products.
 
-Run with `make bench` or `python benchmarks/bench_dense.py [--quick]`. Everything is timed in one process in short
-interleaved rounds, best of all rounds, because other programs slow a machine down but never speed it up. Whole-slice
-memory is measured in a process of its own.
+Run with `make bench` or `python benchmarks/bench_dense.py [--quick]`. Everything is timed in one
+process in short interleaved rounds, best of all rounds, because other programs slow a machine down
+but never speed it up. Whole-slice memory is measured in a process of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 
 def multiply_adds():
-    """Multiply-adds of one patch up to its features, and of one dense position without overlap between tiles."""
+    """Multiply-adds of one patch up to its features, and of one dense position without overlap
+    between tiles.
+    """
     patch = position = 0
     side, inputs = PATCH, 1
     for filters, kernel in zip(FILTERS, KERNELS):
@@ -89,7 +91,9 @@ def repeated(network, x, times):
 
 
 def best_rates(tasks, rounds, clock):
-    """Highest rate of each task over interleaved rounds; after the first, only the best two of each kind run on."""
+    """Highest rate of each task over interleaved rounds; after the first, only the best two of each
+    kind run on.
+    """
     best = dict.fromkeys(tasks, 0.0)
     running = list(tasks)
     for number in range(rounds):
@@ -122,7 +126,9 @@ def largest_difference(model):
 
 
 def whole_slice(rows, dtype):
-    """In a process of its own: features of a random slice written to disk. Prints rate and peak memory."""
+    """In a process of its own: features of a random slice written to disk. Prints rate and peak
+    memory.
+    """
     image = np.random.default_rng(0).random((rows, SLICE[1]), dtype=np.float32)
     shape = dense.output_shape(image.shape)
     torch.manual_seed(0)

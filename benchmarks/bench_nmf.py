@@ -1,11 +1,13 @@
-"""NMF of many rows: the blocked solver against scikit-learn's coordinate descent (CD) and multiplicative updates (MU).
+"""NMF of many rows: the blocked solver against scikit-learn's coordinate descent (CD) and
+multiplicative updates (MU).
 
-Each solver runs in a process of its own on the same file of features, so that peak memory is its own. CD stops by its own
-rule; the others are judged at its error: a solver that ends more than 0.5 % above it has not solved the same problem.
+Each solver runs in a process of its own on the same file of features, so that peak memory is its
+own. CD stops by its own rule; the others are judged at its error: a solver that ends more than 0.5
+% above it has not solved the same problem.
 
-    python benchmarks/bench_nmf.py                          0.3, 1 and 3 million rows, about 10 minutes on two cores
-    python benchmarks/bench_nmf.py --rows 300000            one size
-    python benchmarks/bench_nmf.py --features f.npy         rows drawn from a file (n, d) of real features
+    python benchmarks/bench_nmf.py                          0.3, 1 and 3 million rows, about 10
+    minutes on two cores python benchmarks/bench_nmf.py --rows 300000            one size python
+    benchmarks/bench_nmf.py --features f.npy         rows drawn from a file (n, d) of real features
 """
 
 import argparse
@@ -27,7 +29,9 @@ SOLVERS = ("scikit-learn CD", "scikit-learn MU", "blocked HALS")
 
 
 def write_features(path, n, source=None, d=64, seed=0):
-    """Write n rows like a network's features: rectified mixtures of 24 sparse patterns, a quarter of the units dead."""
+    """Write n rows like a network's features: rectified mixtures of 24 sparse patterns, a quarter
+    of the units dead.
+    """
     rng = np.random.default_rng(seed)
     X = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(n, d))
     patterns = rng.gamma(0.5, 1, (24, d)) * (rng.random((24, d)) < 0.4) * (rng.random(d) > 0.25)

@@ -1,11 +1,14 @@
-"""Training the β-VAE at 320×448: a plain float32 loop with PyTorch's defaults against this project's training.
+"""Training the β-VAE at 320×448: a plain float32 loop with PyTorch's defaults against this
+project's training.
 
-Each variant trains the same network (L = 8, β = 3, Adam) on the same random images in a process of its own, because the memory
-allocator reads its settings when a process starts. One thing is added at a time, so that it shows what each gives.
+Each variant trains the same network (L = 8, β = 3, Adam) on the same random images in a process of
+its own, because the memory allocator reads its settings when a process starts. One thing is added
+at a time, so that it shows what each gives.
 
-    python benchmarks/bench_vae.py                   batch 64 at 320×448, every variant three times, best kept
-    python benchmarks/bench_vae.py --rows 80         80×112, where the book's quick profile trains
-    python benchmarks/bench_vae.py --device cuda     on a GPU; also estimates 10,000 iterations
+    python benchmarks/bench_vae.py                   batch 64 at 320×448, every variant three times,
+    best kept python benchmarks/bench_vae.py --rows 80         80×112, where the book's quick
+    profile trains python benchmarks/bench_vae.py --device cuda     on a GPU; also estimates 10,000
+    iterations
 """
 
 import argparse

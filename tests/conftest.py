@@ -10,7 +10,9 @@ import yaml
 
 
 def pytest_collection_modifyitems(items):
-    """Keep each file in one process; files that look at the executed notebooks share one, so that they run once."""
+    """Keep each file in one process; files that look at the executed notebooks share one, so that
+    they run once.
+    """
     for item in items:
         together = "tiny_run" in item.fixturenames
         item.add_marker(pytest.mark.xdist_group("tiny_run" if together else item.path.name))
@@ -52,7 +54,9 @@ def tiny_run(tmp_path_factory, tiny_microct, tiny_population):
 
 @pytest.fixture(scope="session")
 def real_data():
-    """Folder with real slices, atlas files and network files; tests that need it are skipped without."""
+    """Folder with real slices, atlas files and network files; tests that need it are skipped
+    without.
+    """
     folder = os.environ.get("BRAINBOOK_REAL_DATA", "")
     if not folder or not Path(folder).is_dir():
         pytest.skip("BRAINBOOK_REAL_DATA names no folder")
@@ -61,7 +65,9 @@ def real_data():
 
 @pytest.fixture
 def two_area_folder(tmp_path):
-    """A minimal valid microCT folder (200 × 400, two areas side by side) and its manifest as a mapping."""
+    """A minimal valid microCT folder (200 × 400, two areas side by side) and its manifest as a
+    mapping.
+    """
     rng = np.random.default_rng(0)
     areas = np.zeros((200, 400), np.uint8)
     areas[20:180, 20:200], areas[20:180, 200:380] = 1, 5

@@ -9,7 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Fault:
-    """What a server can do wrong: ``status``, ``cut`` (bytes sent before it hangs up) or ``sleep`` (seconds of silence)."""
+    """What a server can do wrong: ``status``, ``cut`` (bytes sent before it hangs up) or ``sleep``
+    (seconds of silence).
+    """
 
     def __init__(self, status=None, cut=None, sleep=None, body=None, headers=None):
         self.status, self.cut, self.sleep, self.body, self.headers = (
@@ -22,7 +24,9 @@ class Fault:
 
 
 class Archive:
-    """Answers requests with ``answer(path) -> bytes, None (404) or Fault``; keeps the requests it saw."""
+    """Answers requests with ``answer(path) -> bytes, None (404) or Fault``; keeps the requests it
+    saw.
+    """
 
     def __init__(self, answer):
         self.answer, self.requests, self.address = answer, [], None

@@ -13,7 +13,9 @@ from helpers.tissue.factors import alignment, densities
 
 
 def slab(height=80, width=200, start=120):
-    """A slice whose cortex is the right-hand part, cut straight above and below; the rest is another area."""
+    """A slice whose cortex is the right-hand part, cut straight above and below; the rest is
+    another area.
+    """
     mask = np.zeros((height + 20, width + 20), bool)
     mask[10 : 10 + height, 10 + start : 10 + width] = True
     other = np.zeros_like(mask)

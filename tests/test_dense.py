@@ -122,7 +122,8 @@ def test_released_padding_equals_larger_patches_without_padding(stride):
 
 
 def test_padded_network_itself_where_the_surroundings_are_zero():
-    # Padding of the first convolution alone is a rim of zeros around the patch: here the slice has that rim.
+    # Padding of the first convolution alone is a rim of zeros around the patch: here the slice has
+    # that rim.
     model = random_network(padding=(1, 0, 0, 0))
     patch = noise(128, 128)
     found = dense.dense_features(model, np.pad(patch, 1))[1, 1]

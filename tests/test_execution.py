@@ -1,4 +1,6 @@
-"""Executing notebooks: strict parameters, nothing twice, loud failures. A toy project stands in for the book."""
+"""Executing notebooks: strict parameters, nothing twice, loud failures. A toy project stands in for
+the book.
+"""
 
 import json
 import textwrap
@@ -26,7 +28,9 @@ HEADER = """\
 
 @pytest.fixture
 def project(tmp_path, monkeypatch, two_area_folder):
-    """A project of two notebooks that need no kernel time to speak of, and a microCT folder beside it."""
+    """A project of two notebooks that need no kernel time to speak of, and a microCT folder beside
+    it.
+    """
     root = tmp_path / "project"
     (root / "notebooks" / "profiles").mkdir(parents=True)
     (root / "book").mkdir()

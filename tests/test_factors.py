@@ -1,4 +1,6 @@
-"""NMF against brute force and scikit-learn; the greedy selection against a loop over the published rule."""
+"""NMF against brute force and scikit-learn; the greedy selection against a loop over the published
+rule.
+"""
 
 import numpy as np
 import pytest

@@ -6,7 +6,9 @@ from helpers.data import intensity
 
 @pytest.fixture
 def slice_():
-    """Textured tissue on a black ground with a hole, a mounting line and a speck; and where the tissue is."""
+    """Textured tissue on a black ground with a hole, a mounting line and a speck; and where the
+    tissue is.
+    """
     rng = np.random.default_rng(0)
     image = np.abs(rng.normal(0, 0.01, (400, 600)))
     tissue = np.zeros((400, 600), bool)

@@ -1,4 +1,6 @@
-"""Scores of clusters against layers, by explicit counting and on layouts whose answer is known; the k-means map."""
+"""Scores of clusters against layers, by explicit counting and on layouts whose answer is known; the
+k-means map.
+"""
 
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ from helpers.tissue.cortex import kmeans, layer_scores
 
 
 def slab(width=40, height=12):
-    """A cortex of four vertical layers of equal width, depth rising from left to right; column 0 is outside."""
+    """A cortex of four vertical layers of equal width, depth rising from left to right; column 0 is
+    outside.
+    """
     depth = np.tile((np.arange(width) + 0.5) / width, (height, 1)).astype(np.float32)
     layers = (np.arange(width) * 4 // width + 1) * np.ones((height, 1), int)
     depth[:, 0], layers[:, 0] = np.nan, 0

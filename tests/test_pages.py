@@ -1,4 +1,6 @@
-"""The rendered book, opened in a browser: every page is there, draws its pictures, and asks no outside host."""
+"""The rendered book, opened in a browser: every page is there, draws its pictures, and asks no
+outside host.
+"""
 
 import functools
 import http.server

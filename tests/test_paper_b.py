@@ -1,4 +1,6 @@
-"""What pages 06 and 07 share: views that keep pixels and positions together, which slices, columns of cortex."""
+"""What pages 06 and 07 share: views that keep pixels and positions together, which slices, columns
+of cortex.
+"""
 
 from types import SimpleNamespace
 

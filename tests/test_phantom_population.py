@@ -1,4 +1,6 @@
-"""The population phantom: a valid dataset folder, known factors that act where they say, known artifacts."""
+"""The population phantom: a valid dataset folder, known factors that act where they say, known
+artifacts.
+"""
 
 import json
 import os
@@ -252,7 +254,9 @@ def test_the_same_request_does_no_work_and_force_replaces_only_a_phantom(
 
 @pytest.fixture
 def real_like(tmp_path, anatomy):
-    """A template section, an annotation and a structure graph in the archive's formats, made from the drawing."""
+    """A template section, an annotation and a structure graph in the archive's formats, made from
+    the drawing.
+    """
     import tifffile
 
     ids = {

@@ -112,7 +112,9 @@ def test_artifact_latents_are_found_in_either_direction():
 
 @pytest.fixture
 def fields():
-    """Two latents; the first draws brightness far on the negative side and anatomy on the positive one."""
+    """Two latents; the first draws brightness far on the negative side and anatomy on the positive
+    one.
+    """
     atlas = np.zeros((6, 6), np.uint8)
     atlas[1:3, 1:3] = 1
     weights = np.linspace(-7, 7, 141)

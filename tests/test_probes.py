@@ -1,4 +1,6 @@
-"""Probes on data whose answer is known; V-measure from its definition; noise measured on the output."""
+"""Probes on data whose answer is known; V-measure from its definition; noise measured on the
+output.
+"""
 
 import math
 from collections import Counter
@@ -132,7 +134,9 @@ def test_relative_area():
 
 
 def predictions_table(good=0.9, bad=0.6, n=300, seed=0):
-    """Two networks on the same patches, right with probabilities `good` and `bad`; 5 patches a group."""
+    """Two networks on the same patches, right with probabilities `good` and `bad`; 5 patches a
+    group.
+    """
     rng = np.random.default_rng(seed)
     tables = []
     for repeat in range(2):

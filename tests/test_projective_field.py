@@ -9,7 +9,9 @@ REGIONS[1:5, 1:5], REGIONS[7:11, 1:5], REGIONS[4:9, 9:14] = 1, 2, 3
 
 
 def known_decoder(z):
-    """Latent 0 draws region 1 linearly; latent 1 draws region 2 when positive and floods region 3 when far negative."""
+    """Latent 0 draws region 1 linearly; latent 1 draws region 2 when positive and floods region 3
+    when far negative.
+    """
     images = np.full((len(z), *SHAPE), 0.3)
     images[:, REGIONS == 1] += 0.02 * z[:, [0]]
     images[:, REGIONS == 2] += 0.05 * np.clip(z[:, [1]], 0, 2)

@@ -125,7 +125,8 @@ def test_frechet_distance_has_its_closed_form():
 def test_pca_fd_of_one_set_with_itself_is_zero_and_of_shifted_sets_is_the_shift():
     images = np.random.default_rng(6).random((60, 8, 10)).astype(np.float32)
     assert frechet.pca_frechet_distance(images, images, 12) == pytest.approx(0, abs=1e-9)
-    # A shift along the first component of the metric moves the mean by exactly that much and no covariance.
+    # A shift along the first component of the metric moves the mean by exactly that much and no
+    # covariance.
     flat = images.reshape(60, -1) - images.reshape(60, -1).mean(0)
     direction = np.linalg.svd(flat, full_matrices=False)[2][0].reshape(8, 10)
     assert frechet.pca_frechet_distance(images, images + 0.5 * direction, 12) == pytest.approx(

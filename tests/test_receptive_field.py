@@ -16,7 +16,9 @@ def images():
 
 
 def known_encoder(images):
-    """Latent 0 rises with region 1, latent 1 falls with region 3, latent 2 sees a pixel outside all regions."""
+    """Latent 0 rises with region 1, latent 1 falls with region 3, latent 2 sees a pixel outside all
+    regions.
+    """
     region = [images[:, label == ATLAS].mean(1) for label in (1, 2, 3)]
     return np.stack([10 * region[0], -10 * region[2] + 0.1 * region[1], images[:, 0, 0]], axis=1)
 

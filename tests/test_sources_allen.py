@@ -51,7 +51,9 @@ def no_home(tmp_path, monkeypatch):
 
 
 def annotation():
-    """A brain a little above the middle of the section, its inner part cut into the six regions (children carry the labels)."""
+    """A brain a little above the middle of the section, its inner part cut into the six regions
+    (children carry the labels).
+    """
     labels = np.zeros(ccf.VOLUME_SHAPE, np.uint32)
     _, rows, columns = ccf.VOLUME_SHAPE
     section = labels[ccf.SECTION]
@@ -64,7 +66,9 @@ def annotation():
 
 
 def red(number):
-    """The red channel of one experiment, (AP, DV, ML): bright where the annotation has tissue, brighter by number."""
+    """The red channel of one experiment, (AP, DV, ML): bright where the annotation has tissue,
+    brighter by number.
+    """
     volume = np.zeros(ccf.VOLUME_SHAPE, np.uint16)
     noise = np.random.default_rng(number).integers(0, 40, ccf.VOLUME_SHAPE[1:])
     volume[ccf.SECTION] = (annotation()[ccf.SECTION] > 0) * (100 + 10 * (number % 10)) + noise

@@ -30,7 +30,9 @@ def plane(channel, z):
 
 
 def boss(path):
-    """What the archive answers: resources as JSON, cut-outs as blosc-compressed raw bytes in z, y, x order."""
+    """What the archive answers: resources as JSON, cut-outs as blosc-compressed raw bytes in z, y,
+    x order.
+    """
     found = CUTOUT.match(path)
     if found:
         channel, (x0, x1, y0, y1, z0, z1) = found[1], map(int, found.groups()[1:])
@@ -118,7 +120,8 @@ def test_slices_arrive_as_a_microct_dataset(tmp_path, registry):
         ]
         for s in dataset.slices():
             np.testing.assert_array_equal(np.rint(s.image * 255), plane("image", s.z))
-            # archive: 1 cortex, 2 striatum, 3 TRN, 4 VP, 5 ZI, 6 internal capsule, 7 hypothalamus, 8 corpus callosum
+            # archive: 1 cortex, 2 striatum, 3 TRN, 4 VP, 5 ZI, 6 internal capsule, 7 hypothalamus,
+            # 8 corpus callosum
             expected = np.array([0, 1, 3, 0, 4, 6, 5, 2, 5], np.uint8)[
                 plane("region_of_interest", s.z)
             ]

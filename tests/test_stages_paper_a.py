@@ -1,4 +1,6 @@
-"""What pages 03 to 05 share: the same patches for every network, fair repeats, and networks that cannot be used."""
+"""What pages 03 to 05 share: the same patches for every network, fair repeats, and networks that
+cannot be used.
+"""
 
 from types import SimpleNamespace
 

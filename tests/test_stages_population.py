@@ -1,4 +1,6 @@
-"""Paper C's stages: preparation of images, models stored once, measurements under the key of their model."""
+"""Paper C's stages: preparation of images, models stored once, measurements under the key of their
+model.
+"""
 
 import numpy as np
 import pytest

@@ -7,7 +7,9 @@ from helpers.brains import recipes, vae
 
 @pytest.fixture(scope="module")
 def brains():
-    """300 images of 16×24 px: a bright blob that moves sideways and changes its brightness, in a little noise."""
+    """300 images of 16×24 px: a bright blob that moves sideways and changes its brightness, in a
+    little noise.
+    """
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:16, :24]
     place, level = rng.uniform(7, 17, 300), rng.uniform(0.3, 0.8, 300)

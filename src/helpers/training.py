@@ -1,8 +1,8 @@
 """One training loop, for the area classifier and for the variational autoencoder.
 
-The loop knows nothing of either: it is given a model, a function that yields batches, a loss and an optimiser.
-Everything random in epoch *e* follows from ``(seed, e)`` alone, so a run that is killed and resumed from its last
-checkpoint ends with the same weights as one that was never interrupted.
+The loop knows nothing of either: it is given a model, a function that yields batches, a loss and an
+optimiser. Everything random in epoch *e* follows from ``(seed, e)`` alone, so a run that is killed
+and resumed from its last checkpoint ends with the same weights as one that was never interrupted.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ class TrainingResult:
     Attributes
     ----------
     history : list of dict
-        One row per epoch: ``epoch`` (0-based), ``step`` (updates so far), ``learning_rate``, ``loss`` (mean over the
-        epoch), other numbers the loss function reports, and those of the validation function.
+        One row per epoch: ``epoch`` (0-based), ``step`` (updates so far), ``learning_rate``,
+        ``loss`` (mean over the epoch), other numbers the loss function reports, and those of the
+        validation function.
     best_epoch : int
         Epoch whose weights were kept.
     stopped_early : bool
@@ -42,7 +43,9 @@ class TrainingResult:
 
 
 def choose_device(device="auto"):
-    """``"auto"`` becomes ``"cuda"`` where there is one and ``"cpu"`` elsewhere; other names are checked and returned."""
+    """``"auto"`` becomes ``"cuda"`` where there is one and ``"cpu"`` elsewhere; other names are
+    checked and returned.
+    """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if str(device).startswith("cuda") and not torch.cuda.is_available():
@@ -53,7 +56,9 @@ def choose_device(device="auto"):
 
 
 def bfloat16_pays(device="cpu"):
-    """Whether the device multiplies bfloat16 matrices in hardware (elsewhere autocast only slows training down)."""
+    """Whether the device multiplies bfloat16 matrices in hardware (elsewhere autocast only slows
+    training down).
+    """
     if str(device).startswith("cuda"):
         return torch.cuda.is_bf16_supported()
     capable = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
@@ -61,13 +66,16 @@ def bfloat16_pays(device="cpu"):
 
 
 def precision(device="cpu", bfloat16=None):
-    """Context manager for the arithmetic: bfloat16 autocast if True, float32 if False, whichever is faster if None."""
+    """Context manager for the arithmetic: bfloat16 autocast if True, float32 if False, whichever is
+    faster if None.
+    """
     use = bfloat16_pays(device) if bfloat16 is None else bfloat16
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16) if use else nullcontext()
 
 
 def cosine_schedule(total_steps, warmup=0, floor=0.0):
-    """Learning-rate factor that rises over `warmup` updates and falls along half a cosine to `floor`.
+    """Learning-rate factor that rises over `warmup` updates and falls along half a cosine to
+    `floor`.
 
     Returns a function of the update's number, for ``train(schedule=...)``.
     """
@@ -110,11 +118,13 @@ def train(
     model : torch.nn.Module
         Moved to `device`. Its initial weights are the caller's (seed them before building it).
     batches : callable
-        ``batches(epoch, generator)`` yields the epoch's batches: tensors or tuples of tensors, on any device.
-        `generator` is a :class:`numpy.random.Generator` that depends on seed and epoch only; take every random
-        choice from it (or from torch's global generator, seeded likewise), or resuming is no longer exact.
+        ``batches(epoch, generator)`` yields the epoch's batches: tensors or tuples of tensors, on
+        any device. `generator` is a :class:`numpy.random.Generator` that depends on seed and epoch
+        only; take every random choice from it (or from torch's global generator, seeded likewise),
+        or resuming is no longer exact.
     loss : callable
-        ``loss(model, batch)`` gives a scalar tensor, or that and a dict of numbers to log (averaged over the epoch).
+        ``loss(model, batch)`` gives a scalar tensor, or that and a dict of numbers to log (averaged
+        over the epoch).
     optimizer : torch.optim.Optimizer
         Built on the model's parameters; its learning rates are the ones the schedule multiplies.
     max_epochs : int
@@ -122,24 +132,30 @@ def train(
     max_steps : int, optional
         Ends training after so many updates, within an epoch if need be.
     schedule : callable, optional
-        ``schedule(step)`` gives the factor on the learning rate for update `step` (0-based); :func:`cosine_schedule`.
+        ``schedule(step)`` gives the factor on the learning rate for update `step` (0-based);
+        :func:`cosine_schedule`.
     validate : callable, optional
-        ``validate(model)`` gives a dict of numbers; the model is in evaluation mode, without gradients.
+        ``validate(model)`` gives a dict of numbers; the model is in evaluation mode, without
+        gradients.
     monitor, higher_is_better : str, bool
         The number in the history that decides which epoch is best (ties go to the earlier one).
     patience : int, optional
         Stop after so many epochs without a new best.
     average : float
-        If above 0, validation and the returned weights use an exponential moving average of the weights with this
-        decay per update (its start is bias-corrected: decay is ``min(average, (1 + step) / (10 + step))``).
+        If above 0, validation and the returned weights use an exponential moving average of the
+        weights with this decay per update (its start is bias-corrected: decay is ``min(average, (1
+        + step) / (10 + step))``).
     seed : int
         Of everything random in the epochs (batches, dropout, sampling in the model).
     device, channels_last, bfloat16
-        See :func:`choose_device` and :func:`precision`; `channels_last` lays out images so that convolutions run fast.
+        See :func:`choose_device` and :func:`precision`; `channels_last` lays out images so that
+        convolutions run fast.
     checkpoint : path, optional
-        Folder for checkpoints, one per epoch, the last one kept. If it holds one, training goes on from there.
+        Folder for checkpoints, one per epoch, the last one kept. If it holds one, training goes on
+        from there.
     settings : dict, optional
-        Plain values that describe this training; a checkpoint that was written under others is refused.
+        Plain values that describe this training; a checkpoint that was written under others is
+        refused.
     progress : bool
         Show a progress bar.
 
@@ -150,7 +166,8 @@ def train(
     Raises
     ------
     ValueError
-        If the monitored number is missing, there are no batches, or the checkpoint belongs to other settings.
+        If the monitored number is missing, there are no batches, or the checkpoint belongs to other
+        settings.
     FloatingPointError
         If the loss is no longer finite.
     """
@@ -279,7 +296,9 @@ def _update_average(averaged, model, decay):
 
 
 def _validated(model, weights, validate, device, bfloat16):
-    """Numbers of the validation function, with `weights` put into the model meanwhile (None: its own)."""
+    """Numbers of the validation function, with `weights` put into the model meanwhile (None: its
+    own).
+    """
     own = (
         {k: v.detach().clone() for k, v in model.state_dict().items()}
         if weights is not None
@@ -295,7 +314,8 @@ def _validated(model, weights, validate, device, bfloat16):
     return numbers
 
 
-# --- checkpoints: a folder per epoch, written beside its final name and renamed, so that none is ever half there ---
+# --- checkpoints: a folder per epoch, written beside its final name and renamed, so that none is
+# ever half there ---
 
 
 def _write_checkpoint(folder, settings, model, best, averaged, optimizer, history):

@@ -55,8 +55,8 @@ def artifact(
     inputs : iterable of str
         Keys of the artifacts and fingerprints of the datasets that it is made from.
     methods : iterable of modules
-        The modules that compute it. Their code counts, with all modules of this package they import;
-        comments and docstrings do not.
+        The modules that compute it. Their code counts, with all modules of this package they
+        import; comments and docstrings do not.
 
     Notes
     -----
@@ -153,7 +153,9 @@ def _is_module(name: str) -> bool:
 
 
 def _code_hash(code: CodeType) -> str:
-    """Return a hash of a compiled function, nested functions included; where it stands does not count."""
+    """Return a hash of a compiled function, nested functions included; where it stands does not
+    count.
+    """
     constants = [_code_hash(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
     return _digest(repr((code.co_code, code.co_names, constants)))
 

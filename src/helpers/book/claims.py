@@ -1,4 +1,6 @@
-"""Record what a notebook found for each claim of the papers, decide it by its rule, print the scoreboard."""
+"""Record what a notebook found for each claim of the papers, decide it by its rule, print the
+scoreboard.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,8 @@ def record(id: str, value: float | dict[str, float], seed: int | None = None) ->
         A number, or one number per name that the claim's rule compares. Names the rule does not use
         (an interval, say) are kept and shown.
     seed : int, optional
-        Recording another seed adds to the claim; the same seed replaces. The verdict is of the mean.
+        Recording another seed adds to the claim; the same seed replaces. The verdict is of the
+        mean.
 
     Raises
     ------
@@ -186,7 +189,9 @@ def number_text(value) -> str:
 
 
 def evaluate(rule: str, names: dict[str, float]) -> bool:
-    """Return whether a rule holds; it may compare, add, multiply, and use min, max, abs, and, or, not."""
+    """Return whether a rule holds; it may compare, add, multiply, and use min, max, abs, and, or,
+    not.
+    """
     return bool(_evaluate(ast.parse(rule, mode="eval").body, names))
 
 

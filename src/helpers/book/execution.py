@@ -1,4 +1,6 @@
-"""Execute notebooks into a run folder with papermill: strict parameters, nothing twice, loud failures."""
+"""Execute notebooks into a run folder with papermill: strict parameters, nothing twice, loud
+failures.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +90,8 @@ def plan(
     Raises
     ------
     UsageError
-        Unknown notebook or parameter, a value of the wrong type, or a dataset that is needed and not given.
+        Unknown notebook or parameter, a value of the wrong type, or a dataset that is needed and
+        not given.
     """
     given = {kind: path for kind, path in datasets.items() if path}
     if not any(kind in given for kind in PHANTOMS):
@@ -129,7 +132,9 @@ def plan(
 
 
 def _relative(path: str | Path) -> str:
-    """Return a path below the project root as relative to it, so that pages do not show where the clone lies."""
+    """Return a path below the project root as relative to it, so that pages do not show where the
+    clone lies.
+    """
     root = project_root()
     return (
         str(Path(path).relative_to(root))
@@ -298,7 +303,9 @@ def _execute_one(job: Job, run: Path, verbose: bool) -> tuple[float, str | None]
 
 
 def _local_kernel_manager(folder: str):
-    """Return a kernel manager that talks over files in ``folder``, which is its own: no ports to race for."""
+    """Return a kernel manager that talks over files in ``folder``, which is its own: no ports to
+    race for.
+    """
     from jupyter_client import AsyncKernelManager
 
     class LocalKernelManager(AsyncKernelManager):
@@ -319,7 +326,9 @@ def _is_done(run: Path, job: Job) -> bool:
 
 
 def _job_key(notebook: str, values: dict, code: str) -> str:
-    """Return a key over the notebook's text, its parameters, the data it reads and the package's code."""
+    """Return a key over the notebook's text, its parameters, the data it reads and the package's
+    code.
+    """
     root = project_root()
     digest = hashlib.sha256((root / "notebooks" / f"{notebook}.py").read_bytes() + code.encode())
     digest.update((root / "book" / "claims.yml").read_bytes())
@@ -328,7 +337,8 @@ def _job_key(notebook: str, values: dict, code: str) -> str:
         folder = from_root(values[kind]) if values.get(kind) else None
         if folder and folder.is_dir():
             for path in sorted(folder.iterdir()) if kind == "weights" else files_named(folder):
-                # Contents are hashed when the dataset is opened; here, that a file was touched is enough to look again.
+                # Contents are hashed when the dataset is opened; here, that a file was touched is
+                # enough to look again.
                 digest.update(
                     f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}".encode()
                 )

@@ -60,7 +60,8 @@ def plotly_html(figure, height: int = 520):
 
 
 def scatter_3d(scores, labels, areas, phantom=False):
-    """Points of several networks in three dimensions; a menu chooses the network, a legend hides areas.
+    """Points of several networks in three dimensions; a menu chooses the network, a legend hides
+    areas.
 
     Parameters
     ----------

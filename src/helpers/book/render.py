@@ -25,8 +25,9 @@ class BookError(RuntimeError):
 def build(run: Path) -> Path:
     """Render a run folder to ``html/`` and return the path of its first page.
 
-    Notebooks that were not part of the run become stub pages that say so. Rendering what did not change costs
-    nothing: the staging folder keeps time stamps, and an unchanged book is not rendered at all.
+    Notebooks that were not part of the run become stub pages that say so. Rendering what did not
+    change costs nothing: the staging folder keeps time stamps, and an unchanged book is not
+    rendered at all.
 
     Raises
     ------
@@ -56,7 +57,9 @@ def toc_pages(toc: dict) -> list[str]:
 
 
 def _stage(run: Path, stage: Path) -> list[str]:
-    """Copy configuration, prose and executed notebooks into ``stage`` where they differ; return the pages."""
+    """Copy configuration, prose and executed notebooks into ``stage`` where they differ; return the
+    pages.
+    """
     root = project_root()
     pages = toc_pages(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8")))
     kept: set[Path] = set()
@@ -103,7 +106,9 @@ def _stage(run: Path, stage: Path) -> list[str]:
 
 
 def _without_widgets(executed: Path) -> bytes:
-    """Return an executed notebook without its widgets: progress bars, which a page would fetch scripts from outside for."""
+    """Return an executed notebook without its widgets: progress bars, which a page would fetch
+    scripts from outside for.
+    """
     notebook = nbformat.read(executed, 4)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:

@@ -19,7 +19,8 @@ from helpers.data.datasets import MicroCT, Population, open_microct, open_popula
 
 MARKER = ".brainbook-run"
 PHANTOMS = {"microct": "data/phantom-microct", "population": "data/phantom-population"}
-# Large blocks stay mapped instead of going back to the system: several times faster on machines whose memory is
+# Large blocks stay mapped instead of going back to the system: several times faster on machines
+# whose memory is
 # slow to map. Python must find these at its start, so they are set for every kernel.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
 PACKAGES = (

@@ -1,4 +1,6 @@
-"""A slider over static pictures that works on a rendered page, without a kernel and without any script to load."""
+"""A slider over static pictures that works on a rendered page, without a kernel and without any
+script to load.
+"""
 
 from __future__ import annotations
 

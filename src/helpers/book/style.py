@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.patches import Patch
 
-# Colours of B Fig. 1, so that an area looks the same on every page; other names take the spare ones in order.
+# Colours of B Fig. 1, so that an area looks the same on every page; other names take the spare ones
+# in order.
 AREA_COLOURS = {
     "cortex": "#5b8bd0",
     "hypothalamus": "#9b72b0",

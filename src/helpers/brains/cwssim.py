@@ -1,4 +1,6 @@
-"""CW-SSIM, the complex-wavelet structural similarity, on a complex steerable pyramid (Sampat et al. 2009)."""
+"""CW-SSIM, the complex-wavelet structural similarity, on a complex steerable pyramid (Sampat et al.
+2009).
+"""
 
 from functools import lru_cache
 from math import factorial
@@ -7,7 +9,9 @@ import numpy as np
 
 
 def _high_pass(log_radius, octave):
-    """Radial raised cosine in log2 frequency: 0 below ``octave - 1``, 1 above ``octave`` (0 is the Nyquist limit)."""
+    """Radial raised cosine in log2 frequency: 0 below ``octave - 1``, 1 above ``octave`` (0 is the
+    Nyquist limit).
+    """
     return np.sin(0.5 * np.pi * np.clip(log_radius - octave + 1, 0.0, 1.0))
 
 
@@ -19,7 +23,9 @@ def _central_half(size):
 
 
 def pyramid_scales(shape, window=7):
-    """Number of scales of the pyramid of an image of ``shape`` whose smaller side still holds one ``window``."""
+    """Number of scales of the pyramid of an image of ``shape`` whose smaller side still holds one
+    ``window``.
+    """
     side, scales = min(shape), 0
     while scales < int(np.log2(min(shape))) - 2 and side >= window:
         scales, side = scales + 1, int(np.ceil((side - 0.5) / 2))
@@ -28,7 +34,9 @@ def pyramid_scales(shape, window=7):
 
 @lru_cache(maxsize=8)
 def _pyramid_masks(shape, scales, orientations):
-    """Frequency masks, one (orientations, h, w) complex64 per scale, in the order of an unshifted spectrum."""
+    """Frequency masks, one (orientations, h, w) complex64 per scale, in the order of an unshifted
+    spectrum.
+    """
     order = orientations - 1
     y, x = (np.linspace(-1, 1, n + 1)[:-1] for n in shape)
     angle = np.arctan2(y[:, None], x[None, :])
@@ -54,9 +62,11 @@ def _pyramid_masks(shape, scales, orientations):
 
 
 def steerable_pyramid(images, scales=None, orientations=8):
-    """Oriented complex bands of the steerable pyramid (Simoncelli & Freeman 1995), by FFT, for many images at once.
+    """Oriented complex bands of the steerable pyramid (Simoncelli & Freeman 1995), by FFT, for many
+    images at once.
 
-    Equal to ``pyrtools.pyramids.SteerablePyramidFreq(image, order=orientations - 1, is_complex=True)``.
+    Equal to ``pyrtools.pyramids.SteerablePyramidFreq(image, order=orientations - 1,
+    is_complex=True)``.
 
     Parameters
     ----------
@@ -68,7 +78,8 @@ def steerable_pyramid(images, scales=None, orientations=8):
 
     Returns
     -------
-    list of ndarray, (N, orientations, h, w) complex64, finest scale first; h and w halve from one to the next
+    list of ndarray, (N, orientations, h, w) complex64, finest scale first; h and w halve from one
+    to the next
     """
     from scipy import fft
 
@@ -132,16 +143,17 @@ def cw_ssim_many(a, b, *, scales=None, orientations=8, window=7, constant=1e-4, 
 def cw_ssim(a, b, **options):
     """Complex wavelet structural similarity of two images: 1 for equal ones, 0 for unrelated ones.
 
-    In every window of every band of a complex steerable pyramid, ``(2|Σ p q*| + K) / (Σ|p|² + Σ|q|² + K)``, then the
-    mean over windows, orientations and scales. Small shifts turn all phases of a window alike and cost little.
-    The paper does not say which scales it used: here, all that hold a window.
+    In every window of every band of a complex steerable pyramid, ``(2|Σ p q*| + K) / (Σ|p|² + Σ|q|²
+    + K)``, then the mean over windows, orientations and scales. Small shifts turn all phases of a
+    window alike and cost little. The paper does not say which scales it used: here, all that hold a
+    window.
 
     Parameters
     ----------
     a, b : ndarray, (H, W), in [0, 1]
     scales, orientations, window, constant : optional
-        Octaves (default: all), bands per octave (8), window side in px (7), and K per pixel (1e-4 = 0.01², so that
-        windows of empty background agree instead of being 0/0).
+        Octaves (default: all), bands per octave (8), window side in px (7), and K per pixel (1e-4 =
+        0.01², so that windows of empty background agree instead of being 0/0).
 
     Returns
     -------

@@ -1,4 +1,6 @@
-"""What the claims of paper C compare, from measured arrays and tables: numbers in, numbers out, None where undefined."""
+"""What the claims of paper C compare, from measured arrays and tables: numbers in, numbers out,
+None where undefined.
+"""
 
 import numpy as np
 
@@ -27,7 +29,9 @@ def elbows(scores, family, beta):
 
 
 def largest_step(scores, family, column):
-    """The largest change of a measure from one L to the next; below 0 if it only falls. None with a single L."""
+    """The largest change of a measure from one L to the next; below 0 if it only falls. None with a
+    single L.
+    """
     steps = np.diff(_curve(scores, family, None, column)[1])
     return float(steps.max()) if len(steps) else None
 
@@ -59,7 +63,9 @@ def fine_texture(scores, beta, largest=8):
 
 
 def large_dimensions(scores, chosen=8, large=32):
-    """What happens at large L: the VAE's CW-SSIM and the PCA's transmission; None if the grid does not reach ``large``."""
+    """What happens at large L: the VAE's CW-SSIM and the PCA's transmission; None if the grid does
+    not reach ``large``.
+    """
     sizes, vae = _curve(scores, "VAE", 1.0, "cwssim")
     repeats = scores[(scores["family"] == "VAE") & (scores["latent_dim"] == chosen)]["cwssim"]
     kinds = [column for column in scores if column.startswith("transmission_")]
@@ -95,7 +101,8 @@ def denoising(table):
 
 
 def artifact_latents(latents, clean, active, threshold=0.75):
-    """Latents that tell artifact images from clean ones: max(AUC, 1 − AUC) per active latent, and which reach the threshold.
+    """Latents that tell artifact images from clean ones: max(AUC, 1 − AUC) per active latent, and
+    which reach the threshold.
 
     Returns
     -------
@@ -123,10 +130,11 @@ def bright_in_words(names, active, areas, chosen):
 
 
 def tail_asymmetry(fields, chosen, atlas):
-    """Bright pixels on one side, anatomy on the other? Over the chosen latents; None if there are none.
+    """Bright pixels on one side, anatomy on the other? Over the chosen latents; None if there are
+    none.
 
-    ``roi_share_opposite`` and ``roi_share_same``: share of a tail's variance that falls into regions, for the tail
-    opposite the bright one and for the bright one.
+    ``roi_share_opposite`` and ``roi_share_same``: share of a tail's variance that falls into
+    regions, for the tail opposite the bright one and for the bright one.
     """
     if not len(chosen):
         return None
@@ -160,7 +168,9 @@ def brightness_trend(fields, active):
 
 
 def biology(fields, active, atlas, regions, brain):
-    """Mean small-weight variance in the paper's regions and over the brain; None if the atlas lacks them."""
+    """Mean small-weight variance in the paper's regions and over the brain; None if the atlas lacks
+    them.
+    """
     labels = [regions.index(name) + 1 for name in BIOLOGY if name in regions]
     if not labels:
         return None
@@ -172,7 +182,8 @@ def biology(fields, active, atlas, regions, brain):
 
 
 def moved_share(impact, regions, threshold=MOVED_NATS):
-    """Share of latents that the hippocampus, and the striatum, move by more than ``threshold`` nats; None without them.
+    """Share of latents that the hippocampus, and the striatum, move by more than ``threshold``
+    nats; None without them.
 
     ``impact`` is (R, active latents).
     """
@@ -185,7 +196,8 @@ def moved_share(impact, regions, threshold=MOVED_NATS):
 
 
 def filled_and_scaled(filled, scaled, regions, threshold=MOVED_NATS):
-    """In words: how many latents HPF and STR move when filled and when gently scaled, and how alike the two matrices are.
+    """In words: how many latents HPF and STR move when filled and when gently scaled, and how alike
+    the two matrices are.
 
     Parameters
     ----------
@@ -227,7 +239,8 @@ def field_mismatch(impact, drawn):
     Returns
     -------
     dict
-        ``pairs``: in the top quarter of one and the bottom half of the other; ``rho``: rank correlation.
+        ``pairs``: in the top quarter of one and the bottom half of the other; ``rho``: rank
+        correlation.
     """
     from scipy.stats import spearmanr
 
@@ -238,7 +251,9 @@ def field_mismatch(impact, drawn):
 
 
 def decorrelation(responses, active, draws=200, seed=0):
-    """Decorrelation score of one model with its bootstrap interval (95 %) and its null (median and 95 %)."""
+    """Decorrelation score of one model with its bootstrap interval (95 %) and its null (median and
+    95 %).
+    """
     impact = receptive_field.normalise_rows(
         receptive_field.kl_matrix(*receptive_field.fit_gaussians(responses))
     )

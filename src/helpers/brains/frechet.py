@@ -4,7 +4,9 @@ import numpy as np
 
 
 def frechet_distance(mean_a, covariance_a, mean_b, covariance_b):
-    """Squared Fréchet distance of two Gaussians, ``|μa − μb|² + Tr(A + B − 2 (AB)^½)`` (Dowson & Landau 1982)."""
+    """Squared Fréchet distance of two Gaussians, ``|μa − μb|² + Tr(A + B − 2 (AB)^½)`` (Dowson &
+    Landau 1982).
+    """
     values, vectors = np.linalg.eigh(covariance_a)
     root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T  # A^½
     cross = np.sqrt(
@@ -15,7 +17,8 @@ def frechet_distance(mean_a, covariance_a, mean_b, covariance_b):
 
 
 def pca_metric(images, n_components, seed=0):
-    """Fit the PCA of the metric to real images and return a function (N, H, W) -> scores (N, n_components).
+    """Fit the PCA of the metric to real images and return a function (N, H, W) -> scores (N,
+    n_components).
 
     Raises
     ------
@@ -66,8 +69,8 @@ def pca_frechet_distance(reference, generated, n_components, *, basis=None, seed
     n_components : int
         Dimensions of the metric's own PCA: more than the largest latent dimension under comparison.
     basis : ndarray, (b, H, W), optional
-        Real images on which the metric's PCA is fitted; by default ``reference``. Give images that the PCA *model* did
-        not see: in its own components a PCA model scores zero by construction.
+        Real images on which the metric's PCA is fitted; by default ``reference``. Give images that
+        the PCA *model* did not see: in its own components a PCA model scores zero by construction.
 
     Returns
     -------

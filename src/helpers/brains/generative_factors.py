@@ -20,7 +20,8 @@ def _information(a, b, bins):
 
 
 def mutual_information(latents, factors, bins=10, permutations=20, seed=0):
-    """Mutual information between latents and generative factors, with the bias that chance alone gives taken off.
+    """Mutual information between latents and generative factors, with the bias that chance alone
+    gives taken off.
 
     Parameters
     ----------
@@ -50,9 +51,11 @@ def mutual_information(latents, factors, bins=10, permutations=20, seed=0):
 
 
 def mutual_information_gap(information, bins=10):
-    """Mutual information gap: for each factor, how far the best latent is ahead of the second, in units of the entropy.
+    """Mutual information gap: for each factor, how far the best latent is ahead of the second, in
+    units of the entropy.
 
-    1: one latent holds the factor and no other does; 0: two share it, or none holds it (Chen et al. 2018, eq. 6).
+    1: one latent holds the factor and no other does; 0: two share it, or none holds it (Chen et al.
+    2018, eq. 6).
 
     Parameters
     ----------
@@ -70,7 +73,8 @@ def mutual_information_gap(information, bins=10):
 
 
 def matched_correlation(latents, factors):
-    """Absolute rank correlation of latents and factors, latents put in the order that matches factors one-to-one best.
+    """Absolute rank correlation of latents and factors, latents put in the order that matches
+    factors one-to-one best.
 
     Parameters
     ----------
@@ -81,7 +85,8 @@ def matched_correlation(latents, factors):
     correlation : ndarray, (L, F)
         Rows in the order of ``order``; signs dropped.
     order : ndarray, (L,)
-        Latent (0-based) in each row: first the partners of the factors in turn, then those without one.
+        Latent (0-based) in each row: first the partners of the factors in turn, then those without
+        one.
     """
     from scipy.optimize import linear_sum_assignment
     from scipy.stats import rankdata

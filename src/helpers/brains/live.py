@@ -6,7 +6,8 @@ from helpers.book.live import is_live
 
 
 def latent_sliders(net, z0, limit: float = 4.0):
-    """Show one slider per latent and the image they decode to, from a start in latent space (C Fig. 3A, live).
+    """Show one slider per latent and the image they decode to, from a start in latent space (C Fig.
+    3A, live).
 
     Parameters
     ----------
@@ -50,7 +51,8 @@ def latent_sliders(net, z0, limit: float = 4.0):
 
 
 def region_brightness(net, image, masks, brightness, regions):
-    """Show a region menu and a brightness slider; the input, its latents and its reconstruction follow (C Fig. 3C, live).
+    """Show a region menu and a brightness slider; the input, its latents and its reconstruction
+    follow (C Fig. 3C, live).
 
     Parameters
     ----------

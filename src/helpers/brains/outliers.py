@@ -4,7 +4,8 @@ import numpy as np
 
 
 def residual_scale(images, rebuilt, floor=1e-3):
-    """Typical absolute residual per pixel over images, robust against a minority of bad ones: (N, H, W) twice -> (H, W).
+    """Typical absolute residual per pixel over images, robust against a minority of bad ones: (N,
+    H, W) twice -> (H, W).
 
     The median over images, times 1.4826, as for the standard deviation of a Gaussian.
     """
@@ -20,7 +21,8 @@ def outlier_score(images, rebuilt, scale, share=0.01):
     scale : ndarray, (H, W)
         Of `residual_scale`, from images the model was not trained on.
     share : float
-        The score is the mean over this share of pixels, those with the largest residuals: artifacts are local.
+        The score is the mean over this share of pixels, those with the largest residuals: artifacts
+        are local.
 
     Returns
     -------

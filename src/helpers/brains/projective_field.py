@@ -1,4 +1,6 @@
-"""Projective fields: which pixels a latent draws when it alone is moved (paper C, §2.2, §3.3, Fig. 3A, S4)."""
+"""Projective fields: which pixels a latent draws when it alone is moved (paper C, §2.2, §3.3, Fig.
+3A, S4).
+"""
 
 import numpy as np
 
@@ -37,7 +39,9 @@ def traverse(decode, z0, latent, weights):
 
 
 class StreamingVariance:
-    """Mean and variance per pixel of images that arrive in batches; none is kept (Chan, Golub & LeVeque 1979)."""
+    """Mean and variance per pixel of images that arrive in batches; none is kept (Chan, Golub &
+    LeVeque 1979).
+    """
 
     def __init__(self):
         self.count, self.mean, self.squares = 0, 0.0, 0.0
@@ -74,7 +78,9 @@ class StreamingVariance:
 
 
 def stratum(weights):
-    """Index into `STRATA` of each weight; -1 at zero. The quarter just above zero, just below, and both far tails."""
+    """Index into `STRATA` of each weight; -1 at zero. The quarter just above zero, just below, and
+    both far tails.
+    """
     weights = np.asarray(weights)
     return np.select(
         [weights == 0, weights < -LARGE, weights < 0, weights <= LARGE], [-1, 2, 1, 0], 3
@@ -84,7 +90,8 @@ def stratum(weights):
 def stratified_variance(
     decode, z0, latents, weights=None, *, bright=None, batch=256, progress=False
 ):
-    """Variance per pixel of each stratum of interpolation weights, one latent at a time, averaged over start images.
+    """Variance per pixel of each stratum of interpolation weights, one latent at a time, averaged
+    over start images.
 
     Images are decoded in batches and forgotten.
 
@@ -103,8 +110,9 @@ def stratified_variance(
     Returns
     -------
     dict
-        ``variance`` (K, 5, H, W): the four `STRATA`, then both tails together (the paper's "large weights");
-        ``bright`` (K, C): mean number of bright pixels per image at each weight, or None; ``weights`` (C,).
+        ``variance`` (K, 5, H, W): the four `STRATA`, then both tails together (the paper's "large
+        weights"); ``bright`` (K, C): mean number of bright pixels per image at each weight, or
+        None; ``weights`` (C,).
     """
     from tqdm.auto import tqdm
 
@@ -140,7 +148,8 @@ def stratified_variance(
 
 
 def field_rgb(variance, percentile=99.0):
-    """One colour picture per latent: cyan just above zero, magenta just below, yellow for large weights, on white.
+    """One colour picture per latent: cyan just above zero, magenta just below, yellow for large
+    weights, on white.
 
     ``1 − (v₊, v₋, v_large)``, each divided by its own 99th percentile and clipped.
 
@@ -159,13 +168,16 @@ def field_rgb(variance, percentile=99.0):
 
 
 def tail_brightness(bright, weights):
-    """Mean number of bright pixels in the negative and in the positive tail: (K, C), (C,) -> (K, 2)."""
+    """Mean number of bright pixels in the negative and in the positive tail: (K, C), (C,) -> (K,
+    2).
+    """
     groups = stratum(weights)
     return np.stack([np.asarray(bright)[:, groups == g].mean(1) for g in (2, 3)], axis=1)
 
 
 def asymmetry_index(bright, weights):
-    """How one-sided a latent's bright artifacts are: ``(e₋ − e₊) / (e₋ + e₊)``, e the bright pixels of each tail.
+    """How one-sided a latent's bright artifacts are: ``(e₋ − e₊) / (e₋ + e₊)``, e the bright pixels
+    of each tail.
 
     1: all at large negative weights; −1: all at large positive ones; NaN: none at all.
 

@@ -1,11 +1,14 @@
-"""How good a generated image is: CW-SSIM, PCA Fréchet distance, transmission of artifacts, fine texture, the elbow."""
+"""How good a generated image is: CW-SSIM, PCA Fréchet distance, transmission of artifacts, fine
+texture, the elbow.
+"""
 
 import numpy as np
 
 # ---------------------------------------------------------------- complex steerable pyramid
 
 
-# ---------------------------------------------------------------- complex wavelet structural similarity
+# ---------------------------------------------------------------- complex wavelet structural
+# similarity
 
 
 # ---------------------------------------------------------------- Fréchet distance of PCA scores
@@ -34,7 +37,8 @@ def transmission(clean, corrupted, reconstructed_clean, reconstructed_corrupted)
 
 
 def high_frequency_power(images, cutoff=0.125):
-    """Mean spectral power per pixel above ``cutoff`` cycles/px, under a Hann window (so that borders do not count).
+    """Mean spectral power per pixel above ``cutoff`` cycles/px, under a Hann window (so that
+    borders do not count).
 
     Parameters
     ----------
@@ -63,7 +67,8 @@ def reconstruction_error(images, reconstructed):
 def elbow(x, y):
     """The x at which a curve bends most: the largest distance from the chord between its two ends.
 
-    Both axes are scaled to [0, 1] first. With fewer than two points between the ends the answer is no finding.
+    Both axes are scaled to [0, 1] first. With fewer than two points between the ends the answer is
+    no finding.
 
     Returns
     -------

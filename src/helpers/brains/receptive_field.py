@@ -1,4 +1,6 @@
-"""Receptive fields: which latents move when one brain region of the input changes (paper C, §2.2, §3.3, Fig. 3B–E)."""
+"""Receptive fields: which latents move when one brain region of the input changes (paper C, §2.2,
+§3.3, Fig. 3B–E).
+"""
 
 from itertools import combinations
 
@@ -52,7 +54,9 @@ def fill_region(images, mask, brightness, weight):
 
 
 def scale_region(images, mask, gain):
-    """Multiply a region by a gain and keep its texture: a change that stays near the data (ours, beside the paper's)."""
+    """Multiply a region by a gain and keep its texture: a change that stays near the data (ours,
+    beside the paper's).
+    """
     scaled = np.array(images, np.float32)
     scaled[:, mask] *= gain
     return scaled
@@ -69,8 +73,8 @@ def region_responses(encode, images, masks, weights=WEIGHTS, *, perturb=None, pr
     masks : ndarray, (R, H, W) bool
     weights : sequence of float
     perturb : callable, optional
-        ``perturb(images, region index, weight) -> images``; by default `fill_region` with the regions' own mean
-        brightness over ``images``.
+        ``perturb(images, region index, weight) -> images``; by default `fill_region` with the
+        regions' own mean brightness over ``images``.
 
     Returns
     -------
@@ -90,7 +94,9 @@ def region_responses(encode, images, masks, weights=WEIGHTS, *, perturb=None, pr
 
 
 def fit_gaussians(responses):
-    """Mean and variance over images of each (region, weight, latent): (R, W, N, L) -> two (R, W, L)."""
+    """Mean and variance over images of each (region, weight, latent): (R, W, N, L) -> two (R, W,
+    L).
+    """
     if responses.shape[2] < 2:
         raise ValueError(f"a Gaussian needs at least 2 images, found {responses.shape[2]}")
     responses = np.asarray(responses, np.float64)
@@ -118,7 +124,8 @@ def gaussian_kl(mean_p, var_p, mean_q, var_q):
 
 
 def kl_matrix(mean, variance, low=0, high=-1, symmetric=False):
-    """Impact of each region on each latent: KL from the darkest to the brightest perturbation, KL(low ‖ high).
+    """Impact of each region on each latent: KL from the darkest to the brightest perturbation,
+    KL(low ‖ high).
 
     Parameters
     ----------
@@ -138,20 +145,26 @@ def kl_matrix(mean, variance, low=0, high=-1, symmetric=False):
 
 
 def normalise_rows(matrix):
-    """Share of each latent in a region's total impact: rows of (R, L) divided by their sums (a zero row stays zero)."""
+    """Share of each latent in a region's total impact: rows of (R, L) divided by their sums (a zero
+    row stays zero).
+    """
     total = matrix.sum(1, keepdims=True)
     return np.divide(matrix, total, out=np.zeros_like(matrix, dtype=float), where=total > 0)
 
 
 def unmoved_latents(impact, share=0.1):
-    """Latents that some region leaves alone: its impact there is below ``share`` of its largest. (R, L) -> indices."""
+    """Latents that some region leaves alone: its impact there is below ``share`` of its largest.
+    (R, L) -> indices.
+    """
     return np.flatnonzero((impact < share * impact.max(1, keepdims=True)).any(0))
 
 
 def localised_latents(impact, share=0.4):
-    """Latents moved mostly by one region, which holds at least ``share`` of the sum over regions. (R, L) -> indices.
+    """Latents moved mostly by one region, which holds at least ``share`` of the sum over regions.
+    (R, L) -> indices.
 
-    Give `normalise_rows` of a `kl_matrix`, so that a region that moves everything does not decide alone.
+    Give `normalise_rows` of a `kl_matrix`, so that a region that moves everything does not decide
+    alone.
     """
     total = impact.sum(0)
     return np.flatnonzero(
@@ -165,7 +178,8 @@ def impact_covariance(impact):
 
 
 def decorrelation_score(impact, active=None):
-    """How differently latents respond to regions: mean over pairs of ``1 − |correlation of impact profiles|``.
+    """How differently latents respond to regions: mean over pairs of ``1 − |correlation of impact
+    profiles|``.
 
     Parameters
     ----------
@@ -176,7 +190,8 @@ def decorrelation_score(impact, active=None):
 
     Returns
     -------
-    float in [0, 1]; NaN with fewer than two latents left. Not 1 for unrelated profiles: see `decorrelation_null`.
+    float in [0, 1]; NaN with fewer than two latents left. Not 1 for unrelated profiles: see
+    `decorrelation_null`.
 
     References
     ----------
@@ -194,7 +209,9 @@ def decorrelation_score(impact, active=None):
 
 
 def decorrelation_null(impact, active=None, draws=500, seed=0):
-    """Scores after shuffling each latent's profile over the regions, on its own: what unrelated latents score. (draws,)"""
+    """Scores after shuffling each latent's profile over the regions, on its own: what unrelated
+    latents score. (draws,)
+    """
     rng = np.random.default_rng(seed)
     return np.array(
         [decorrelation_score(rng.permuted(impact, axis=0), active) for _ in range(draws)]

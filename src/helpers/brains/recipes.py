@@ -1,4 +1,6 @@
-"""Training of the β-VAE: recipes, validation with KL per latent, an early warning of posterior collapse."""
+"""Training of the β-VAE: recipes, validation with KL per latent, an early warning of posterior
+collapse.
+"""
 
 import warnings
 
@@ -8,7 +10,8 @@ import torch
 from helpers import training
 from helpers.brains.vae import INACTIVE_NATS, BetaVAE
 
-# How to train: "paper" is what the paper and its released run state; "quick" is ours, for minutes instead of hours.
+# How to train: "paper" is what the paper and its released run state; "quick" is ours, for minutes
+# instead of hours.
 # Every difference is stated in the book.
 RECIPES = {
     "paper": dict(learning_rate=2e-4, batch_size=64, steps=10_000),
@@ -48,8 +51,9 @@ def train_vae(images, validation, *, latent_dim=8, beta=3.0, learning_rate=2e-4,
     Returns
     -------
     (BetaVAE, training.TrainingResult)
-        The history holds, per epoch, ``loss``, ``error``, ``kl``, the same with ``validation_`` in front, ``active``
-        (latents with at least 0.01 nat on the validation images) and ``kl_1`` … ``kl_L``.
+        The history holds, per epoch, ``loss``, ``error``, ``kl``, the same with ``validation_`` in
+        front, ``active`` (latents with at least 0.01 nat on the validation images) and ``kl_1`` …
+        ``kl_L``.
 
     Warns
     -----

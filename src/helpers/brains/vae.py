@@ -1,4 +1,6 @@
-"""The β-VAE of paper C, its special case the VAE (β = 1), and a PCA baseline behind the same ``encode``/``decode``."""
+"""The β-VAE of paper C, its special case the VAE (β = 1), and a PCA baseline behind the same
+``encode``/``decode``.
+"""
 
 import numpy as np
 import torch
@@ -33,7 +35,8 @@ def halvings(image_shape):
 
 
 def fitting_shape(image_shape):
-    """The size to crop images to so that they fit the network: with the most halvings that keep nine tenths of the area.
+    """The size to crop images to so that they fit the network: with the most halvings that keep
+    nine tenths of the area.
 
     None if nothing fits; the largest size that does where all of them cost more.
     """
@@ -50,7 +53,9 @@ def fitting_shape(image_shape):
 
 
 class Transposed(nn.ConvTranspose2d):
-    """A transposed convolution that adds its bias apart: on a processor the gradient of a fused bias costs more than all others."""
+    """A transposed convolution that adds its bias apart: on a processor the gradient of a fused
+    bias costs more than all others.
+    """
 
     def forward(self, x):
         """Images (N, C, h, w) -> (N, C', 2h, 2w) at stride 2, (N, C', h + 1, w + 1) at stride 1."""
@@ -59,17 +64,20 @@ class Transposed(nn.ConvTranspose2d):
 
 
 class BetaVAE(nn.Module):
-    """β-VAE in the manner of DC-GAN (paper C, §2.1), with ``encode`` and ``decode`` on plain arrays.
+    """β-VAE in the manner of DC-GAN (paper C, §2.1), with ``encode`` and ``decode`` on plain
+    arrays.
 
-    Six 4×4 convolutions of stride 2 and one of stride 1, padding 1, 32 filters and ReLU each, then fully connected
-    layers of 256, 256 and 2L; the decoder mirrors them and ends in a sigmoid. The loss is the squared error summed over
-    pixels, without ½, averaged over images, plus β times the KL divergence to N(0, I). β is stated for 320×448 px: for
-    images of r times fewer pixels the KL term is divided by r too, so that one β means one trade-off.
+    Six 4×4 convolutions of stride 2 and one of stride 1, padding 1, 32 filters and ReLU each, then
+    fully connected layers of 256, 256 and 2L; the decoder mirrors them and ends in a sigmoid. The
+    loss is the squared error summed over pixels, without ½, averaged over images, plus β times the
+    KL divergence to N(0, I). β is stated for 320×448 px: for images of r times fewer pixels the KL
+    term is divided by r too, so that one β means one trade-off.
 
     Parameters
     ----------
     image_shape : (int, int)
-        Height and width in px. Smaller images drop stride-2 stages; see `halvings` for the sizes that fit.
+        Height and width in px. Smaller images drop stride-2 stages; see `halvings` for the sizes
+        that fit.
     latent_dim : int
         L.
     beta : float
@@ -123,11 +131,13 @@ class BetaVAE(nn.Module):
 
     @torch.no_grad()
     def quick_start(self, images):
-        """Start the training at the mean image with informative latents: our deviation, for short trainings only.
+        """Start the training at the mean image with informative latents: our deviation, for short
+        trainings only.
 
-        He initialisation, log-variance bias −4, input standardised (minus the mean image, over the standard deviation
-        around it), the logit of the mean image added before the sigmoid, and the last transposed convolution at zero:
-        otherwise the first updates only silence the decoder's random output, and its features die with it.
+        He initialisation, log-variance bias −4, input standardised (minus the mean image, over the
+        standard deviation around it), the logit of the mean image added before the sigmoid, and the
+        last transposed convolution at zero: otherwise the first updates only silence the decoder's
+        random output, and its features die with it.
 
         Parameters
         ----------
@@ -163,18 +173,24 @@ class BetaVAE(nn.Module):
         return torch.sigmoid(self.decoder(z).float() + self.output_logit)
 
     def forward(self, images):
-        """(N, 1, H, W) -> reconstruction (N, 1, H, W), mean (N, L), logvar (N, L); samples z only while training."""
+        """(N, 1, H, W) -> reconstruction (N, 1, H, W), mean (N, L), logvar (N, L); samples z only
+        while training.
+        """
         mean, logvar = self.posterior(images)
         z = mean + torch.randn_like(mean) * torch.exp(0.5 * logvar) if self.training else mean
         return self.generate(z), mean, logvar
 
     def terms(self, images):
-        """Images (N, 1, H, W) -> squared error summed over pixels (scalar) and KL per latent in nats (L,), both means."""
+        """Images (N, 1, H, W) -> squared error summed over pixels (scalar) and KL per latent in
+        nats (L,), both means.
+        """
         reconstruction, mean, logvar = self(images)
         return (reconstruction - images).square().sum((1, 2, 3)).mean(), _kl(mean, logvar)
 
     def total(self, error, kl, share=1.0):
-        """The loss: error + β/r · KL summed over latents; ``share`` < 1 while the KL term is warmed up."""
+        """The loss: error + β/r · KL summed over latents; ``share`` < 1 while the KL term is warmed
+        up.
+        """
         return error + share * self.beta / self.pixel_ratio * kl.sum()
 
     # ------------------------------------------------------------ arrays in, arrays out
@@ -222,7 +238,8 @@ class BetaVAE(nn.Module):
 
 
 class PCABaseline:
-    """PCA behind the same interface; latents are scaled to unit variance, as the VAE's prior has it.
+    """PCA behind the same interface; latents are scaled to unit variance, as the VAE's prior has
+    it.
 
     Attributes
     ----------
@@ -294,7 +311,9 @@ def _kl(mean, logvar):
 
 
 def kl_per_latent(mean, logvar):
-    """KL divergence of the posterior from N(0, 1) per latent, in nats, averaged over images: (N, L) twice -> (L,)."""
+    """KL divergence of the posterior from N(0, 1) per latent, in nats, averaged over images: (N, L)
+    twice -> (L,).
+    """
     mean, logvar = np.asarray(mean, np.float64), np.asarray(logvar, np.float64)
     return 0.5 * (mean**2 + np.exp(logvar) - 1 - logvar).mean(0)
 
@@ -312,7 +331,9 @@ def reconstruct(model, images):
 
 
 def reconstruction_uncertainty(model, images, samples=32, seed=0):
-    """Standard deviation per pixel of reconstructions from draws of the posterior: (N, H, W) -> (N, H, W)."""
+    """Standard deviation per pixel of reconstructions from draws of the posterior: (N, H, W) -> (N,
+    H, W).
+    """
     rng = np.random.default_rng(seed)
     mean, logvar = model.encode_distribution(images)
     total, squares = np.zeros(images.shape), np.zeros(images.shape)

@@ -1,4 +1,5 @@
-"""The Allen common coordinate framework: sections of its volumes, and regions from its structure graph.
+"""The Allen common coordinate framework: sections of its volumes, and regions from its structure
+graph.
 
 Volumes are (AP, DV, ML) = (528, 320, 456) at 25 µm. The paper's images are the section AP 286,
 cut to the 448 columns 4:452.

@@ -11,7 +11,9 @@ from pathlib import Path
 
 @contextmanager
 def lock(path: Path):
-    """Hold an exclusive lock on ``path`` (a file, made if missing and left) for as long as the block runs."""
+    """Hold an exclusive lock on ``path`` (a file, made if missing and left) for as long as the
+    block runs.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a") as stream:  # closing releases; deleting the file would let two holders in
         fcntl.flock(stream, fcntl.LOCK_EX)

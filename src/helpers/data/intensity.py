@@ -1,7 +1,8 @@
 """Intensity: what is tissue, and a scale on which slices and brains compare.
 
-Scans differ in gain, offset and number of gray levels; networks should not learn those. Everything here is a linear map,
-or says what it clipped, so that pictures can be brought back to their own scale for display.
+Scans differ in gain, offset and number of gray levels; networks should not learn those. Everything
+here is a linear map, or says what it clipped, so that pictures can be brought back to their own
+scale for display.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Standardisation:
 
 
 def standardise(image, mask=None, cupping=True):
-    """Standardise a slice over its tissue: mean 0 and standard deviation 1 there, alike from top to bottom.
+    """Standardise a slice over its tissue: mean 0 and standard deviation 1 there, alike from top to
+    bottom.
 
     Parameters
     ----------
@@ -89,10 +91,11 @@ def standardise(image, mask=None, cupping=True):
 def cupping_gain(image, mask=None, blocks=20):
     """The slow change of brightness across the rows that the scanner adds.
 
-    Tomograms are darker inside than at the rim (cupping, from beam hardening and scatter), more or less so from slice to
-    slice. In each of several blocks of columns log-intensity is fitted by ``a + b * depth ** 2``, with depth running from -1 at
-    the first row to 1 at the last. Anatomy bends single blocks either way; the median of b over the blocks is the
-    cupping. A negative one (brighter inside) is no cupping and is left alone.
+    Tomograms are darker inside than at the rim (cupping, from beam hardening and scatter), more or
+    less so from slice to slice. In each of several blocks of columns log-intensity is fitted by ``a
+    + b * depth ** 2``, with depth running from -1 at the first row to 1 at the last. Anatomy bends
+    single blocks either way; the median of b over the blocks is the cupping. A negative one
+    (brighter inside) is no cupping and is left alone.
 
     Parameters
     ----------
@@ -106,8 +109,8 @@ def cupping_gain(image, mask=None, blocks=20):
     Returns
     -------
     (H, 1) float32 array
-        Gain of every row, with mean 1 over the tissue's rows. ``image / gain`` is flat; multiply to go back.
-        All ones where the tissue is too thin to tell.
+        Gain of every row, with mean 1 over the tissue's rows. ``image / gain`` is flat; multiply to
+        go back. All ones where the tissue is too thin to tell.
     """
     image = np.asarray(image, np.float32)
     mask = tissue_mask(image) if mask is None else mask
@@ -139,9 +142,10 @@ def cupping_gain(image, mask=None, blocks=20):
 def tissue_mask(image, opening=12, smallest=0.05):
     """Where a slice holds tissue, against its black surroundings.
 
-    A threshold between dark and bright (Otsu) on the smoothed slice; what is thinner than about ``2 * opening`` pixels (the
-    lines of the mount, threads of tissue) or small against the largest piece (specks) is dropped, and holes such as
-    vessels are filled. A slice without dark surroundings is tissue everywhere.
+    A threshold between dark and bright (Otsu) on the smoothed slice; what is thinner than about ``2
+    * opening`` pixels (the lines of the mount, threads of tissue) or small against the largest
+    piece (specks) is dropped, and holes such as vessels are filled. A slice without dark
+    surroundings is tissue everywhere.
 
     Parameters
     ----------
@@ -251,7 +255,8 @@ def clip_outliers(images, ceiling=None, percentile=99.9):
 
 
 def centre_crop(images, shape):
-    """Cut the middle out of images or label maps (…, H, W): ``shape`` = (h, w); an odd remainder leaves one pixel more at the end.
+    """Cut the middle out of images or label maps (…, H, W): ``shape`` = (h, w); an odd remainder
+    leaves one pixel more at the end.
 
     Raises
     ------

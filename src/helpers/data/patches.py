@@ -1,9 +1,11 @@
-"""Square patches of one area each: where they may lie, drawing them balanced over areas, and cutting them.
+"""Square patches of one area each: where they may lie, drawing them balanced over areas, and
+cutting them.
 
-A patch is named by its centre pixel (row, column) and covers rows ``row - size // 2`` to ``row + size // 2 - 1``, columns
-likewise. The papers' rules (paper A, section II.A.1): to train, every pixel of the window belongs to the area
-(``purity=1``); to validate and to test, the centre pixel does (``purity=0``) and boundaries are allowed. Windows that
-leave the slice are padded with the slice's raw zero.
+A patch is named by its centre pixel (row, column) and covers rows ``row - size // 2`` to ``row +
+size // 2 - 1``, columns likewise. The papers' rules (paper A, section II.A.1): to train, every
+pixel of the window belongs to the area (``purity=1``); to validate and to test, the centre pixel
+does (``purity=0``) and boundaries are allowed. Windows that leave the slice are padded with the
+slice's raw zero.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ class Patches:
         return len(self.labels)
 
     def cut(self, chosen=None):
-        """The patches (all, or those at the indices `chosen`) as a float32 array (N, 1, size, size)."""
+        """The patches (all, or those at the indices `chosen`) as a float32 array (N, 1, size,
+        size).
+        """
         chosen = np.arange(len(self)) if chosen is None else np.asarray(chosen)
         out = np.empty((len(chosen), 1, self.size, self.size), np.float32)
         for i, image in enumerate(self.images):
@@ -86,7 +90,8 @@ def cut_patches(image, centres, size=SIZE, padding=0.0):
 
 
 def window_sums(mask, size=SIZE):
-    """Number of true pixels in the window around every pixel, by an integral image; outside counts as false.
+    """Number of true pixels in the window around every pixel, by an integral image; outside counts
+    as false.
 
     Returns an (H, W) int32 array for an (H, W) mask.
     """
@@ -105,7 +110,8 @@ def allowed_centres(labels, area, purity=1.0, size=SIZE, forbidden=None):
         0 or area 1…n.
     area : int
     purity : float
-        Smallest share of the window's pixels with the area's label; the centre pixel must have it in any case.
+        Smallest share of the window's pixels with the area's label; the centre pixel must have it
+        in any case.
     forbidden : (H, W) bool array, optional
         Pixels that no window may touch.
 
@@ -132,7 +138,8 @@ def sample_patches(
     labels : sequence of (H, W) int arrays
         Their labels, 0 or 1…n.
     per_area : int
-        Patches per area. An area with fewer places than that gives places repeatedly (with a warning).
+        Patches per area. An area with fewer places than that gives places repeatedly (with a
+        warning).
     areas : sequence of str
         Names in class order; label ``i + 1`` belongs to ``areas[i]``.
     purity : float
@@ -197,8 +204,9 @@ def sample_patches(
 def separate_validation(labels, areas, share=0.2, seed=0, size=SIZE, purity=1.0):
     """Set part of a slice aside for validation, for data without a validation slice.
 
-    Of every area a strip is set aside: `share` of its pixels, next to each other along the axis in which the area is
-    longer. Pixels that a validation window can see are forbidden to training windows, so the two share no pixel.
+    Of every area a strip is set aside: `share` of its pixels, next to each other along the axis in
+    which the area is longer. Pixels that a validation window can see are forbidden to training
+    windows, so the two share no pixel.
 
     Parameters
     ----------
@@ -215,7 +223,8 @@ def separate_validation(labels, areas, share=0.2, seed=0, size=SIZE, purity=1.0)
     Returns
     -------
     validation_labels : (H, W) int array
-        The labels in the strips, 0 elsewhere: sample validation patches from these with ``purity=0``.
+        The labels in the strips, 0 elsewhere: sample validation patches from these with
+        ``purity=0``.
     forbidden : (H, W) bool array
         Give it to :func:`sample_patches` for the training patches.
 
@@ -232,7 +241,8 @@ def separate_validation(labels, areas, share=0.2, seed=0, size=SIZE, purity=1.0)
         for area in range(1, len(areas) + 1):
             strip = _strip(labels == area, share, rng.uniform())
             validation[strip] = area
-        # windows reach from -size // 2 to size - size // 2 - 1 around their centre; take the larger for both sides
+        # windows reach from -size // 2 to size - size // 2 - 1 around their centre; take the larger
+        # for both sides
         forbidden = window_sums(validation > 0, 2 * (size // 2) + 1) > 0
         crowded = [
             name
@@ -248,7 +258,9 @@ def separate_validation(labels, areas, share=0.2, seed=0, size=SIZE, purity=1.0)
 
 
 def _strip(mask, share, where):
-    """Pixels of `mask` in a band across its longer axis that holds `share` of them and starts at quantile (1 - share)·where."""
+    """Pixels of `mask` in a band across its longer axis that holds `share` of them and starts at
+    quantile (1 - share)·where.
+    """
     rows, columns = np.nonzero(mask)
     if not len(rows):
         return np.zeros_like(mask)

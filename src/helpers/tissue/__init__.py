@@ -1,4 +1,6 @@
-"""Papers A and B: a network on X-ray microCT, its features, their factors, and what they say of cortex."""
+"""Papers A and B: a network on X-ray microCT, its features, their factors, and what they say of
+cortex.
+"""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
 """Interactive views for live sessions; the rendered page never depends on them.
 
-Every function shows its static picture first in the notebook and adds sliders here. Outside a live session (papermill,
-the rendered book) they do nothing, because a callback needs a kernel.
+Every function shows its static picture first in the notebook and adds sliders here. Outside a live
+session (papermill, the rendered book) they do nothing, because a callback needs a kernel.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from helpers.book.live import is_live
 
 
 def cluster_choice(features, depth, inside):
-    """Show sliders for the number of clusters and of principal components; the strip is clustered anew (A Fig. 6, live).
+    """Show sliders for the number of clusters and of principal components; the strip is clustered
+    anew (A Fig. 6, live).
 
     Parameters
     ----------
@@ -52,7 +53,8 @@ def cluster_choice(features, depth, inside):
 
 
 def factor_explorer(image, view, found, labels, areas, max_positions: int = 200_000):
-    """Show λ and p of the factor selection and a menu of factors; the choice and the heatmap follow (B Fig. 2C, live).
+    """Show λ and p of the factor selection and a menu of factors; the choice and the heatmap follow
+    (B Fig. 2C, live).
 
     Parameters
     ----------
@@ -106,7 +108,8 @@ def factor_explorer(image, view, found, labels, areas, max_positions: int = 200_
 
 
 def component_explorer(image, view, posteriors, names):
-    """Show a menu of mixture components and an opacity slider; the posterior over the pixels follows (B Fig. 2B2, live).
+    """Show a menu of mixture components and an opacity slider; the posterior over the pixels
+    follows (B Fig. 2B2, live).
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Panels of paper C, Fig. 3 and S2 to S4: which pixels a latent draws, which latents a region moves."""
+"""Panels of paper C, Fig. 3 and S2 to S4: which pixels a latent draws, which latents a region
+moves.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def stratified_maps(rgb, atlas, regions, names):
 
 
 def variance_maps(variance, names):
-    """Variance per pixel of each latent, in units of its own 99.7th percentile, which stands in the title."""
+    """Variance per pixel of each latent, in units of its own 99.7th percentile, which stands in the
+    title.
+    """
     figure, axes = _latent_grid(len(variance), *variance.shape[1:])
     for axis, picture, name in zip(axes, variance, names):
         top = max(np.percentile(picture, 99.7), 1e-12)
@@ -83,7 +87,8 @@ def png_frames(images, phantom=False):
     Parameters
     ----------
     phantom : bool, optional
-        Write *phantom* into the upper right corner; small images are enlarged first, so that the word covers little.
+        Write *phantom* into the upper right corner; small images are enlarged first, so that the
+        word covers little.
     """
     from matplotlib.font_manager import FontProperties, findfont
     from PIL import Image, ImageDraw, ImageFont
@@ -97,7 +102,8 @@ def png_frames(images, phantom=False):
             frame = frame.resize(
                 (frame.width * zoom, frame.height * zoom), Image.Resampling.NEAREST
             ).convert("RGB")
-            # Lighter than `style.mark_phantom`: this corner is black, the margin of a figure is white.
+            # Lighter than `style.mark_phantom`: this corner is black, the margin of a figure is
+            # white.
             ImageDraw.Draw(frame).text(
                 (frame.width - 4, 2), "phantom", fill="#e07070", anchor="ra", font=font
             )
@@ -120,7 +126,9 @@ def matrix(
     column_width=0.55,
     brackets_below=None,
 ):
-    """A labelled matrix with its numbers (C Fig. 3B and relatives); those under ``brackets_below`` stand in brackets."""
+    """A labelled matrix with its numbers (C Fig. 3B and relatives); those under ``brackets_below``
+    stand in brackets.
+    """
     values = np.asarray(values, float)
     if ax is None:
         _, ax = plt.subplots(figsize=(column_width * len(columns) + 2.4, 0.4 * len(rows) + 1.3))
@@ -152,7 +160,9 @@ def matrix(
 
 
 def impact_and_covariance(shares, covariance, regions, names):
-    """Region × latent impact, normalised per region (C Fig. 3B), beside the covariance of the latents' profiles (C Fig. 3D)."""
+    """Region × latent impact, normalised per region (C Fig. 3B), beside the covariance of the
+    latents' profiles (C Fig. 3D).
+    """
     figure, axes = plt.subplots(1, 2, figsize=(12, 3.4), width_ratios=[1.15, 1])
     matrix(
         shares,
@@ -251,7 +261,8 @@ def activation_panels(responses, weights, mean, variance, region, names):
 
 
 def decorrelation(table):
-    """Decorrelation score of each model (C Fig. 3E) with its bootstrap interval, every seed, and its own null.
+    """Decorrelation score of each model (C Fig. 3E) with its bootstrap interval, every seed, and
+    its own null.
 
     Parameters
     ----------
@@ -309,7 +320,9 @@ def decorrelation(table):
 
 
 def bright_pixels(bright, weights, names, clean):
-    """Pixels above the clean threshold along each latent, beside the share in clean images (dashed)."""
+    """Pixels above the clean threshold along each latent, beside the share in clean images
+    (dashed).
+    """
     figure, axis = plt.subplots(figsize=(6.2, 3.2))
     for counts, name, colour in zip(bright, names, plt.get_cmap("tab10").colors * 20):
         axis.plot(weights, counts, label=name, color=colour)
@@ -326,7 +339,9 @@ def bright_pixels(bright, weights, names, clean):
 
 
 def region_against_latent(projective, receptive, regions, names):
-    """Both directions side by side: what a latent draws and what moves it, each latent's column summing to one."""
+    """Both directions side by side: what a latent draws and what moves it, each latent's column
+    summing to one.
+    """
     figure, axes = plt.subplots(1, 2, figsize=(12, 3.2))
     for axis, values, title in zip(
         axes,

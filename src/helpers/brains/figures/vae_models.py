@@ -1,4 +1,6 @@
-"""Panels of paper C, Fig. 1, 2 and S1: the method, the data, the models, their quality, and what they do to artifacts."""
+"""Panels of paper C, Fig. 1, 2 and S1: the method, the data, the models, their quality, and what
+they do to artifacts.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def region_outlines(axis, atlas, colours, **options):
 
 
 def region_colours(regions):
-    """Colours of `helpers.book.style` with cyan in place of gray, which cannot be seen on a gray brain."""
+    """Colours of `helpers.book.style` with cyan in place of gray, which cannot be seen on a gray
+    brain.
+    """
     return [
         colour if np.ptp(colour) > 0 else to_rgb("#25c3ea")
         for colour in style.area_colours(regions)
@@ -54,7 +58,8 @@ def template_and_atlas(template, atlas, regions, pixel_size_um):
 
 
 def overview(images, mask, codes, latent, field, generated, convolutions, colour, region):
-    """Draw the method from a run's own pictures (C Fig. 1): perturb a region and read the latents; move a latent and see the pixels.
+    """Draw the method from a run's own pictures (C Fig. 1): perturb a region and read the latents;
+    move a latent and see the pixels.
 
     Parameters
     ----------
@@ -125,7 +130,9 @@ def _code_strip(axis, values, title, columns):
 
 
 def history_colours(labels):
-    """One colour per label: its family tells the model (VAE blue, the first β red, …), dark to light with L."""
+    """One colour per label: its family tells the model (VAE blue, the first β red, …), dark to
+    light with L.
+    """
     families = [re.sub(r", L = \d+", "", label) for label in labels]
     weighted = [family for family in dict.fromkeys(families) if family.startswith("β-VAE")]
     maps = {"VAE": "Blues", **dict(zip(weighted, ("Reds", "Greens", "Purples", "Oranges")))}
@@ -176,7 +183,8 @@ def training_curves(histories, chosen=None):
 
 
 def gallery(rows, row_labels, column_labels=None, crop=None, outline=None, title_size=9):
-    """Images in a grid: ``rows`` is (rows, columns, H, W) or nested lists; NaN images are left blank.
+    """Images in a grid: ``rows`` is (rows, columns, H, W) or nested lists; NaN images are left
+    blank.
 
     Parameters
     ----------
@@ -263,7 +271,8 @@ def against_beta(scores, measures, chosen=8):
 
 
 def bars_per_artifact(table, measures):
-    """Grouped bars per artifact type and model, mean over images with the middle 50 % of images as a line.
+    """Grouped bars per artifact type and model, mean over images with the middle 50 % of images as
+    a line.
 
     Parameters
     ----------
@@ -305,7 +314,9 @@ def bars_per_artifact(table, measures):
 
 
 def receiver_operating_curves(curves):
-    """False against true positive rates: ``curves`` maps a label to (false positives, true positives, area)."""
+    """False against true positive rates: ``curves`` maps a label to (false positives, true
+    positives, area).
+    """
     figure, axis = plt.subplots(figsize=(3.8, 3.4))
     for label, (false, true, area) in curves.items():
         axis.plot(false, true, label=f"{label} ({area:.2f})")

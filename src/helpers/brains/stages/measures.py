@@ -1,4 +1,6 @@
-"""Stages of paper C: what is measured on trained models. Each result is stored under the key of its model."""
+"""Stages of paper C: what is measured on trained models. Each result is stored under the key of its
+model.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ BRIGHT_PERCENTILE = 99.9  # of clean images: pixels above it are bright artifact
 
 
 def spread(indices: np.ndarray, count: int) -> np.ndarray:
-    """Return at most ``count`` of the indices, evenly spaced, so that every model is measured on the same images."""
+    """Return at most ``count`` of the indices, evenly spaced, so that every model is measured on
+    the same images.
+    """
     return (
         indices
         if len(indices) <= count
@@ -53,8 +57,8 @@ def denoising_table(
 ) -> pd.DataFrame:
     """Return, per artifact type and image, what a model lets through and what it keeps.
 
-    Columns: ``kind``, ``transmission``, ``cwssim`` and ``error`` of x̂(x + a) to x, and ``error_inside`` and
-    ``error_outside`` the artifact's mask (mean squares).
+    Columns: ``kind``, ``transmission``, ``cwssim`` and ``error`` of x̂(x + a) to x, and
+    ``error_inside`` and ``error_outside`` the artifact's mask (mean squares).
     """
 
     def make(folder: Path) -> None:
@@ -110,10 +114,11 @@ def model_scores(
 ) -> pd.DataFrame:
     """Return one row of numbers per model (C Fig. 2C, 2D and beyond).
 
-    Columns: ``family``, ``latent_dim``, ``beta``, ``seed``; ``cwssim`` and its ``cwssim_sd`` over clean test images;
-    ``fd_clean``, ``fd_all``, ``fd_prior``: PCA-FD of clean test images against reconstructions of clean images, of all
-    test images, and samples of the prior; ``error`` (summed over pixels, clean test images); ``fine_power`` of the
-    reconstructions and ``fine_power_real``; ``active`` latents; mean transmission per artifact type (where artifacts are known).
+    Columns: ``family``, ``latent_dim``, ``beta``, ``seed``; ``cwssim`` and its ``cwssim_sd`` over
+    clean test images; ``fd_clean``, ``fd_all``, ``fd_prior``: PCA-FD of clean test images against
+    reconstructions of clean images, of all test images, and samples of the prior; ``error`` (summed
+    over pixels, clean test images); ``fine_power`` of the reconstructions and ``fine_power_real``;
+    ``active`` latents; mean transmission per artifact type (where artifacts are known).
     """
     data = prepared_population(run, rows)
     basis = data.images[data.validation]
@@ -200,7 +205,8 @@ def _score(
 def projective_fields(
     run: Run, model: Model, *, rows: int = 80, step: float = 0.05, starts: int = 4
 ) -> dict:
-    """Return the stratified variance of every latent and its bright pixels; see `helpers.brains.projective_field`.
+    """Return the stratified variance of every latent and its bright pixels; see
+    `helpers.brains.projective_field`.
 
     Adds ``threshold``: the intensity above which a pixel counts as bright, from all clean images.
     """
@@ -308,9 +314,11 @@ def population_latents(run: Run, model: Model, *, rows: int = 80) -> np.ndarray:
 
 
 def overview(run: Run, model: Model, region: int, *, rows: int = 80) -> dict:
-    """Return this run's own pictures for the overview of the method (C Fig. 1), as `helpers.brains.figures.vae_models.overview` takes them.
+    """Return this run's own pictures for the overview of the method (C Fig. 1), as
+    `helpers.brains.figures.vae_models.overview` takes them.
 
-    One clean image with a region at three brightnesses and its latents; and the latent that draws most variance there, moved.
+    One clean image with a region at three brightnesses and its latents; and the latent that draws
+    most variance there, moved.
     """
     data = prepared_population(run, rows)
     masks = receptive_field.region_masks(data.atlas, len(data.regions))

@@ -117,7 +117,8 @@ _prepared: dict = {}
 
 
 def prepared_population(run: Run, rows: int = 80) -> Prepared:
-    """Return the population preprocessed as published (C §3.1), shrunk to about ``rows`` rows, and split.
+    """Return the population preprocessed as published (C §3.1), shrunk to about ``rows`` rows, and
+    split.
 
     Brightness first, then outliers, then the crop. Every image is kept.
     """
@@ -297,13 +298,15 @@ def pca_baselines(run: Run, latent_dims, *, rows: int = 80) -> list[Model]:
 
 
 def trained_vaes(run: Run, points, *, workers: int = 0, **settings) -> list[Model]:
-    """Return models for grid points (L, β, seed); those not yet made are trained side by side, one thread each.
+    """Return models for grid points (L, β, seed); those not yet made are trained side by side, one
+    thread each.
 
     Parameters
     ----------
     points : sequence of (int, float, int)
     workers : int
-        Processes; 0 for as many as PyTorch has threads here. On a GPU points are trained one after the other.
+        Processes; 0 for as many as PyTorch has threads here. On a GPU points are trained one after
+        the other.
     """
     import torch
     from tqdm.auto import tqdm
@@ -311,7 +314,8 @@ def trained_vaes(run: Run, points, *, workers: int = 0, **settings) -> list[Mode
     missing = [point for point in points if not _is_trained(run, point, settings)]
     workers = min(workers or torch.get_num_threads(), len(missing))
     if workers > 1 and not torch.cuda.is_available():
-        # Spawned, not forked: a forked child would inherit PyTorch's thread pool in an unusable state.
+        # Spawned, not forked: a forked child would inherit PyTorch's thread pool in an unusable
+        # state.
         with ProcessPoolExecutor(
             workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
         ) as pool:
@@ -339,7 +343,9 @@ def _train_one(run: Run, latent_dim, beta, seed, settings) -> None:
 def model_grid(
     run: Run, latent_dims, betas, seeds, *, pca_dims=(), chosen: int = 8, **settings
 ) -> list[Model]:
-    """Return every β-VAE and VAE of the grid (further seeds at the chosen L only) and the PCA models."""
+    """Return every β-VAE and VAE of the grid (further seeds at the chosen L only) and the PCA
+    models.
+    """
     points = [
         (size, float(beta), seed)
         for size in latent_dims

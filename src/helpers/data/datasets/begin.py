@@ -17,8 +17,8 @@ LABEL_WORDS = ("area", "label", "annot", "roi", "seg", "mask")
 def begin(folder: Path) -> Path:
     """Write ``dataset.yml`` into ``folder`` from what its images look like and return its path.
 
-    Label maps are recognised by their names (``…_areas``, ``…_labels``, …) and matched to images by the number
-    both carry; several (N, H, W) or a name such as ``images.npy`` make a population.
+    Label maps are recognised by their names (``…_areas``, ``…_labels``, …) and matched to images by
+    the number both carry; several (N, H, W) or a name such as ``images.npy`` make a population.
 
     Raises
     ------

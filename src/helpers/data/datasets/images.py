@@ -87,7 +87,8 @@ _READERS = {".png": _read_png, ".tif": _read_tiff, ".tiff": _read_tiff, ".npy": 
 def as_unit_float(array: np.ndarray) -> np.ndarray:
     """Return an image as float32: whole numbers divided by the largest of their type.
 
-    Floating-point images that leave [0, 1] are scaled to it by their own smallest and largest value.
+    Floating-point images that leave [0, 1] are scaled to it by their own smallest and largest
+    value.
     """
     if array.dtype == bool:
         return array.astype(np.float32)

@@ -213,7 +213,9 @@ def fingerprint(folder: Path, files: list[Path]) -> str:
 
 
 def files_named(folder: Path) -> list[Path]:
-    """Return the manifest of a folder and every file in it that the manifest names, without opening them."""
+    """Return the manifest of a folder and every file in it that the manifest names, without opening
+    them.
+    """
     found = {folder / MANIFEST}
     waiting = [yaml.safe_load((folder / MANIFEST).read_text(encoding="utf-8"))]
     while waiting:

@@ -181,7 +181,9 @@ def _check_atlas(labels, images, listed, problems) -> np.ndarray | None:
 
 
 def _read_stack(path: Path, field: str, problems: Problems) -> np.ndarray | None:
-    """Return (N, H, W) float32 images in [0, 1] from an .npy file, a folder of images, or a zarr array."""
+    """Return (N, H, W) float32 images in [0, 1] from an .npy file, a folder of images, or a zarr
+    array.
+    """
     if path.is_dir() and any((path / name).exists() for name in (".zarray", "zarr.json")):
         import zarr
 

@@ -56,7 +56,9 @@ def inject(image, kind, seed=0, brain=None):
 
 
 def tissue(image):
-    """Foreground of a section: pixels above a quarter of the bright level, holes filled, (H, W) bool."""
+    """Foreground of a section: pixels above a quarter of the bright level, holes filled, (H, W)
+    bool.
+    """
     smooth = ndimage.gaussian_filter(np.asarray(image, np.float32), 1.0)
     return ndimage.binary_fill_holes(smooth > 0.25 * np.percentile(smooth, 95)) & (smooth.max() > 0)
 
@@ -105,7 +107,9 @@ def _missing(image, brain, rng, scale):
 
 
 def _grid(image, brain, rng, scale):
-    """Seams of the mosaic: shading towards the edges of each tile, and bright or dark lines between tiles."""
+    """Seams of the mosaic: shading towards the edges of each tile, and bright or dark lines between
+    tiles.
+    """
     rows, columns = np.indices(image.shape, dtype=np.float32)
     turn = np.deg2rad(rng.uniform(-2, 2))
     y = np.cos(turn) * rows - np.sin(turn) * columns

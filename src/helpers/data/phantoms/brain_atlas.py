@@ -50,7 +50,9 @@ class Anatomy:
 
 
 def curve(points, closed, n=400):
-    """Points along a smooth curve (n, 2) through the control points (cubic; chord-length parameter)."""
+    """Points along a smooth curve (n, 2) through the control points (cubic; chord-length
+    parameter).
+    """
     points = np.asarray(points, float)
     if closed:
         points = np.vstack([points, points[:1]])
@@ -59,7 +61,9 @@ def curve(points, closed, n=400):
 
 
 def _polyline(points):
-    """An outline that touches the midline keeps its straight edge there; others are closed smoothly."""
+    """An outline that touches the midline keeps its straight edge there; others are closed
+    smoothly.
+    """
     if points[0][0] == 0 and points[-1][0] == 0:
         return curve(points, closed=False)
     return curve(points, closed=True)
@@ -77,7 +81,9 @@ def _coverage(outline):
 
 
 def _distance_to(line, index=False):
-    """Distance of each pixel of the hemisphere to a curve, in px: (320, 224) float32; on request the nearest point too."""
+    """Distance of each pixel of the hemisphere to a curve, in px: (320, 224) float32; on request
+    the nearest point too.
+    """
     from scipy.spatial import cKDTree
 
     v, u = np.mgrid[: SHAPE[0], :MIDLINE] + 0.5
@@ -97,7 +103,9 @@ def _paint(picture, intensity, coverage, softness=0.0):
 
 
 def _cortex(depth, place, pia):
-    """Autofluorescence of cortex by relative depth and by place along the pia (index of the nearest point)."""
+    """Autofluorescence of cortex by relative depth and by place along the pia (index of the nearest
+    point).
+    """
     from scipy.interpolate import RegularGridInterpolator
 
     stations = [int(np.argmin(np.hypot(*(pia - where).T))) for where, _ in outlines.LAYERS]
@@ -130,7 +138,9 @@ def _hippocampus(picture, inside):
 
 
 def _subcortical_texture(picture, v):
-    """Nuclei and fibres: correlated mottling of thalamus and hypothalamus, radial streaks in the striatum."""
+    """Nuclei and fibres: correlated mottling of thalamus and hypothalamus, radial streaks in the
+    striatum.
+    """
     rng = np.random.default_rng(286)  # of the virtual species, not of a population
     thalamus, hypothalamus, striatum = (
         _coverage(_polyline(p))
@@ -143,7 +153,9 @@ def _subcortical_texture(picture, v):
 
 
 def _barrels(ssp, depth, u, v):
-    """Bright centres in layer 4 of SSp with darker septa between them, about the cortex's centre of curvature."""
+    """Bright centres in layer 4 of SSp with darker septa between them, about the cortex's centre of
+    curvature.
+    """
     along = np.degrees(np.arctan2(130 - v, u - 60))
     layer4 = _bump(depth - 0.45, 0.075) * ssp
     return ndimage.gaussian_filter(layer4 * (0.35 + 0.65 * np.cos(2 * np.pi * along / 9)), 0.8)

@@ -23,7 +23,8 @@ def load(template, annotation, structures, ap=None):
     structures : path
         Structure graph (JSON) that names the annotation's ids.
     ap : int, optional
-        Section of the volumes; by default the number behind ``ap`` in the template's file name, else 286.
+        Section of the volumes; by default the number behind ``ap`` in the template's file name,
+        else 286.
 
     Returns
     -------

@@ -59,7 +59,9 @@ def is_done(out: Path, request: dict, force: bool = False) -> bool:
 
 @contextmanager
 def new_folder(out: Path):
-    """Yield a temporary folder beside ``out``; when the block succeeds it takes the place of ``out``."""
+    """Yield a temporary folder beside ``out``; when the block succeeds it takes the place of
+    ``out``.
+    """
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.partial")

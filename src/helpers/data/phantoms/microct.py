@@ -1,4 +1,6 @@
-"""A microCT phantom: slices of one virtual thalamocortical sample with known areas, layers, barrels and densities."""
+"""A microCT phantom: slices of one virtual thalamocortical sample with known areas, layers, barrels
+and densities.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,8 @@ def draw_slice(z, shape, seed=0):
 def generate(out, *, seed=0, size="book", slices=SLICES, progress=False, force=False):
     """Write the phantom as a microCT dataset folder.
 
-    The same request again does no work. The cell density is stored as whole cells per mm² (16 bit), the axon density as
-    a share of 255 (8 bit).
+    The same request again does no work. The cell density is stored as whole cells per mm² (16 bit),
+    the axon density as a share of 255 (8 bit).
 
     Parameters
     ----------
@@ -67,7 +69,8 @@ def generate(out, *, seed=0, size="book", slices=SLICES, progress=False, force=F
     Raises
     ------
     ValueError
-        For an unknown size, one too small for training patches, repeated z, or an `out` that holds anything else.
+        For an unknown size, one too small for training patches, repeated z, or an `out` that holds
+        anything else.
     """
     shape = _shape(size)
     slices = [(int(z), str(role)) for z, role in slices]

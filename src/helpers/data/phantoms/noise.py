@@ -1,4 +1,6 @@
-"""Random fields of the microCT phantom: the same key gives one three-dimensional field, of which each z shows a plane."""
+"""Random fields of the microCT phantom: the same key gives one three-dimensional field, of which
+each z shows a plane.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ def smooth_noise(key, shape, wavelength, z, wavelength_z):
     (H, W) float32 array
     """
     first = int(np.floor(z / wavelength_z)) - 1
-    # knots outside the plane on every side, so that the field is as variable at the border as in the middle
+    # knots outside the plane on every side, so that the field is as variable at the border as in
+    # the middle
     counts = [int(np.ceil(side / wavelength)) + 4 for side in shape]
     knots = np.zeros(counts, np.float32)
     weights = _bump(z / wavelength_z - np.arange(first, first + 4))
@@ -55,7 +58,9 @@ def _interpolation(side, count, wavelength):
 
 
 def white_noise(key, shape, z, step):
-    """White noise in the plane that turns into other white noise over `step` slices; (H, W) float32, unit variance."""
+    """White noise in the plane that turns into other white noise over `step` slices; (H, W)
+    float32, unit variance.
+    """
     plane, part = divmod(z / step, 1)
     noise = np.zeros(shape, np.float32)
     for offset, weight in enumerate(
@@ -77,7 +82,8 @@ def fibre_noise(key, across, along, z, *, width, length, steps, z_step):
     across, along : (H, W) arrays
         Fibre coordinates of each pixel.
     width, length : float
-        Standard deviations in pixels, across and along the fibres, of the filter that makes it smooth.
+        Standard deviations in pixels, across and along the fibres, of the filter that makes it
+        smooth.
     steps : (int, int)
         Pixels between samples, across and along; finer than `width` and `length`.
     z_step : float

@@ -121,8 +121,8 @@ def generate(
     shape : (int, int)
         320×448 or the same picture smaller, such as 160×224 or 80×112 (a quarter: the book's size).
     template, annotation, structures : path, optional
-        A real average template (section or volume), the matching annotation volume and the structure
-        graph: all three or none.
+        A real average template (section or volume), the matching annotation volume and the
+        structure graph: all three or none.
     ap : int, optional
         Section of the volumes; by default read from a template file name such as
         ``average_template_25_ap293.tif``, else 286.
@@ -334,7 +334,9 @@ def _shift_fields(anatomy: Anatomy):
 
 
 def _grow(mask, rate, reach, smallest=200):
-    """Each connected part of a mask grows about its own centre by ``rate``; fades out over ``reach`` px."""
+    """Each connected part of a mask grows about its own centre by ``rate``; fades out over
+    ``reach`` px.
+    """
     parts, count = ndimage.label(ndimage.binary_dilation(mask, iterations=1))
     shift = np.zeros((2, *SHAPE), np.float32)
     place = np.indices(SHAPE, dtype=np.float32)

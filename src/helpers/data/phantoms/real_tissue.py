@@ -1,6 +1,8 @@
-"""Texture of the real tissue, measured with :func:`helpers.tissue.features.texture.measure`, for the phantom to be held against.
+"""Texture of the real tissue, measured with :func:`helpers.tissue.features.texture.measure`, for
+the phantom to be held against.
 
-Slice z = 159 of the thalamocortical X-ray volume (Prasad et al. 2020; 1.17 µm a pixel, 8 bit), areas annotated by hand.
+Slice z = 159 of the thalamocortical X-ray volume (Prasad et al. 2020; 1.17 µm a pixel, 8 bit),
+areas annotated by hand.
 """
 
 from __future__ import annotations
@@ -17,12 +19,15 @@ Striatum,1.05,0.494,0.132,0.290,0.729,0.052,1418,3080,0.096,0.370,-3.31
 Corpus callosum,0.09,0.605,0.132,0.404,0.831,0.057,1247,4760,0.261,0.594,nan
 Cortex,2.10,0.453,0.093,0.290,0.584,0.026,1090,2408,0.001,0.211,-3.74
 """
-# Dark blobs of cell size per mm² of cortex in ten equal steps from white matter to pia, measured on the same slice.
+# Dark blobs of cell size per mm² of cortex in ten equal steps from white matter to pia, measured on
+# the same slice.
 CELLS_BY_DEPTH = (1309, 1146, 1164, 1017, 1036, 1208, 1499, 1087, 844, 442)
 
 
 def real_texture():
-    """Return the real tissue's table: one row per area, columns as in :func:`helpers.tissue.features.texture.measure`."""
+    """Return the real tissue's table: one row per area, columns as in
+    :func:`helpers.tissue.features.texture.measure`.
+    """
     import pandas as pd
 
     return pd.read_csv(io.StringIO(TEXTURE), index_col="area")

@@ -1,7 +1,9 @@
-"""Where things are in the microCT phantom: areas, layers, barrels and fibre directions of one slice.
+"""Where things are in the microCT phantom: areas, layers, barrels and fibre directions of one
+slice.
 
-The sample is described once, on a unit rectangle (u along the sample from hypothalamus to pia, v downwards across it). A slice at
-depth z looks the description up through a displacement that changes smoothly with z, so the same structures wander from slice to slice.
+The sample is described once, on a unit rectangle (u along the sample from hypothalamus to pia, v
+downwards across it). A slice at depth z looks the description up through a displacement that
+changes smoothly with z, so the same structures wander from slice to slice.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ import numpy as np
 
 from helpers.data.phantoms.noise import smooth_noise
 
-# Label codes as in the archive of the real sample, where 3 is the thalamic reticular nucleus; the manifest joins 6 and 8 as WM.
+# Label codes as in the archive of the real sample, where 3 is the thalamic reticular nucleus; the
+# manifest joins 6 and 8 as WM.
 CORTEX, STRIATUM, VP, ZI, CAPSULE, HYPOTHALAMUS, CALLOSUM = 1, 2, 4, 5, 6, 7, 8
 LAYERS = ("L1", "L2/3", "L4", "L5", "L6")
 LAYER_DEPTHS = (
@@ -175,7 +178,9 @@ def _fibre_coordinates(u, v, areas, depth, z, shape, seed):
 
 
 def fibre_angle(anatomy):
-    """Return the direction of the fibres at every pixel, as an angle from the columns' axis in radians, (H, W) float32."""
+    """Return the direction of the fibres at every pixel, as an angle from the columns' axis in
+    radians, (H, W) float32.
+    """
     gy, gx = np.zeros_like(anatomy.across), np.zeros_like(anatomy.across)
     gy[3:-3] = anatomy.across[6:] - anatomy.across[:-6]
     gx[:, 3:-3] = anatomy.across[:, 6:] - anatomy.across[:, :-6]

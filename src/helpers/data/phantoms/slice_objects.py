@@ -1,7 +1,8 @@
 """The objects in the microCT phantom's tissue: cells, capillaries, vessels and fibre bundles.
 
-Every object lives in three dimensions and a slice shows the section through it, so neighbouring slices show the same objects. Places are
-drawn slab by slab in z; whether a place is taken, and how the object looks, is read from the slice's own maps. Lengths are in pixels.
+Every object lives in three dimensions and a slice shows the section through it, so neighbouring
+slices show the same objects. Places are drawn slab by slab in z; whether a place is taken, and how
+the object looks, is read from the slice's own maps. Lengths are in pixels.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ def cut_cells(key, density, mean_radius, z):
     found = []
     for slab in range(int((z - 12) // CELL_PITCH), int((z + 12) // CELL_PITCH) + 1):
         rng = generator(*key, slab)
-        # cells keep apart: little jitter, and every other layer of the lattice is shifted by half a step
+        # cells keep apart: little jitter, and every other layer of the lattice is shifted by half a
+        # step
         place = (
             lattice
             + rng.uniform(0.2, 0.8, lattice.shape) * CELL_PITCH
@@ -84,7 +86,8 @@ def cut_cells(key, density, mean_radius, z):
         inside = (place >= 0).all(1) & (place < [height, width]).all(1)
         row, column = np.clip(place.astype(int), 0, [height - 1, width - 1]).T
         radius = mean_radius[row, column] * size
-        # a cell of mean radius shows over 2 * VISIBLE * radius slices: this chance per place makes `density` sections per area
+        # a cell of mean radius shows over 2 * VISIBLE * radius slices: this chance per place makes
+        # `density` sections per area
         thickness = np.maximum(2 * VISIBLE * mean_radius[row, column], 1e-6)
         chance = density[row, column] * MM2_PER_PIXEL * CELL_PITCH**3 / thickness
         shown = inside & (np.abs(dz) < VISIBLE * radius) & (mark < chance)
@@ -94,7 +97,9 @@ def cut_cells(key, density, mean_radius, z):
 
 
 def stamp_neurons(gray, cells, angle, contrast, nucleus):
-    """Darken the gray by round bodies with a lighter nucleus and a dark nucleolus; `contrast`, `nucleus` are (H, W) maps."""
+    """Darken the gray by round bodies with a lighter nucleus and a dark nucleolus; `contrast`,
+    `nucleus` are (H, W) maps.
+    """
     row, column = cells.place.astype(int).T
     radius, share, one, two = (
         part[:, None, None] for part in (cells.radius, cells.share, cells.one, cells.two)
@@ -130,7 +135,9 @@ def stamp_glia(gray, cells, angle):
 
 
 def _stamps(shape, place, theta, stretch, reach=12):
-    """Coordinates around each place, along and across its axis and scaled by its stretch, and the pixels they belong to."""
+    """Coordinates around each place, along and across its axis and scaled by its stretch, and the
+    pixels they belong to.
+    """
     row, column = np.floor(place).astype(int).T
     rows = (row[:, None] + np.arange(-reach, reach + 1))[:, :, None]  # (n, 25, 1)
     columns = (column[:, None] + np.arange(-reach, reach + 1))[:, None, :]  # (n, 1, 25)
@@ -148,9 +155,11 @@ def _sum_stamps(shape, pixels, values):
 
 
 def draw_capillaries(gray, key, density, z):
-    """Paint bent tubes in all directions: black dots where the slice crosses them, curves where it follows them.
+    """Paint bent tubes in all directions: black dots where the slice crosses them, curves where it
+    follows them.
 
-    `density` is an (H, W) map of segments per mm² whose middle lies in a slab as thick as a segment is long.
+    `density` is an (H, W) map of segments per mm² whose middle lies in a slab as thick as a segment
+    is long.
     """
     height, width = gray.shape
     slab, most = 2 * CAPILLARY_REACH, float(density.max()) * MM2_PER_PIXEL
@@ -204,7 +213,8 @@ def add_bundles(axons, key, areas, bundles, near, z):
     ----------
     axons : (H, W) array, changed in place
     areas : (H, W) int array
-    bundles : {label: (centres per pixel of section and slab, mean direction, range of directions in degrees)}
+    bundles : {label: (centres per pixel of section and slab, mean direction, range of directions in
+    degrees)}
     near : (H / 8, W / 8) array
         Factor on the density.
     """
@@ -251,7 +261,9 @@ def add_bundles(axons, key, areas, bundles, near, z):
 
 
 def _box(shape, y, x, reach, theta):
-    """Slices of the box around a place, clipped to the image, and coordinates along and across an axis in it."""
+    """Slices of the box around a place, clipped to the image, and coordinates along and across an
+    axis in it.
+    """
     rows = slice(int(np.clip(y - reach, 0, shape[0])), int(np.clip(y + reach + 1, 0, shape[0])))
     columns = slice(int(np.clip(x - reach, 0, shape[1])), int(np.clip(x + reach + 1, 0, shape[1])))
     dy, dx = np.ogrid[rows, columns]

@@ -1,7 +1,9 @@
-"""What each area's tissue looks like in the microCT phantom: densities, fine texture, and how the scanner shows it.
+"""What each area's tissue looks like in the microCT phantom: densities, fine texture, and how the
+scanner shows it.
 
-Fine texture is noise drawn in fibre coordinates, so that it runs along fibres; between slices more than a few pixels apart it is
-independent, as in tissue. Lengths are in pixels of 1.17 µm, gray in [0, 1], densities per mm² of section.
+Fine texture is noise drawn in fibre coordinates, so that it runs along fibres; between slices more
+than a few pixels apart it is independent, as in tissue. Lengths are in pixels of 1.17 µm, gray in
+[0, 1], densities per mm² of section.
 """
 
 from __future__ import annotations
@@ -32,9 +34,11 @@ class Tissue:
     axons : float
         Share of section taken by scattered myelinated axons (bundles come on top).
     grain, fibre, coarse : float
-        Standard deviation in gray of isotropic texture, of fine texture along fibres, and of broader strands along fibres.
+        Standard deviation in gray of isotropic texture, of fine texture along fibres, and of
+        broader strands along fibres.
     neurons, radius, contrast, nucleus : float
-        Cell bodies per mm² of section, their mean radius, how much darker than the matrix, and how much of that is in the rim and nucleolus.
+        Cell bodies per mm² of section, their mean radius, how much darker than the matrix, and how
+        much of that is in the rim and nucleolus.
     glia : float
         Small dark elongated bodies per mm², along the fibres.
     capillaries : float
@@ -169,7 +173,9 @@ def _neuron_radius(anatomy):
 
 
 def _axon_density(anatomy, z, seed):
-    """Share of section taken by myelinated axons: scattered ones, strands along fibres, and bundles."""
+    """Share of section taken by myelinated axons: scattered ones, strands along fibres, and
+    bundles.
+    """
     shape = anatomy.areas.shape
     axons = _lookup(anatomy, "axons")
     cortex = anatomy.layers > 0

@@ -1,4 +1,5 @@
-"""Download the population of paper C: red-channel sections of the Allen Mouse Brain Connectivity Atlas.
+"""Download the population of paper C: red-channel sections of the Allen Mouse Brain Connectivity
+Atlas.
 
 Every experiment has a zip of three volumes (red, green, blue) registered to the 25 µm atlas. The
 red channel is autofluorescence; of it one coronal section is kept (paper C, section 3.1).
@@ -34,7 +35,8 @@ from helpers.data.sources.download import (
 )
 
 SECTION_BYTES = 320 * 448 * 2
-# Per parallel download at most: a zip of three 16-bit volumes that does not compress, and one of them unpacked.
+# Per parallel download at most: a zip of three 16-bit volumes that does not compress, and one of
+# them unpacked.
 WORKING_BYTES = 4 * 528 * 320 * 456 * 2
 NAME = "allen-connectivity-ap286"
 
@@ -174,7 +176,9 @@ def _query(call, what):
 
 
 def _experiments(cache, out, patience):
-    """Numbers of all experiments, in order; the list is kept, so that a later call means the same ones."""
+    """Numbers of all experiments, in order; the list is kept, so that a later call means the same
+    ones.
+    """
     kept = out / "allensdk" / "experiments.json"
 
     def ask():
@@ -282,7 +286,9 @@ def _address(api, number):
 
 
 class _Done:
-    """What has been fetched: a CSV that is only ever appended to, so that an interruption costs one line at most."""
+    """What has been fetched: a CSV that is only ever appended to, so that an interruption costs one
+    line at most.
+    """
 
     COLUMNS = ("experiment", "status", "zip_sha256", "section_sha256")
 
@@ -325,11 +331,14 @@ class _Done:
 
 
 def _assemble(out, used, brain, atlas, state):
-    """Write images.npy on one common scale, the atlas, the list of experiments, and the manifest last."""
+    """Write images.npy on one common scale, the atlas, the list of experiments, and the manifest
+    last.
+    """
     import tifffile
 
     sections = (np.load(out / "sections" / f"{number}.npy", allow_pickle=False) for number in used)
-    # White is twice the typical bright tissue, the same for all: brighter leakage saturates, brightness stays comparable.
+    # White is twice the typical bright tissue, the same for all: brighter leakage saturates,
+    # brightness stays comparable.
     bright = [np.percentile(section[brain], 99) for section in sections]
     white = 2 * float(np.median(bright))
     (out / "dataset.yml").unlink(missing_ok=True)

@@ -1,4 +1,6 @@
-"""From the zip of one experiment to one red-channel section, with checks of everything that could be otherwise."""
+"""From the zip of one experiment to one red-channel section, with checks of everything that could
+be otherwise.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Download annotated slices of the thalamocortical X-ray microCT volume (Prasad et al. 2020) from BossDB."""
+"""Download annotated slices of the thalamocortical X-ray microCT volume (Prasad et al. 2020) from
+BossDB.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,12 @@ from helpers.data.sources.download import (
     registered,
 )
 
-# z: role. The papers train, validate and test on three slices 50 µm apart; z = 359 serves to match clusters with.
+# z: role. The papers train, validate and test on three slices 50 µm apart; z = 359 serves to match
+# clusters with.
 SLICES = {159: "train", 209: "validation", 259: "test", 359: "test"}
 ANNOTATED = (109, 159, 209, 259, 309, 359, 409, 410, 460)
-# The archive's coding. Internal capsule and corpus callosum are one class, as in the released labels;
+# The archive's coding. Internal capsule and corpus callosum are one class, as in the released
+# labels;
 # 3, the thalamic reticular nucleus, is left out, as in the papers.
 AREAS = {1: "Cortex", 2: "Striatum", 4: "VP", 5: "ZI", 6: "WM", 7: "Hypothalamus", 8: "WM"}
 CHUNK = 1024  # columns per request; full height, one slice
@@ -37,10 +41,11 @@ def fetch(out, slices=None, *, progress=False, force=False, patience=Patience(),
     Parameters
     ----------
     out : path
-        A new or empty folder, or one that an earlier call filled: what is there is kept and checked.
+        A new or empty folder, or one that an earlier call filled: what is there is kept and
+        checked.
     slices : mapping of z to role, or sequence of z, optional
-        By default ``SLICES``; a bare z that is not listed there gets the role ``test``. Slices without
-        hand annotation (see ``ANNOTATED``) are fetched without labels.
+        By default ``SLICES``; a bare z that is not listed there gets the role ``test``. Slices
+        without hand annotation (see ``ANNOTATED``) are fetched without labels.
     progress : bool
     force : bool
         Download everything again.
@@ -206,7 +211,9 @@ def _answered(call, what):
 
 
 def _fetch_slice(remote, channel, volume, path, z, name, patience, bar):
-    """Fetch one slice chunk by chunk, write it as TIFF, return its SHA-256. Chunks survive an interruption."""
+    """Fetch one slice chunk by chunk, write it as TIFF, return its SHA-256. Chunks survive an
+    interruption.
+    """
     import tifffile
 
     _, height, width = volume["shape"]

@@ -1,4 +1,6 @@
-"""Fetch one file over HTTP and be patient about it: resume, retry politely, verify, rename when complete."""
+"""Fetch one file over HTTP and be patient about it: resume, retry politely, verify, rename when
+complete.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class NotThere(DownloadError):
 
 
 class WrongContent(DownloadError):
-    """Something else arrived than was asked for: another hash, another length, a page instead of data."""
+    """Something else arrived than was asked for: another hash, another length, a page instead of
+    data.
+    """
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,9 @@ class Patience:
     wait: float = 2.0  # seconds before the second attempt
 
     def pause(self, attempt, asked=None):
-        """Sleep before the next attempt: as long as the server asked for, or doubling with some jitter."""
+        """Sleep before the next attempt: as long as the server asked for, or doubling with some
+        jitter.
+        """
         time.sleep(
             min(120.0, asked if asked else self.wait * 2**attempt * random.uniform(0.8, 1.2))
         )
@@ -52,7 +58,8 @@ def registered(section, registry=REGISTRY):
 
 
 def persist(call, patience, what):
-    """Return ``call()``, trying again while it raises ``Unreachable`` or ``WrongContent``; other errors are final.
+    """Return ``call()``, trying again while it raises ``Unreachable`` or ``WrongContent``; other
+    errors are final.
 
     After the last attempt the last error is raised, saying how often was tried.
     """

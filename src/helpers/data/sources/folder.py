@@ -32,7 +32,8 @@ def claim(out, source, force=False):
     Raises
     ------
     OutputError
-        If ``out`` is a file, holds something that brainbook did not download, or data of another source.
+        If ``out`` is a file, holds something that brainbook did not download, or data of another
+        source.
     """
     out = Path(out)
     if out.is_file():

@@ -50,7 +50,8 @@ def fetch(
     helpers.data.sources.folder.OutputError
         The folder holds something that brainbook did not download.
     helpers.data.sources.download.DownloadError
-        ``WrongContent`` if the hash is wrong, ``Unreachable`` or ``NotThere`` if no address delivered the file.
+        ``WrongContent`` if the hash is wrong, ``Unreachable`` or ``NotThere`` if no address
+        delivered the file.
     """
     out, known = Path(out), download.registered("weights", registry)
     names = list(known) if names is None else list(names)

@@ -1,7 +1,7 @@
 """Where in the cortex: depth from pia to white matter, layer bands, straight strips across.
 
-Everything works on arrays that share one grid (pixels, or positions of a dense feature map); sizes given in pixels are
-pixels of that grid.
+Everything works on arrays that share one grid (pixels, or positions of a dense feature map); sizes
+given in pixels are pixels of that grid.
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ class Strip:
     turns: int
 
     def take(self, array):
-        """Cut the strip out of an (H, W, …) array and turn it so that depth falls from left to right."""
+        """Cut the strip out of an (H, W, …) array and turn it so that depth falls from left to
+        right.
+        """
         return np.rot90(
             array[self.top : self.top + self.height, self.left : self.left + self.width], self.turns
         )

@@ -104,7 +104,9 @@ def near_borders(layers, distance):
 
 
 def share_in(clusters, mask, inside, k):
-    """Share of each cluster's positions that lie in a mask, among positions ``inside``: (k,) array, NaN if empty."""
+    """Share of each cluster's positions that lie in a mask, among positions ``inside``: (k,) array,
+    NaN if empty.
+    """
     clusters, mask, inside = (np.asarray(array).ravel() for array in (clusters, mask, inside))
     total = np.bincount(clusters[inside], minlength=k).astype(float)
     hits = np.bincount(clusters[inside & mask], minlength=k)
@@ -141,7 +143,8 @@ def along_depth(values, depth, bins=25):
 
 
 def layer_edges(layers, depth, n_layers):
-    """Depth of the lower edge of each layer: as much of the cortex lies above it as in the layer and those above.
+    """Depth of the lower edge of each layer: as much of the cortex lies above it as in the layer
+    and those above.
 
     Returns
     -------
@@ -162,14 +165,15 @@ def agreement(clusters, layers, inside, near, k, n_layers):
     Parameters
     ----------
     clusters, layers, inside, near : (H, W) arrays
-        ``layers`` from the surface down, L1 first and L2/3 second; ``near`` from :func:`near_borders`.
+        ``layers`` from the surface down, L1 first and L2/3 second; ``near`` from
+        :func:`near_borders`.
 
     Returns
     -------
     dict
-        ``f1_l1``, ``f1_l23`` of two distinct clusters; ``transition``: the largest share of another cluster near
-        layer borders, and ``near_borders``, the share of all positions there, which any cluster reaches by chance;
-        ``rand``: adjusted Rand index of clusters and layers.
+        ``f1_l1``, ``f1_l23`` of two distinct clusters; ``transition``: the largest share of another
+        cluster near layer borders, and ``near_borders``, the share of all positions there, which
+        any cluster reaches by chance; ``rand``: adjusted Rand index of clusters and layers.
     """
     from sklearn.metrics import adjusted_rand_score
 

@@ -1,7 +1,9 @@
-"""Maps of the cortex: k-means of features, Gaussian mixtures of factors, laminar shares, matching across slices.
+"""Maps of the cortex: k-means of features, Gaussian mixtures of factors, laminar shares, matching
+across slices.
 
 Everything here works on arrays that share one grid (pixels, or positions of a dense feature map).
-Depth, layer bands and strips come from `helpers.tissue.cortex.depth` and are at hand here under their own names.
+Depth, layer bands and strips come from `helpers.tissue.cortex.depth` and are at hand here under
+their own names.
 """
 
 from __future__ import annotations
@@ -13,14 +15,16 @@ from scipy import ndimage
 
 
 def interior(annotated, margin):
-    """Positions further than `margin` from the edge of the annotated tissue; the others are outliers (paper B, Fig. 2).
+    """Positions further than `margin` from the edge of the annotated tissue; the others are
+    outliers (paper B, Fig. 2).
 
     Parameters
     ----------
     annotated : (H, W) bool array
         Union of all areas. Holes smaller than margin² (vessels) do not count as edges.
     margin : float
-        In positions of the grid (64 pixels: half a window, which then lies wholly in annotated tissue).
+        In positions of the grid (64 pixels: half a window, which then lies wholly in annotated
+        tissue).
 
     Returns
     -------
@@ -74,10 +78,11 @@ class Mixture:
 
 
 def fit_mixture(coefficients, n_components=4, seed=22, max_rows=100_000):
-    """Fit a Gaussian mixture with full covariances to factor coefficients (paper B, §3 and Fig. 2A2).
+    """Fit a Gaussian mixture with full covariances to factor coefficients (paper B, §3 and Fig.
+    2A2).
 
-    Coefficients are not standardised. Positions overlap, so a random subset of them is enough to fit;
-    posteriors are then taken of all.
+    Coefficients are not standardised. Positions overlap, so a random subset of them is enough to
+    fit; posteriors are then taken of all.
 
     Parameters
     ----------
@@ -112,7 +117,8 @@ def fit_mixture(coefficients, n_components=4, seed=22, max_rows=100_000):
     rows = np.asarray(coefficients[chosen], np.float64)
     if not np.isfinite(rows).all():
         raise ValueError("coefficients hold values that are not finite (NaN or infinite)")
-    # One scale for all factors: it changes nothing but the size of the constant that keeps covariances invertible.
+    # One scale for all factors: it changes nothing but the size of the constant that keeps
+    # covariances invertible.
     scale = np.sqrt((rows**2).mean()) or 1.0
     model = GaussianMixture(
         n_components, covariance_type="full", random_state=seed, max_iter=300
@@ -151,7 +157,8 @@ def layer_shares(components, layers, n_components, n_layers):
 
 
 def match_shares(first, second):
-    """Pair components of two slices one-to-one so that the summed Jensen–Shannon distance of their shares is least.
+    """Pair components of two slices one-to-one so that the summed Jensen–Shannon distance of their
+    shares is least.
 
     Parameters
     ----------
@@ -163,7 +170,8 @@ def match_shares(first, second):
     partner : (c,) int array
         Row of `second` that belongs to each row of `first`.
     distance : (c,) array
-        Jensen–Shannon distance (base 2, in [0, 1]) of each pair; a row of zeros is 1 from everything.
+        Jensen–Shannon distance (base 2, in [0, 1]) of each pair; a row of zeros is 1 from
+        everything.
     """
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import jensenshannon
@@ -179,7 +187,8 @@ def match_shares(first, second):
 
 
 def blobs(mask, smallest):
-    """Separate pieces of a mask with at least `smallest` positions, after an opening that cuts thin bridges.
+    """Separate pieces of a mask with at least `smallest` positions, after an opening that cuts thin
+    bridges.
 
     Returns
     -------

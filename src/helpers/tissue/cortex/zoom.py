@@ -1,4 +1,6 @@
-"""Where to look closer: the box in which all components of a map meet, and the clearest example of each in it."""
+"""Where to look closer: the box in which all components of a map meet, and the clearest example of
+each in it.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ def zoom_box(components, n_components, size):
     Returns
     -------
     (top, left) : ints
-        Of all boxes inside the map, the one whose rarest component has the most positions; ties go to the one with
-        the fewest positions without a component, then to the first.
+        Of all boxes inside the map, the one whose rarest component has the most positions; ties go
+        to the one with the fewest positions without a component, then to the first.
 
     Raises
     ------

@@ -9,7 +9,9 @@ import numpy as np
 
 
 def area_means(coefficients, labels, n_areas):
-    """Mean coefficient of each factor in each area: (k, n_areas); NaN for an area without positions."""
+    """Mean coefficient of each factor in each area: (k, n_areas); NaN for an area without
+    positions.
+    """
     with np.errstate(invalid="ignore"):
         means = [
             coefficients[labels == a].sum(axis=0, dtype=np.float64) / (labels == a).sum()
@@ -29,10 +31,12 @@ def area_coverage(coefficients, labels, n_areas):
 
 
 def auroc(coefficients, labels, n_areas, bins=1 << 14):
-    """How well each factor tells each area from all other labelled positions: the area under the ROC curve.
+    """How well each factor tells each area from all other labelled positions: the area under the
+    ROC curve.
 
-    The probability that a position inside has a larger coefficient than one outside, ties counting half. Coefficients are
-    counted in fine steps of equal size, zero in a step of its own, so that millions of positions need no sorting.
+    The probability that a position inside has a larger coefficient than one outside, ties counting
+    half. Coefficients are counted in fine steps of equal size, zero in a step of its own, so that
+    millions of positions need no sorting.
 
     Parameters
     ----------
@@ -71,7 +75,9 @@ def auroc(coefficients, labels, n_areas, bins=1 << 14):
 
 
 def correlation(coefficients, block=1 << 18):
-    """Correlation between factors over positions: (n, k) -> (k, k); NaN for a factor that is constant."""
+    """Correlation between factors over positions: (n, k) -> (k, k); NaN for a factor that is
+    constant.
+    """
     n, k = coefficients.shape
     mean = coefficients.mean(axis=0, dtype=np.float64)
     covariance = np.zeros((k, k))
@@ -84,16 +90,20 @@ def correlation(coefficients, block=1 << 18):
 
 
 def mean_absolute_correlation(matrix, chosen=None):
-    """Mean absolute correlation over pairs of different factors, of all or of the chosen ones; constant ones left out."""
+    """Mean absolute correlation over pairs of different factors, of all or of the chosen ones;
+    constant ones left out.
+    """
     matrix = matrix if chosen is None else matrix[np.ix_(chosen, chosen)]
     return float(np.nanmean(np.abs(matrix[np.triu_indices(len(matrix), 1)])))
 
 
 def bootstrap_difference(values, first, second, places, block, n=1000, seed=0):
-    """Difference of means between two groups of positions, with an interval that respects their neighbourhood.
+    """Difference of means between two groups of positions, with an interval that respects their
+    neighbourhood.
 
-    Neighbouring windows share most of their pixels, so positions are no independent samples. Square blocks of the
-    slice are: they are drawn with replacement, with all that lies in them (block bootstrap).
+    Neighbouring windows share most of their pixels, so positions are no independent samples. Square
+    blocks of the slice are: they are drawn with replacement, with all that lies in them (block
+    bootstrap).
 
     Parameters
     ----------
@@ -142,11 +152,12 @@ def bootstrap_difference(values, first, second, places, block, n=1000, seed=0):
 
 
 def laminar_information(labels, layers, depth, across, n_null=200, seed=0):
-    """How much a label tells of the cortical layer, and how much it would if it were not arranged in layers.
+    """How much a label tells of the cortical layer, and how much it would if it were not arranged
+    in layers.
 
-    Normalised mutual information, and its null: the cortex is cut into columns; in each, the labels are shifted along
-    depth (around the end) by an amount of its own. What is left is the agreement that patches of this size
-    show with any layers by chance.
+    Normalised mutual information, and its null: the cortex is cut into columns; in each, the labels
+    are shifted along depth (around the end) by an amount of its own. What is left is the agreement
+    that patches of this size show with any layers by chance.
 
     Parameters
     ----------

@@ -26,7 +26,8 @@ def cell_density(standardised, mask, pixel_size_um, window=WINDOW):
     Returns
     -------
     (H, W) float32 array
-        0 where the window holds no tissue. Blobs are found by the Laplacian of Gaussian of `texture.dark_blobs`.
+        0 where the window holds no tissue. Blobs are found by the Laplacian of Gaussian of
+        `texture.dark_blobs`.
     """
     blobs = texture.dark_blobs(standardised, sigma=3.5, threshold=0.55)
     return _mean_in_window(blobs, mask, window) / np.float32((pixel_size_um / 1000) ** 2)

@@ -1,6 +1,7 @@
 """The numbers by which paper B's statements on factors and cortical components are judged.
 
-Arrays have one row per position; areas and layers are 1-based with 0 = none, factors and components 0-based.
+Arrays have one row per position; areas and layers are 1-based with 0 = none, factors and components
+0-based.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ def aligned_areas(selection, means, auroc, areas):
     Returns
     -------
     dict
-        ``worst_auroc`` over these areas (0 if one got no factor), ``highest_in_own_area``: for how many of them the
-        mean coefficient is highest there.
+        ``worst_auroc`` over these areas (0 if one got no factor), ``highest_in_own_area``: for how
+        many of them the mean coefficient is highest there.
     """
     chosen = dict(zip(selection.areas, selection.factors))
     values = [auroc[chosen[a], a - 1] if a in chosen else 0.0 for a in areas]
@@ -42,7 +43,9 @@ def aligned_areas(selection, means, auroc, areas):
 
 
 def silent_factors(selection, means, area):
-    """The selected factors whose mean in an area is below 1 % of that in the area they were selected for."""
+    """The selected factors whose mean in an area is below 1 % of that in the area they were
+    selected for.
+    """
     return [
         factor
         for factor, own in zip(selection.factors, selection.areas)
@@ -67,8 +70,8 @@ def axon_factor(coefficients, auroc, white_matter, cells):
     factor : int
         The one with the largest AUROC for white matter.
     dict
-        ``auroc_wm``; ``cells_in_top``: median density over the 5 % of positions with its largest coefficients;
-        ``cells_median``: median over all positions.
+        ``auroc_wm``; ``cells_in_top``: median density over the 5 % of positions with its largest
+        coefficients; ``cells_median``: median over all positions.
     """
     factor = int(np.nanargmax(auroc[:, white_matter - 1]))
     values = np.asarray(coefficients[:, factor])
@@ -100,8 +103,9 @@ def thalamic_factor(values, labels, layers, places, thalamus, cortex_label, bloc
     Returns
     -------
     dict
-        ``thalamus``, ``elsewhere``: mean coefficient in the thalamus and in the other areas but cortex;
-        ``layers``: mean in L4 and L6 less that in L1, L2/3 and L5; ``layers_low``, ``layers_high``: 95 % interval.
+        ``thalamus``, ``elsewhere``: mean coefficient in the thalamus and in the other areas but
+        cortex; ``layers``: mean in L4 and L6 less that in L1, L2/3 and L5; ``layers_low``,
+        ``layers_high``: 95 % interval.
     """
     inside = np.isin(labels, thalamus)
     others = (labels > 0) & ~inside & (labels != cortex_label)
@@ -120,7 +124,8 @@ def thalamic_factor(values, labels, layers, places, thalamus, cortex_label, bloc
 
 
 def split_of_layers(components, layers, cells, n_components):
-    """How L2/3, L5 and L6 spread over the components, and how these differ in density (B Fig. 2A2, B2).
+    """How L2/3, L5 and L6 spread over the components, and how these differ in density (B Fig. 2A2,
+    B2).
 
     Parameters
     ----------
@@ -132,8 +137,8 @@ def split_of_layers(components, layers, cells, n_components):
     Returns
     -------
     dict
-        ``two_hold``: share of L2/3, L5 and L6 in the two components with most of it; ``largest`` of the two;
-        ``density_ratio``: largest over smallest mean cell density of the components.
+        ``two_hold``: share of L2/3, L5 and L6 in the two components with most of it; ``largest`` of
+        the two; ``density_ratio``: largest over smallest mean cell density of the components.
     """
     wanted = np.isin(layers, (2, 4, 5))
     shares = np.sort(
@@ -148,13 +153,15 @@ def split_of_layers(components, layers, cells, n_components):
 
 
 def dense_axon_component(components, layers, cells, axons, n_components):
-    """The component that is richest in cells and axons together, and how it prefers L4 and L6 (B §3).
+    """The component that is richest in cells and axons together, and how it prefers L4 and L6 (B
+    §3).
 
     Returns
     -------
     component : int
     dict
-        ``enrichment_l4``, ``enrichment_l6``: share of the layer in the component over its share in cortex.
+        ``enrichment_l4``, ``enrichment_l6``: share of the layer in the component over its share in
+        cortex.
     """
     product = component_means(components, cells * axons, n_components)
     component = int(np.nanargmax(product))
@@ -196,7 +203,9 @@ def barrel_component(components, layers, smallest):
 
 
 def layer_enrichment(components, layers, n_components, n_layers=5):
-    """Share of each layer in each component over its share of all positions: (c, m); NaN for an absent layer."""
+    """Share of each layer in each component over its share of all positions: (c, m); NaN for an
+    absent layer.
+    """
     base = np.bincount(layers[layers > 0], minlength=n_layers + 1)[1:] / max((layers > 0).sum(), 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return mixtures.layer_shares(components, layers, n_components, n_layers) / np.where(
@@ -217,8 +226,8 @@ def describe(components, layers, cells, n_components, layer_names):
     Returns
     -------
     list of str
-        For example ``"1200 cells/mm², prefers L4"``: the density in two digits, layers that hold 2 % of the positions
-        or more. Components that are alike in both get letters.
+        For example ``"1200 cells/mm², prefers L4"``: the density in two digits, layers that hold 2
+        % of the positions or more. Components that are alike in both get letters.
     """
     density = component_means(components, cells, n_components)
     enrichment = np.nan_to_num(layer_enrichment(components, layers, n_components, len(layer_names)))
@@ -247,7 +256,8 @@ def densities_in_words(ratio):
 
 
 def stability_in_words(table, column, used):
-    """Say which of the numbers tried give the same result from one start to the next, and whether the one used does.
+    """Say which of the numbers tried give the same result from one start to the next, and whether
+    the one used does.
 
     Parameters
     ----------

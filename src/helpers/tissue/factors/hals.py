@@ -3,8 +3,9 @@
 X (n, d) ≈ W (n, k) @ H (k, d). Inside a block W is kept transposed, (k, b), so that the coordinate
 updates run along memory. H is always a (k, d) float32 tensor.
 
-On a processor every worker thread takes whole blocks and computes alone: the updates are too short to be shared between
-threads, which would spend their time waiting for each other, most of all on a busy machine.
+On a processor every worker thread takes whole blocks and computes alone: the updates are too short
+to be shared between threads, which would spend their time waiting for each other, most of all on a
+busy machine.
 """
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ def squared_error(total, H, C, D):
 
 
 def nndsvda(X, k):
-    """Components from the singular vectors of X (n, d), zeros filled (Boutsidis and Gallopoulos 2008)."""
+    """Components from the singular vectors of X (n, d), zeros filled (Boutsidis and Gallopoulos
+    2008).
+    """
     U, _, V = np.linalg.svd(X.astype(np.float64), full_matrices=False)
     H = np.empty((k, X.shape[1]))
     for j in range(k):
@@ -203,7 +206,8 @@ def refine(X, H, total, tol, max_iter, progress=False):
 def solve(X, H, W=None, tol=1e-4, max_sweeps=200, progress=False):
     """Non-negative least squares of each row of X (n, d) on fixed components H (k, d).
 
-    A block is done when a round of sweeps moves no coefficient by more than `tol` of the block's largest.
+    A block is done when a round of sweeps moves no coefficient by more than `tol` of the block's
+    largest.
 
     Returns
     -------

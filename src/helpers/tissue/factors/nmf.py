@@ -11,7 +11,8 @@ SAMPLE_ROWS = 1 << 14, 1 << 16
 
 
 class Rows:
-    """The chosen rows of a feature map (h, w, d), read where they lie: ``Rows(features, mask)[a:b]`` is (b − a, d).
+    """The chosen rows of a feature map (h, w, d), read where they lie: ``Rows(features,
+    mask)[a:b]`` is (b − a, d).
 
     The features may be a memory-mapped file; nothing but the rows asked for is read.
     """
@@ -75,10 +76,10 @@ def fit_nmf(
     least squares: Cichocki and Phan 2009), several of each at a time (Gillis and Glineur 2012).
     Rows are exchangeable, so it begins on a random sample of them, where it can afford several
     starts and extrapolation (Ang and Gillis 2019). Then it passes over all rows in blocks: a block
-    is read once a pass; while it is in cache its coefficients are updated, and it adds to WᵀX (k, d)
-    and WᵀW (k, k), which is all that the update of H needs. Updates clamp at zero, so zeros are
-    exact. It stops when a pass over all rows lowers the sum of squared errors by less than
-    `tol` of itself; the coefficients are then solved to the end for the final components.
+    is read once a pass; while it is in cache its coefficients are updated, and it adds to WᵀX (k,
+    d) and WᵀW (k, k), which is all that the update of H needs. Updates clamp at zero, so zeros are
+    exact. It stops when a pass over all rows lowers the sum of squared errors by less than `tol` of
+    itself; the coefficients are then solved to the end for the final components.
 
     Parameters
     ----------
@@ -259,7 +260,8 @@ def _fit_sklearn(X, k, seed, init, tol, max_iter):
     W = model.fit_transform(X)
     norms = np.linalg.norm(model.components_, axis=1)
     H = model.components_ / np.where(norms > 0, norms, 1)[:, None]
-    # not the model's own reconstruction_err_: it is summed in single precision, and comes out too small for millions of rows
+    # not the model's own reconstruction_err_: it is summed in single precision, and comes out too
+    # small for millions of rows
     return NMFResult(
         (W * norms).astype(np.float32),
         H.astype(np.float32),
@@ -270,7 +272,9 @@ def _fit_sklearn(X, k, seed, init, tol, max_iter):
 
 
 def relative_error(X, coefficients, components):
-    """‖X − coefficients @ components‖_F / ‖X‖_F of X (n, d), summed in double precision, block by block."""
+    """‖X − coefficients @ components‖_F / ‖X‖_F of X (n, d), summed in double precision, block by
+    block.
+    """
     from helpers.tissue.factors import hals
 
     residual = total = 0.0

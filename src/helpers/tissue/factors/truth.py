@@ -2,14 +2,17 @@
 
 import numpy as np
 
-# ---------------------------------------------------------------- latents against generative factors (paper C)
+# ---------------------------------------------------------------- latents against generative
+# factors (paper C)
 
 
 # ---------------------------------------------------------------- maps against anatomy (paper B)
 
 
 def adjusted_rand(found, truth):
-    """Adjusted Rand index of two label maps, over positions with a label in both (0 and less: none)."""
+    """Adjusted Rand index of two label maps, over positions with a label in both (0 and less:
+    none).
+    """
     from sklearn.metrics import adjusted_rand_score
 
     found, truth = np.ravel(found), np.ravel(truth)
@@ -47,7 +50,8 @@ def density_correlations(coefficients, density, max_rows=200_000, seed=0):
 
 
 def precision_recall(found, truth):
-    """Of what was found, the share that is true; of what is true, the share that was found (bool arrays of one shape).
+    """Of what was found, the share that is true; of what is true, the share that was found (bool
+    arrays of one shape).
 
     Returns
     -------

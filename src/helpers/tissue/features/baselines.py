@@ -8,7 +8,8 @@ PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
 
 def gray_baselines(train, train_labels, test, test_labels, seed: int = 0) -> dict[str, float]:
-    """Return the test accuracy of three classifiers that ignore where a gray value lies in its patch.
+    """Return the test accuracy of three classifiers that ignore where a gray value lies in its
+    patch.
 
     Parameters
     ----------
@@ -19,8 +20,8 @@ def gray_baselines(train, train_labels, test, test_labels, seed: int = 0) -> dic
     Returns
     -------
     dict of str to float
-        Mean gray, and mean with standard deviation (Gaussian classes, quadratic discriminant analysis); mean,
-        standard deviation and seven percentiles in a random forest.
+        Mean gray, and mean with standard deviation (Gaussian classes, quadratic discriminant
+        analysis); mean, standard deviation and seven percentiles in a random forest.
     """
     from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
     from sklearn.ensemble import RandomForestClassifier
@@ -38,6 +39,8 @@ def gray_baselines(train, train_labels, test, test_labels, seed: int = 0) -> dic
 
 
 def gray_statistics(patches) -> np.ndarray:
-    """Return mean, standard deviation and seven percentiles of every patch: (N, 1, 128, 128) → (N, 9)."""
+    """Return mean, standard deviation and seven percentiles of every patch: (N, 1, 128, 128) → (N,
+    9).
+    """
     flat = np.asarray(patches).reshape(len(patches), -1)  # (N, 16384)
     return np.column_stack([flat.mean(1), flat.std(1), *np.percentile(flat, PERCENTILES, axis=1)])

@@ -78,8 +78,8 @@ def null_errors(labels) -> dict[str, float]:
     Returns
     -------
     dict
-        ``nothing alike``: G = I, every sample like itself only; about √(1/c) for c balanced classes.
-        ``all alike``: G = 1 everywhere; √(1 − 1/c) for c balanced classes.
+        ``nothing alike``: G = I, every sample like itself only; about √(1/c) for c balanced
+        classes. ``all alike``: G = 1 everywhere; √(1 − 1/c) for c balanced classes.
     """
     counts = np.unique(_checked_labels(labels), return_counts=True)[1]
     n, within = counts.sum(), (counts**2).sum()  # samples, and pairs of one area
@@ -123,7 +123,9 @@ def principal_components(features, n=3, seed=0) -> tuple[np.ndarray, float]:
 
 
 def centroid_distances(scores, labels, weights=None) -> np.ndarray:
-    """Distance between the centroids of each pair of areas: (c, c), or (repeats, c, c) with bootstrap weights."""
+    """Distance between the centroids of each pair of areas: (c, c), or (repeats, c, c) with
+    bootstrap weights.
+    """
     labels = _checked_labels(labels, len(scores))
     member = (labels[:, None] == np.unique(labels)).astype(float)  # (N, c)
     w = (

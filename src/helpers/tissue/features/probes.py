@@ -22,8 +22,8 @@ def make_probe(name: str, n_features: int, seed=0):
     ----------
     name : {"SVM-linear", "SVM-RBF", "LR"}
     n_features : int
-        Decides how the linear SVM is solved, not what its solution is: the primal problem converges fast in few
-        dimensions, the dual in many.
+        Decides how the linear SVM is solved, not what its solution is: the primal problem converges
+        fast in few dimensions, the dual in many.
     seed : int
         Order in which the linear SVM visits samples.
 
@@ -94,8 +94,9 @@ def predictions(train, train_labels, test, names=(*PROBES, GMM), seed=0) -> dict
 def score(name: str, truth, predicted) -> float:
     """Accuracy of a supervised probe, V-measure of the mixture's clusters; both in [0, 1].
 
-    V-measure is the harmonic mean of homogeneity and completeness (Rosenberg and Hirschberg 2007): 1 for clusters
-    that are the areas, 0 for clusters that know nothing of them, whatever the clusters are called.
+    V-measure is the harmonic mean of homogeneity and completeness (Rosenberg and Hirschberg 2007):
+    1 for clusters that are the areas, 0 for clusters that know nothing of them, whatever the
+    clusters are called.
     """
     from sklearn.metrics import v_measure_score
 
@@ -204,7 +205,9 @@ def learning_curve(
 
 
 def bootstrap_scores(name: str, truth, predicted, weights) -> np.ndarray:
-    """Score of each bootstrap repeat: (repeats,). Weights as from :func:`helpers.tissue.features.gram.bootstrap_weights`."""
+    """Score of each bootstrap repeat: (repeats,). Weights as from
+    :func:`helpers.tissue.features.gram.bootstrap_weights`.
+    """
     truth, predicted, weights = np.asarray(truth), np.asarray(predicted), np.asarray(weights)
     if name != GMM:
         return weights @ (truth == predicted) / weights.sum(axis=1)
@@ -240,7 +243,8 @@ def score_table(table):
 
 
 def noise_areas(scores):
-    """Relative area under each noise curve: one row per network, kind, seed and repeat, with its ``area``.
+    """Relative area under each noise curve: one row per network, kind, seed and repeat, with its
+    ``area``.
 
     Parameters
     ----------
@@ -258,13 +262,14 @@ def noise_areas(scores):
 def difference_interval(
     table, first: dict, second: dict, repeats=200, seed=0
 ) -> tuple[float, float]:
-    """95 % bootstrap interval of the mean score of ``first`` minus that of ``second``, on the same test patches.
+    """95 % bootstrap interval of the mean score of ``first`` minus that of ``second``, on the same
+    test patches.
 
     Parameters
     ----------
     table : DataFrame
-        Predictions, as in :func:`score_table`, with a ``group`` per patch: whole groups are drawn. With a column
-        variance, relative areas under the noise curves are compared, else scores.
+        Predictions, as in :func:`score_table`, with a ``group`` per patch: whole groups are drawn.
+        With a column variance, relative areas under the noise curves are compared, else scores.
     first, second : dict
         What to compare, for example ``{"network": "trained CNN", "probe": "GMM"}``.
     """

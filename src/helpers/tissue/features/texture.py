@@ -1,7 +1,8 @@
 """Texture of each area in numbers, so that a phantom and real tissue can be compared.
 
-Every measure works on the annotated pixels of one slice. Filter widths are in pixels: compare images of the same pixel size.
-Pixels near an area's border are left out, because filters there see the neighbour and hand-drawn borders are inexact.
+Every measure works on the annotated pixels of one slice. Filter widths are in pixels: compare
+images of the same pixel size. Pixels near an area's border are left out, because filters there see
+the neighbour and hand-drawn borders are inexact.
 """
 
 from __future__ import annotations
@@ -29,15 +30,17 @@ def measure(image, areas, pixel_size_um=1.17, names=None):
         0 = not annotated, 1…n.
     pixel_size_um : float
     names : dict, optional
-        Name per label; labels without a name are left out of the table, but not of the standardisation.
+        Name per label; labels without a name are left out of the table, but not of the
+        standardisation.
 
     Returns
     -------
     pandas.DataFrame
-        One row per area: ``mm2`` measured; ``mean_gray``, ``sd_gray``, ``p5``, ``p95``; ``sd_of_local_mean`` (σ = 20 px);
-        ``dark_blobs_per_mm2`` of cell size (σ = 3.5 px, threshold 0.55) and ``small_dark_blobs_per_mm2`` (σ = 1.6 px,
-        threshold 0.6); ``bright_fibre_fraction``; ``orientation_coherence`` (σ = 10 px); ``power_slope``.
-        Areas with no pixel inside the margin are left out.
+        One row per area: ``mm2`` measured; ``mean_gray``, ``sd_gray``, ``p5``, ``p95``;
+        ``sd_of_local_mean`` (σ = 20 px); ``dark_blobs_per_mm2`` of cell size (σ = 3.5 px, threshold
+        0.55) and ``small_dark_blobs_per_mm2`` (σ = 1.6 px, threshold 0.6);
+        ``bright_fibre_fraction``; ``orientation_coherence`` (σ = 10 px); ``power_slope``. Areas
+        with no pixel inside the margin are left out.
 
     Raises
     ------
@@ -93,13 +96,16 @@ def standardise(image, mask):
 
 
 def interior(mask):
-    """Pixels of an area that lie deeper inside it than the margin (30 px; 12 px in areas thinner than 200 px)."""
+    """Pixels of an area that lie deeper inside it than the margin (30 px; 12 px in areas thinner
+    than 200 px).
+    """
     depth = ndimage.distance_transform_edt(mask)
     return depth > (MARGIN if depth.max() >= THIN else THIN_MARGIN)
 
 
 def dark_blobs(standardised, sigma, threshold):
-    """Centres of dark blobs: local maxima of the scale-normalised Laplacian of Gaussian (Lindeberg 1998) above a threshold.
+    """Centres of dark blobs: local maxima of the scale-normalised Laplacian of Gaussian (Lindeberg
+    1998) above a threshold.
 
     Parameters
     ----------
@@ -121,7 +127,8 @@ def dark_blobs(standardised, sigma, threshold):
 def orientation_coherence(image, sigma, gradient_sigma=1.6):
     """How well one direction dominates around each pixel: 0 for none, 1 for straight lines.
 
-    ``(λ₁ − λ₂) / (λ₁ + λ₂)`` of the structure tensor, averaged with a Gaussian of width `sigma` (Bigün & Granlund 1987).
+    ``(λ₁ − λ₂) / (λ₁ + λ₂)`` of the structure tensor, averaged with a Gaussian of width `sigma`
+    (Bigün & Granlund 1987).
     """
     gy = ndimage.gaussian_filter(image, gradient_sigma, order=(1, 0))
     gx = ndimage.gaussian_filter(image, gradient_sigma, order=(0, 1))
@@ -132,7 +139,8 @@ def orientation_coherence(image, sigma, gradient_sigma=1.6):
 
 
 def power_slope(image, mask):
-    """Exponent of the radially averaged power spectrum against frequency, over windows that lie wholly inside the mask.
+    """Exponent of the radially averaged power spectrum against frequency, over windows that lie
+    wholly inside the mask.
 
     Returns a float, or NaN if no 64×64 window fits.
     """

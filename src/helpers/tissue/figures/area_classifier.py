@@ -131,7 +131,9 @@ def _patch_columns(axis, patches, labels, areas, colours):
 
 
 def _spread(labels, number, count):
-    """Return up to ``count`` indices of one area, spread over its patches (which are sorted by place)."""
+    """Return up to ``count`` indices of one area, spread over its patches (which are sorted by
+    place).
+    """
     chosen = np.flatnonzero(labels == number)
     return (
         chosen[np.unique(np.linspace(0, len(chosen) - 1, count + 2)[1:-1].astype(int))]
@@ -245,7 +247,9 @@ def class_balance(pixels, areas):
 
 
 def texture_ratios(ratios):
-    """Show a table (areas × measurements) of phantom over real tissue, one cell each, on a logarithmic scale."""
+    """Show a table (areas × measurements) of phantom over real tissue, one cell each, on a
+    logarithmic scale.
+    """
     figure, axis = plt.subplots(figsize=(8.5, 0.42 * len(ratios) + 1.6))
     with np.errstate(divide="ignore"):  # a measurement that is 0 gets the darkest blue
         shown = np.log2(ratios.to_numpy(float))
@@ -345,7 +349,9 @@ def scores_per_area(table):
 
 
 def area_map(image, labels, raw, smooth, areas, title, pixel_size_um):
-    """Show a slice, the raw and the smoothed map over it, and, where annotated, the annotation and where raw differs."""
+    """Show a slice, the raw and the smoothed map over it, and, where annotated, the annotation and
+    where raw differs.
+    """
     rows = 3 if labels is None else 5
     figure, axes = plt.subplots(rows, 1, figsize=(9, 2.2 * rows))
     small = style.thumbnail(image)
@@ -369,7 +375,9 @@ def area_map(image, labels, raw, smooth, areas, title, pixel_size_um):
 
 
 def baselines(scores, reference=None):
-    """Show patch accuracies of gray-value baselines beside the network's; ``reference`` marks published values."""
+    """Show patch accuracies of gray-value baselines beside the network's; ``reference`` marks
+    published values.
+    """
     figure, axis = plt.subplots(figsize=(7, 2.4))
     names = list(scores)
     bars = axis.barh(

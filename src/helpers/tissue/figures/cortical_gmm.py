@@ -92,7 +92,8 @@ def areas_and_layers(image, view, labels, layers, areas, layer_names, cortex, no
 
 
 def component_map(image, view, components, layers, names, box, box_size, pixel_size_um):
-    """Draw which component each cortical position belongs to, alone and over the slice, with the zoom box (B Fig. 2A2).
+    """Draw which component each cortical position belongs to, alone and over the slice, with the
+    zoom box (B Fig. 2A2).
 
     Parameters
     ----------
@@ -195,7 +196,8 @@ def top_factors(view, maps, names):
 
 
 def zoom(image, view, components, windows, window_size, names, pixel_size_um):
-    """Draw the zoom box, raw pixels under the components, and one example window of each (B Fig. 2B3).
+    """Draw the zoom box, raw pixels under the components, and one example window of each (B Fig.
+    2B3).
 
     Parameters
     ----------
@@ -326,7 +328,8 @@ def component_densities(cells, axons, weights, names, truth):
 
 
 def barrels(view, found, layers, component, name, truth=None):
-    """Draw where the component typical of L4 lies in L4, with the outlines of the true barrels where they are known.
+    """Draw where the component typical of L4 lies in L4, with the outlines of the true barrels
+    where they are known.
 
     Parameters
     ----------

@@ -31,7 +31,8 @@ def cluster_colours(k: int) -> list[str]:
 
 
 def strip(image, clusters, layers, inside, names, k, pixel_size_um, layers_title):
-    """Draw a strip of cortex from white matter (left) to the surface (right), its layers and its clusters (A Fig. 6).
+    """Draw a strip of cortex from white matter (left) to the surface (right), its layers and its
+    clusters (A Fig. 6).
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Panels of paper A, Fig. 4 and 5: probes on frozen features, noise, Gram matrices, three-dimensional PCA."""
+"""Panels of paper A, Fig. 4 and 5: probes on frozen features, noise, Gram matrices,
+three-dimensional PCA.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ VIEWS = ((22, -60), (22, 30))  # elevation and azimuth, degrees
 
 
 def network_colours(networks) -> dict[str, str]:
-    """Return one colour per network: the trained first, grey for the untrained, the spare ones for the rest."""
+    """Return one colour per network: the trained first, grey for the untrained, the spare ones for
+    the rest.
+    """
     spare = iter(style.NETWORK_COLOURS[1:-1] * (1 + len(networks) // 5))
     fixed = {"trained CNN": style.NETWORK_COLOURS[0], "untrained CNN": style.NETWORK_COLOURS[-1]}
     return {name: fixed[name] if name in fixed else next(spare) for name in networks}
@@ -59,7 +63,8 @@ def probe_scores(table, end_to_end, chance):
 
 
 def noise_curves(table, examples, chance):
-    """Draw accuracy of logistic regression against noise, above it patches with that noise (A Fig. 4, bottom).
+    """Draw accuracy of logistic regression against noise, above it patches with that noise (A Fig.
+    4, bottom).
 
     Parameters
     ----------
@@ -182,7 +187,8 @@ def gram_matrices(grams, errors, labels, areas):
 
 
 def error_intervals(bootstraps, nulls, published):
-    """Draw the bootstrap distribution of each network's block-diagonal error, with nulls and published values.
+    """Draw the bootstrap distribution of each network's block-diagonal error, with nulls and
+    published values.
 
     Parameters
     ----------

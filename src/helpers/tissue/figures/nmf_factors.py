@@ -29,7 +29,8 @@ PAPER_ORDER = ("cortex", "striatum", "vp", "wm", "zi", "hypothalamus")
 
 @dataclass(frozen=True)
 class View:
-    """Which part of a slice is shown, and how it is turned: pixels and positions of a grid land on the same place.
+    """Which part of a slice is shown, and how it is turned: pixels and positions of a grid land on
+    the same place.
 
     Attributes
     ----------
@@ -74,7 +75,9 @@ class View:
         return x, y
 
     def rectangle(self, row, column, size):
-        """A square of the slice, given by its first pixel and its side, as (x, y) of its corner in the view."""
+        """A square of the slice, given by its first pixel and its side, as (x, y) of its corner in
+        the view.
+        """
         corners = [self.place(row, column), self.place(row + size, column + size)]
         return min(c[0] for c in corners), min(c[1] for c in corners)
 
@@ -198,7 +201,9 @@ def scale_below(axis, view, pixel_size_um, length_um):
 
 
 def one_factor(image, view, values, top, areas, title):
-    """Draw one factor over the slice, turned on its side to fit a page: one picture of the slider over all of them."""
+    """Draw one factor over the slice, turned on its side to fit a page: one picture of the slider
+    over all of them.
+    """
     lying = View(view.top, view.left, view.height, view.width, view.turns + 3, view.stride)
     _, width, height, _ = lying.extent
     figure, axis = plt.subplots(figsize=(9, 9 * height / width + 0.3))
@@ -208,7 +213,8 @@ def one_factor(image, view, values, top, areas, title):
 
 
 def factor_tables(means, coverage, auroc, areas, selected):
-    """Draw three tables, factors × areas: mean coefficient, share of the area that is positive, AUROC.
+    """Draw three tables, factors × areas: mean coefficient, share of the area that is positive,
+    AUROC.
 
     Parameters
     ----------
@@ -249,7 +255,9 @@ def factor_tables(means, coverage, auroc, areas, selected):
 
 
 def score_table(selection, areas):
-    """Draw coverage, leakage and score of every factor and area, the selected pairs framed in the order they were taken."""
+    """Draw coverage, leakage and score of every factor and area, the selected pairs framed in the
+    order they were taken.
+    """
     k, r = selection.scores.shape
     figure, axes = plt.subplots(1, 3, figsize=(3.3 * 3, 0.28 * k + 1.0), sharey=True)
     thousands = [
@@ -280,7 +288,8 @@ def score_table(selection, areas):
 
 
 def layer_means(means, layers, factors, note, silent=()):
-    """Draw the mean coefficient of some factors per cortical layer, each relative to its mean over layers.
+    """Draw the mean coefficient of some factors per cortical layer, each relative to its mean over
+    layers.
 
     Parameters
     ----------
@@ -291,7 +300,8 @@ def layer_means(means, layers, factors, note, silent=()):
     note : str
         Where the layers come from.
     silent : sequence of int
-        Factors that are named in the title and not drawn: relative to next to nothing, any layer looks like a peak.
+        Factors that are named in the title and not drawn: relative to next to nothing, any layer
+        looks like a peak.
     """
     figure, axis = plt.subplots(figsize=(5.8, 2.8))
     for column, (factor, name) in enumerate(factors.items()):

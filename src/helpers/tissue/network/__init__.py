@@ -1,1 +1,3 @@
-"""The area classifier: network, training recipe, dense features, area map; networks trained by others."""
+"""The area classifier: network, training recipe, dense features, area map; networks trained by
+others.
+"""

@@ -1,8 +1,9 @@
-"""From logits on a grid to a map of areas with one label per pixel, as the network gives it or smoothed.
+"""From logits on a grid to a map of areas with one label per pixel, as the network gives it or
+smoothed.
 
-The papers classify every position on its own (the raw map). Areas are large and contiguous, so a pixel's
-neighbourhood says more than its own window: smoothing averages the evidence over it. That step is ours, it knows nothing
-of where areas lie, and it is always reported beside the raw map.
+The papers classify every position on its own (the raw map). Areas are large and contiguous, so a
+pixel's neighbourhood says more than its own window: smoothing averages the evidence over it. That
+step is ours, it knows nothing of where areas lie, and it is always reported beside the raw map.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from scipy import ndimage, special
 def smooth_log_posteriors(logits, mask, sigma):
     """Average log-posteriors over a Gaussian neighbourhood within the tissue.
 
-    The mean of log-posteriors is the geometric mean of the neighbours' opinions, up to a constant that every area shares.
+    The mean of log-posteriors is the geometric mean of the neighbours' opinions, up to a constant
+    that every area shares.
 
     Parameters
     ----------

@@ -99,7 +99,8 @@ class AreaCNN(nn.Module):
                 f"AreaCNN reads patches of shape (N, {expected[0]}, {PATCH}, {PATCH}), found {tuple(x.shape)}"
             )
         for convolution in self.convolutions:
-            # Pooling before ReLU gives the same numbers (both are monotone) on a quarter of the pixels.
+            # Pooling before ReLU gives the same numbers (both are monotone) on a quarter of the
+            # pixels.
             x = F.relu(F.max_pool2d(convolution(x), 2))  # (N, filters, side, side)
         x = torch.flatten(x, 1)  # (N, 128 * side * side)
         x = F.relu(self.hidden(self.dropout(x)))  # (N, 1024)
@@ -286,5 +287,7 @@ def patch_features(model, patches, **options):
 
 
 def dead_units(features):
-    """Which features are zero on all inputs: (N, d) -> (d,) bool. Their sum is the count of dead units."""
+    """Which features are zero on all inputs: (N, d) -> (d,) bool. Their sum is the count of dead
+    units.
+    """
     return ~np.any(np.asarray(features) != 0, axis=0)

@@ -1,22 +1,26 @@
 """Features at every position of a slice, equal to those of the 128x128 patch cut there.
 
-A sliding window repeats nearly all of its work: neighbouring patches share their convolutions. So the slice is
-convolved once. What stands in the way is max-pooling, which keeps one pixel in two: a window shifted by one pixel needs
-the other one. Max-pooling fragments (Giusti et al. 2013, "Fast image scanning with deep max-pooling convolutional
-neural networks") keep all four phases of each pooling, and the first fully connected layer becomes a 5x5 convolution
-over each of the 256 fragments of the fourth pooling.
+A sliding window repeats nearly all of its work: neighbouring patches share their convolutions. So
+the slice is convolved once. What stands in the way is max-pooling, which keeps one pixel in two: a
+window shifted by one pixel needs the other one. Max-pooling fragments (Giusti et al. 2013, "Fast
+image scanning with deep max-pooling convolutional neural networks") keep all four phases of each
+pooling, and the first fully connected layer becomes a 5x5 convolution over each of the 256
+fragments of the fourth pooling.
 
-Here the fragments stay interleaved in one array, as they lie in the slice. Pooling is then a maximum over two pixels
-``dilation`` apart without dropping any, and a convolution of every fragment is one convolution with that dilation:
-the same multiplications, no rearranging, and rows of channels that the machine's convolutions read at full speed. With
-an even stride the odd phase of a pooling is never asked for; that pooling is then an ordinary one.
+Here the fragments stay interleaved in one array, as they lie in the slice. Pooling is then a
+maximum over two pixels ``dilation`` apart without dropping any, and a convolution of every fragment
+is one convolution with that dilation: the same multiplications, no rearranging, and rows of
+channels that the machine's convolutions read at full speed. With an even stride the odd phase of a
+pooling is never asked for; that pooling is then an ordinary one.
 
-Position (i, j) is the patch with its top-left corner at pixel (i * stride, j * stride) and its centre pixel 64 further;
-with ``pad=True`` the slice is surrounded by `pad_value` first and the centre pixel is (i * stride, j * stride).
+Position (i, j) is the patch with its top-left corner at pixel (i * stride, j * stride) and its
+centre pixel 64 further; with ``pad=True`` the slice is surrounded by `pad_value` first and the
+centre pixel is (i * stride, j * stride).
 
-A network with zero padding (the released one) shows a patch zeros where the slice has tissue. Its dense features are
-those of the *same weights without padding* applied to the patch and the pixels around it: patches of 134x134 with
-their corner 3 pixels up and left for padding (1, 1, 0, 0). Where these leave the slice they see `pad_value`.
+A network with zero padding (the released one) shows a patch zeros where the slice has tissue. Its
+dense features are those of the *same weights without padding* applied to the patch and the pixels
+around it: patches of 134x134 with their corner 3 pixels up and left for padding (1, 1, 0, 0). Where
+these leave the slice they see `pad_value`.
 """
 
 from __future__ import annotations
@@ -58,7 +62,8 @@ def dense_features(
     model : AreaCNN
         Dropout is off whatever the model's mode; the model itself is left as it is.
     image : array (H, W) or (C, H, W)
-        Standardised as the network expects it. One channel serves a network of several as equal channels.
+        Standardised as the network expects it. One channel serves a network of several as equal
+        channels.
     stride : int
         Pixels between positions.
     out : array (rows, columns, 64), optional
@@ -68,7 +73,8 @@ def dense_features(
     dtype : {"float32", "bfloat16"}
         Of weights and activations; sums are float32 in both. The result is float32.
     tile : int
-        Side of the tiles in pixels. Memory grows with its square, the overlap between tiles shrinks with it.
+        Side of the tiles in pixels. Memory grows with its square, the overlap between tiles shrinks
+        with it.
     pad : bool
         Surround the slice by `pad_value` so that every pixel is a centre.
     pad_value : float
@@ -323,7 +329,9 @@ class _DenseNetwork:
         self.last_hidden = place(model.last_hidden.weight), place(model.last_hidden.bias)
 
     def reads(self, positions):
-        """Pixels that a row of positions reads: one position has `side` cells of the fourth pooling, 16 px apart."""
+        """Pixels that a row of positions reads: one position has `side` cells of the fourth
+        pooling, 16 px apart.
+        """
         cell = 54  # pixels behind one cell: (((2 + 2) * 2 + 2) * 2 + 4) * 2 + 6
         return (positions - 1) * self.stride + cell + 16 * (self.side - 1)
 
@@ -400,13 +408,17 @@ def _extent(flags):
 
 
 def _tile_steps(out, step):
-    """Positions per tile along rows and columns: whole chunks of a chunked array, so that none is written twice."""
+    """Positions per tile along rows and columns: whole chunks of a chunked array, so that none is
+    written twice.
+    """
     chunks = getattr(out, "chunks", None) or (step, step)
     return [max(1, step // chunk) * chunk if chunk <= 2 * step else step for chunk in chunks[:2]]
 
 
 def _hand_back_pages(out):
-    """Let the system write a memory map's pages to disk in its own time; until then they count as our memory."""
+    """Let the system write a memory map's pages to disk in its own time; until then they count as
+    our memory.
+    """
     shared = (
         isinstance(out, np.memmap) and out.mode in ("r+", "w+") and isinstance(out.base, mmap.mmap)
     )

@@ -33,7 +33,8 @@ def confusion_matrix(truth, predicted, areas):
     if not kept.any():
         raise ValueError("no annotated sample: every true label is 0")
     labels = np.arange(1, len(areas) + 1)
-    # Label 0 of a prediction (not classified) has no column; it would silently vanish from the accuracy.
+    # Label 0 of a prediction (not classified) has no column; it would silently vanish from the
+    # accuracy.
     for name, values in (("truth", truth[kept]), ("prediction", predicted[kept])):
         if values.min() < 1 or values.max() > len(areas):
             raise ValueError(
@@ -93,7 +94,8 @@ def neighbour_confusion(confusion, areas) -> dict[str, float]:
     Returns
     -------
     dict
-        ``touching`` and ``apart``: mean row-normalised confusion over ordered pairs; 0 where there is no such pair.
+        ``touching`` and ``apart``: mean row-normalised confusion over ordered pairs; 0 where there
+        is no such pair.
     """
     counts = np.asarray(confusion, float)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)

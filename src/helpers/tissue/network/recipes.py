@@ -14,7 +14,8 @@ from helpers.tissue.network.classifier import AreaCNN
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of training patches, drawn anew for every patch; intensities in units of the tissue's sd.
+    """Random changes of training patches, drawn anew for every patch; intensities in units of the
+    tissue's sd.
 
     Attributes
     ----------
@@ -27,8 +28,8 @@ class Augmentation:
     noise : float
         Standard deviation of added white noise, uniform in ``[0, noise]``.
     levels : int
-        If above 0, half of the patches are rounded to a gray scale whose steps are drawn between 0 and
-        ``6 / levels`` (a slice stored with that many gray levels over six standard deviations).
+        If above 0, half of the patches are rounded to a gray scale whose steps are drawn between 0
+        and ``6 / levels`` (a slice stored with that many gray levels over six standard deviations).
     """
 
     flip: bool = True
@@ -58,9 +59,12 @@ class Augmentation:
         return patches
 
 
-# Ways to train, by name. "paper" is what paper A states (§III.1, 2). "fast" learns the same in a fraction of the epochs, and
-# its windows need only their centre in the area (purity 0): without windows over borders and over the tissue's rim in
-# training, both come out wrong on a whole slice. No flips: the direction of fibres is a cue that slices of a sample share.
+# Ways to train, by name. "paper" is what paper A states (§III.1, 2). "fast" learns the same in a
+# fraction of the epochs, and
+# its windows need only their centre in the area (purity 0): without windows over borders and over
+# the tissue's rim in
+# training, both come out wrong on a whole slice. No flips: the direction of fibres is a cue that
+# slices of a sample share.
 RECIPES = {
     "fast": {
         "purity": 0.0,
@@ -90,7 +94,8 @@ def patch_batches(patches, batch_size=64, augmentation=None):
     Returns
     -------
     callable
-        ``batches(epoch, generator)`` yields ``(images (B, 1, H, W) float32, classes (B,) int64 from 0)``.
+        ``batches(epoch, generator)`` yields ``(images (B, 1, H, W) float32, classes (B,) int64 from
+        0)``.
     """
 
     def batches(epoch, generator):
@@ -127,8 +132,8 @@ def train_area_classifier(
 ):
     """Train an `AreaCNN` and keep the epoch with the best accuracy on the validation patches.
 
-    The paper's settings are ``learning_rate=1e-4, schedule="constant"`` without augmentation; the defaults learn the same
-    in a fraction of the epochs.
+    The paper's settings are ``learning_rate=1e-4, schedule="constant"`` without augmentation; the
+    defaults learn the same in a fraction of the epochs.
 
     Parameters
     ----------
@@ -153,8 +158,8 @@ def train_area_classifier(
     model : AreaCNN
         On `device`, in evaluation mode.
     result : helpers.training.TrainingResult
-        Its history has ``loss``, ``accuracy`` (on training patches as seen in training), ``validation_loss`` and
-        ``validation_accuracy`` per epoch.
+        Its history has ``loss``, ``accuracy`` (on training patches as seen in training),
+        ``validation_loss`` and ``validation_accuracy`` per epoch.
 
     Raises
     ------

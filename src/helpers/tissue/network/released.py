@@ -1,4 +1,6 @@
-"""Reading weights files that others wrote: PyTorch state dictionaries, layer by layer, whatever their names."""
+"""Reading weights files that others wrote: PyTorch state dictionaries, layer by layer, whatever
+their names.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ def read_layers(path):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file cannot be opened without running code, holds no tensors, or has a layer without a bias.
+        If the file cannot be opened without running code, holds no tensors, or has a layer without
+        a bias.
     """
     path = Path(path)
     state = _read_state_dict(path)

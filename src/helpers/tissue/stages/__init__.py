@@ -1,6 +1,7 @@
 """What pages 01 to 07 share: the only place that joins a dataset, a method and an artifact.
 
-Every result is stored in the run folder and made once, so each notebook runs alone and in any order.
+Every result is stored in the run folder and made once, so each notebook runs alone and in any
+order.
 """
 
 import lazy_loader

@@ -80,7 +80,8 @@ class SliceFactors:
 
 @dataclass(frozen=True)
 class CorticalComponents:
-    """Gaussian-mixture components of the cortical factors of one slice, on the grid of its features.
+    """Gaussian-mixture components of the cortical factors of one slice, on the grid of its
+    features.
 
     Attributes
     ----------
@@ -138,7 +139,8 @@ def _laid_out(values, mask):
 def slice_pair(run: Run) -> tuple[Slice, Slice | None]:
     """Return the slice that paper B is about, and a second one to compare it with.
 
-    The first annotated test slice, else validation, else training slice; then another, test slices first.
+    The first annotated test slice, else validation, else training slice; then another, test slices
+    first.
     """
     order = {"test": 0, "validation": 1, "train": 2}
     pieces = sorted(run.microct.slices(), key=lambda piece: order[piece.role])
@@ -147,7 +149,9 @@ def slice_pair(run: Run) -> tuple[Slice, Slice | None]:
 
 
 def area_labels(run: Run, trained: Artifact, piece: Slice) -> np.ndarray:
-    """Return the areas of a slice (H, W): its annotation, or where it has none, the smoothed prediction of the classifier."""
+    """Return the areas of a slice (H, W): its annotation, or where it has none, the smoothed
+    prediction of the classifier.
+    """
     if piece.areas is not None:
         return piece.areas
     return slices.area_map(run, [trained], piece, stride=PREDICTED_STRIDE).labels
@@ -224,7 +228,8 @@ def nmf_factors(
 
 
 def cortical_layers(run: Run, found: SliceFactors) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return depth and layers (1…5, from the surface down) on the grid, and whether the layers are annotated.
+    """Return depth and layers (1…5, from the surface down) on the grid, and whether the layers are
+    annotated.
 
     Raises
     ------
@@ -256,12 +261,14 @@ def cortical_components(
     margin: float = 64.0,
     max_rows: int = 100_000,
 ) -> Artifact:
-    """Return the Gaussian mixture of the cortical coefficients of a slice (B §3); ``value`` is a `CorticalComponents`.
+    """Return the Gaussian mixture of the cortical coefficients of a slice (B §3); ``value`` is a
+    `CorticalComponents`.
 
     Parameters
     ----------
     margin : float
-        Pixels from the edge of the annotated tissue within which positions are left out as outliers.
+        Pixels from the edge of the annotated tissue within which positions are left out as
+        outliers.
     n_components, seed, max_rows
         As for `cortex.fit_mixture`.
     """
@@ -316,7 +323,8 @@ def cortical_components(
 
 
 def tissue_densities(run: Run, piece: Slice) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return density of cells (per mm²) and of axons (share of the section), each (H, W), and whether they are the truth.
+    """Return density of cells (per mm²) and of axons (share of the section), each (H, W), and
+    whether they are the truth.
 
     A phantom's own maps; for real tissue, estimates from the gray values (`densities`).
     """
@@ -338,10 +346,11 @@ def tissue_densities(run: Run, piece: Slice) -> tuple[np.ndarray, np.ndarray, bo
 def choice_of_k(
     run: Run, fitted: Artifact, ks: list[int], seeds: list[int], *, max_rows: int = 8_000
 ) -> Artifact:
-    """Return error and stability of NMF for several k; ``value`` is a table: k, error (mean over seeds), stability.
+    """Return error and stability of NMF for several k; ``value`` is a table: k, error (mean over
+    seeds), stability.
 
-    Stability is the mean cosine of factors matched between seeds; every seed draws its own rows of the features.
-    Numbers above the rank of the features are left out.
+    Stability is the mean cosine of factors matched between seeds; every seed draws its own rows of
+    the features. Numbers above the rank of the features are left out.
     """
     grid = fitted.value.grid
 
@@ -395,7 +404,8 @@ def choice_of_components(
     *,
     max_rows: int = 20_000,
 ) -> Artifact:
-    """Return BIC and stability of the cortical mixture for several numbers of components; ``value`` is a table.
+    """Return BIC and stability of the cortical mixture for several numbers of components; ``value``
+    is a table.
 
     Stability is the mean adjusted Rand index between the maps of two seeds.
     """

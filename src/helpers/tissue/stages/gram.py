@@ -26,7 +26,9 @@ PAIRS = {
 def structure_sets(
     run: Run, networks: list[Network], *, train_per_area: int, test_per_area: int, seed: int = 0
 ) -> dict[str, tuple[FeatureSet, FeatureSet]]:
-    """Training and test features of every network, by its name; all on the same patches, as for the probes."""
+    """Training and test features of every network, by its name; all on the same patches, as for the
+    probes.
+    """
     return {
         network.name: tuple(
             patch_features(run, network, role, per_area, seed=seed).value
@@ -48,8 +50,9 @@ def structure_table(
     Returns
     -------
     DataFrame
-        network, kind, seed, repeat; ``error`` and ``error_all`` (test patches; all patches at once); ``silhouette`` of
-        the areas in three dimensions; ``similarity …`` and ``distance …`` of the area pairs the paper names.
+        network, kind, seed, repeat; ``error`` and ``error_all`` (test patches; all patches at
+        once); ``silhouette`` of the areas in three dimensions; ``similarity …`` and ``distance …``
+        of the area pairs the paper names.
     """
     from sklearn.metrics import silhouette_score
 
@@ -97,10 +100,12 @@ def area_pairs(areas) -> dict[str, tuple[int, int]]:
 
 
 def pair_intervals(part: FeatureSet, weights, areas) -> pd.DataFrame:
-    """By how much the pairs that the paper calls similar are more alike than cortex and VP: 95 % bootstrap intervals.
+    """By how much the pairs that the paper calls similar are more alike than cortex and VP: 95 %
+    bootstrap intervals.
 
-    ``similarity``: mean Gram entry of the pair minus that of cortex and VP. ``distance``: distance of the centroids of
-    cortex and VP, in three principal components, minus that of the pair. Both are above 0 if the paper is right.
+    ``similarity``: mean Gram entry of the pair minus that of cortex and VP. ``distance``: distance
+    of the centroids of cortex and VP, in three principal components, minus that of the pair. Both
+    are above 0 if the paper is right.
 
     Parameters
     ----------
@@ -133,5 +138,7 @@ def pair_intervals(part: FeatureSet, weights, areas) -> pd.DataFrame:
 
 
 def is_network(name: str, wanted: str) -> bool:
-    """Whether a network's name is a plain spelling of ``wanted``: *Inception v3* is inception, *GoogLeNet* is not."""
+    """Whether a network's name is a plain spelling of ``wanted``: *Inception v3* is inception,
+    *GoogLeNet* is not.
+    """
     return "".join(filter(str.isalnum, name.casefold())).removesuffix("v3") == wanted

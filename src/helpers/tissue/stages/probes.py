@@ -1,4 +1,6 @@
-"""Stages of paper A, Fig. 4 and 5: features of the same patches from trained, untrained and pretrained networks."""
+"""Stages of paper A, Fig. 4 and 5: features of the same patches from trained, untrained and
+pretrained networks.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ class Network:
     key : str
         Changes whenever its features could.
     open : callable
-        Loads the network: returns ``features(raw, standardised) -> (N, d)``, of which each kind reads what it needs.
+        Loads the network: returns ``features(raw, standardised) -> (N, d)``, of which each kind
+        reads what it needs.
     """
 
     name: str
@@ -87,7 +90,8 @@ def area_networks(run: Run, trained: Artifact, seed: int = 0) -> list[Network]:
 
 
 def pretrained_networks(run: Run) -> tuple[list[Network], dict[str, str]]:
-    """The frozen networks of the run's weights folder, and what is wrong with those that cannot be used.
+    """The frozen networks of the run's weights folder, and what is wrong with those that cannot be
+    used.
 
     Each file is loaded once here, so that an unusable one is known before any figure is drawn.
     """
@@ -119,9 +123,11 @@ def _record_key(record: Record) -> str:
 def patch_features(
     run: Run, network: Network, role: str, per_area: int, *, seed: int = 0, variance: float = 0.0
 ) -> Artifact:
-    """Features of balanced patches of one role (A §III.3); ``value`` is a `FeatureSet`, sorted by area.
+    """Features of balanced patches of one role (A §III.3); ``value`` is a `FeatureSet`, sorted by
+    area.
 
-    Every network sees the same patches. Noise is added to raw gray values, before any network's own preprocessing.
+    Every network sees the same patches. Noise is added to raw gray values, before any network's own
+    preprocessing.
 
     Parameters
     ----------
@@ -161,7 +167,9 @@ def patch_features(
 
 
 def _standardise(run: Run, drawn: patch_rules.Patches, raw: np.ndarray) -> np.ndarray:
-    """Raw patches as `AreaCNN` reads them: by the scale of the slice, and the rows, that each was cut from."""
+    """Raw patches as `AreaCNN` reads them: by the scale of the slice, and the rows, that each was
+    cut from.
+    """
     pieces = {id(piece.image): piece for piece in run.microct.slices()}
     scales = [slices.standardised(pieces[id(image)])[1] for image in drawn.images]
     out = np.empty(raw.shape, np.float32)
@@ -184,8 +192,8 @@ def repeats(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Rows of training and of test patches to repeat a measurement on.
 
-    Each repeat trains on its own random two thirds of the training patches and is scored on its own part of the
-    test patches; parts do not overlap. Both stay balanced over areas.
+    Each repeat trains on its own random two thirds of the training patches and is scored on its own
+    part of the test patches; parts do not overlap. Both stay balanced over areas.
     """
     rng = np.random.default_rng(seed)
 
@@ -237,8 +245,8 @@ def probe_predictions(
     Returns
     -------
     Artifact
-        ``value`` is a table: network, kind, probe, seed, repeat, group, truth, predicted. The trained CNN's own
-        answer stands there as probe ``end to end``.
+        ``value`` is a table: network, kind, probe, seed, repeat, group, truth, predicted. The
+        trained CNN's own answer stands there as probe ``end to end``.
     """
     sets = {
         network: [
@@ -377,7 +385,9 @@ def learning_curves(
     n_repeats: int = 3,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Accuracy of a logistic regression against training patches per area: network, per_area, seed, repeat, accuracy."""
+    """Accuracy of a logistic regression against training patches per area: network, per_area, seed,
+    repeat, accuracy.
+    """
     rows = []
     for network in networks:
         train, test = (

@@ -56,7 +56,9 @@ class FactorReport:
 
     @property
     def tops(self) -> np.ndarray:
-        """Coefficient of each factor that gets the darkest colour: the 99th percentile of its positive ones."""
+        """Coefficient of each factor that gets the darkest colour: the 99th percentile of its
+        positive ones.
+        """
         columns = np.asarray(
             self.found.coefficients[:: max(1, len(self.found.coefficients) // 500_000)]
         ).T
@@ -69,7 +71,9 @@ class FactorReport:
 
 
 def factor_report(run: Run, fitted: Artifact, *, p: int = 6, lam: float = 0.5) -> FactorReport:
-    """Select factors of a slice (one per area, at most ``p``) and measure what each aligns with (B §3, Fig. 2C)."""
+    """Select factors of a slice (one per area, at most ``p``) and measure what each aligns with (B
+    §3, Fig. 2C).
+    """
     found, names = fitted.value, run.microct.areas
     areas = {name.casefold(): i for i, name in enumerate(names, start=1)}
     coefficients, labels = np.asarray(found.coefficients), found.labels
@@ -210,7 +214,9 @@ class CortexReport:
 
     @property
     def left_out(self) -> np.ndarray:
-        """Share of each layer that is not clustered, because it lies in the margin: (5,); NaN for an absent layer."""
+        """Share of each layer that is not clustered, because it lies in the margin: (5,); NaN for
+        an absent layer.
+        """
         layers = np.asarray(self.found.layers)
         whole, kept = (
             np.bincount(part, minlength=len(SURFACE_DOWN) + 1)[1:]
@@ -227,7 +233,9 @@ class CortexReport:
 
 
 def cortex_report(run: Run, components: Artifact, *, lam: float = 0.3, p: int = 3) -> CortexReport:
-    """Describe the mixture components of a slice's cortex and the factors selected for its layers (B §3, Fig. 2A, 2B)."""
+    """Describe the mixture components of a slice's cortex and the factors selected for its layers
+    (B §3, Fig. 2A, 2B).
+    """
     found = components.value
     inside, layers, n = found.inside, found.layers[found.inside], len(found.mixture.weights)
     rows, labels = np.asarray(found.coefficients), np.asarray(found.posteriors).argmax(axis=1)
@@ -289,7 +297,9 @@ def cortex_report(run: Run, components: Artifact, *, lam: float = 0.3, p: int = 
 
 
 def columns_of(depth, width):
-    """Number the columns of the cortex, `width` positions wide, across the direction in which depth changes: (h, w) int."""
+    """Number the columns of the cortex, `width` positions wide, across the direction in which depth
+    changes: (h, w) int.
+    """
     down, right = (np.nanmean(gradient) for gradient in np.gradient(depth))
     rows, columns = np.indices(depth.shape)
     along_surface = (columns * down - rows * right) / max(np.hypot(down, right), 1e-12)
@@ -299,13 +309,16 @@ def columns_of(depth, width):
 def matched_shares(
     first: CortexReport, second: CortexReport
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return laminar shares of the second slice's components in the order of the first's, the partners, their distances."""
+    """Return laminar shares of the second slice's components in the order of the first's, the
+    partners, their distances.
+    """
     partner, distance = mixtures.match_shares(first.found.shares(), second.found.shares())
     return second.found.shares()[partner], partner, distance
 
 
 def example_box(report: CortexReport, size: int, window: int, box: list | None = None) -> tuple:
-    """Return the zoom box (row, column) in pixels and an example window per component, None where it has none.
+    """Return the zoom box (row, column) in pixels and an example window per component, None where
+    it has none.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Stages of papers A and B: patches, the trained classifier, posteriors and features of whole slices."""
+"""Stages of papers A and B: patches, the trained classifier, posteriors and features of whole
+slices.
+"""
 
 from __future__ import annotations
 
@@ -117,8 +119,8 @@ def patches(
 ):
     """Return balanced patches of one role, or None where that role has no labels.
 
-    Training patches lie wholly inside their area; validation and test patches have their centre in it (A §III.1).
-    Without a validation slice, part of each training area, spatially apart, serves.
+    Training patches lie wholly inside their area; validation and test patches have their centre in
+    it (A §III.1). Without a validation slice, part of each training area, spatially apart, serves.
 
     Parameters
     ----------
@@ -127,9 +129,11 @@ def patches(
     seed : int
         The same seed draws the same places, raw or standardised.
     raw : bool
-        Gray values as stored, in [0, 1] (pretrained networks), instead of standardised over tissue (`AreaCNN`).
+        Gray values as stored, in [0, 1] (pretrained networks), instead of standardised over tissue
+        (`AreaCNN`).
     only : Slice, optional
-        Draw from this slice alone; by default from all slices of the role, for test from the first annotated one.
+        Draw from this slice alone; by default from all slices of the role, for test from the first
+        annotated one.
     purity : float
         Share of a training window that its area must fill.
 
@@ -171,7 +175,9 @@ _held_out_cache: dict = {}
 
 
 def _held_out(data, index: int, share: float):
-    """Return the validation labels and forbidden pixels of one training slice; the same for every seed."""
+    """Return the validation labels and forbidden pixels of one training slice; the same for every
+    seed.
+    """
     key = (data.fingerprint, index, share)
     if key not in _held_out_cache:
         _held_out_cache[key] = patch_rules.separate_validation(
@@ -191,7 +197,8 @@ def trained_classifier(
     device: str = "auto",
     progress: bool = True,
 ) -> Artifact:
-    """Return the area classifier trained on a dataset's training slices (A §III.2); ``value`` is a `TrainedClassifier`.
+    """Return the area classifier trained on a dataset's training slices (A §III.2); ``value`` is a
+    `TrainedClassifier`.
 
     Parameters
     ----------
@@ -263,7 +270,9 @@ def evaluation_patches(run: Run, per_area: int, *, seed: int = 0, raw: bool = Fa
 
 
 def classified(piece: Slice) -> np.ndarray:
-    """Return the pixels (H, W) that a whole-slice map speaks of: tissue, with a margin for its uneven rim."""
+    """Return the pixels (H, W) that a whole-slice map speaks of: tissue, with a margin for its
+    uneven rim.
+    """
     return ndimage.binary_dilation(intensity.tissue_mask(piece.image), iterations=RIM)
 
 
@@ -276,10 +285,11 @@ def posteriors(
     device: str = "auto",
     progress: bool = True,
 ) -> Artifact:
-    """Return log-probabilities of every area on a grid over a whole slice; ``value`` is (h, w, n) float32.
+    """Return log-probabilities of every area on a grid over a whole slice; ``value`` is (h, w, n)
+    float32.
 
-    Grid point (i, j) is the pixel (i · stride, j · stride) at the centre of its window; windows that leave the slice
-    are padded with the raw zero. Points away from tissue and annotation are 0.
+    Grid point (i, j) is the pixel (i · stride, j · stride) at the centre of its window; windows
+    that leave the slice are padded with the raw zero. Points away from tissue and annotation are 0.
     """
 
     def make(folder: Path) -> None:
@@ -321,7 +331,8 @@ def slice_features(
     device: str = "auto",
     progress: bool = True,
 ) -> Artifact:
-    """Return the features of every window of a slice whose centre is annotated (on tissue, where nothing is).
+    """Return the features of every window of a slice whose centre is annotated (on tissue, where
+    nothing is).
 
     ``value`` is a `SliceFeatures`; its array stays on disk.
     """
@@ -367,7 +378,8 @@ def slice_features(
 def area_map(
     run: Run, trained: list[Artifact], piece: Slice, *, stride: int = 1, smoothing_um: float = 95.0
 ) -> AreaMap:
-    """Return the areas predicted for a slice, from the mean log-probabilities of one or several networks.
+    """Return the areas predicted for a slice, from the mean log-probabilities of one or several
+    networks.
 
     Parameters
     ----------
@@ -393,7 +405,9 @@ def area_map(
 
 
 def save_area_maps(run: Run, results: list[AreaMap]) -> None:
-    """Write ``artifacts/area_map_z<z>.tif`` per slice (windows of one slice into one file) and ``tables/areas.csv``."""
+    """Write ``artifacts/area_map_z<z>.tif`` per slice (windows of one slice into one file) and
+    ``tables/areas.csv``.
+    """
     for z in {result.piece.z for result in results}:
         same = [result for result in results if result.piece.z == z]
         full = np.zeros(same[0].piece.full_shape, np.uint8)
