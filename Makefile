@@ -1,5 +1,6 @@
 # make book   environment if missing, phantoms, notebooks, rendered book, scoreboard
 # make test   environment if missing, tests           make test-all  with the slow ones
+# make lint   ruff, import-linter, notebook pairs
 # make lab    work in JupyterLab      make serve  look at the book over http      make bench  side-by-side timings
 # Options:    LOCK=full|modern (Python 3.10-3.11 | 3.11-3.13)   PYTHON=python3.11   RUN=runs/quick   ARGS="-p seeds=[0,1]"
 
@@ -12,7 +13,7 @@ LOCK ?= $(if $(filter 10 11,$(MINOR)),full,modern)
 EXTRAS := $(if $(filter full,$(LOCK)),lab$(comma)bossdb$(comma)test$(comma)allen,lab$(comma)bossdb$(comma)test)
 VENV := .venv-$(LOCK)-$(MINOR)
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready-$(shell cat locks/$(LOCK).txt pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
+READY := $(VENV)/.ready-$(shell cat locks/$(LOCK).txt locks/install.py pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 RUN ?= runs/quick
 ARGS ?=
 
@@ -20,7 +21,7 @@ ARGS ?=
 export MALLOC_MMAP_THRESHOLD_ := 4294967296
 export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
-.PHONY: book test test-all lab bench serve clean web env
+.PHONY: book test test-all lint lint-style lint-imports lint-notebooks lab bench serve clean web env
 book: env web
 	@$(BIN)/brainbook run --profile quick --out $(RUN) $(ARGS)
 	@$(BIN)/brainbook build $(RUN)
@@ -31,6 +32,17 @@ test: env web
 
 test-all: env web
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+lint: lint-style lint-imports lint-notebooks
+
+lint-style: env
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet --diff .
+
+lint-imports: env
+	@$(BIN)/lint-imports --no-logo
+
+lint-notebooks: env
+	@$(BIN)/python -m pytest -p no:xdist tests/test_notebooks.py -k pair
 
 lab: env
 	@$(BIN)/jupyter lab notebooks
@@ -50,9 +62,9 @@ $(READY):
 	@case "$(LOCK)-$(MINOR)" in full-10|full-11|modern-11|modern-12|modern-13) ;; \
 	  *) echo "LOCK=$(LOCK) does not serve Python 3.$(MINOR): full is for 3.10-3.11, modern for 3.11-3.13"; exit 1 ;; esac
 	@test "$(LOCK)" = full || echo "LOCK=modern: everything but the Allen download (allensdk has no release for numpy 2)"
-	@echo "making the environment in $(VENV) with $(PYTHON) under locks/$(LOCK).txt (minutes, once)"
+	@echo "making the environment in $(VENV) with $(PYTHON) under locks/$(LOCK).txt (a minute or two, once)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint locks/$(LOCK).txt --editable ".[$(EXTRAS)]"
+	@$(BIN)/python locks/install.py $(LOCK) "$(EXTRAS)"
 	@touch $@
 
 # Scripts of the pages (MathJax, onnxruntime-web), so that they work offline; without npm they come from a CDN.

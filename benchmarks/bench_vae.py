@@ -61,11 +61,10 @@ def measure(channels_last, bfloat16, ours, rows, batch, steps, device):
         training.train(
             model,
             batches,
-            lambda model, x: model.total(*model.terms(x)),
+            lambda model, x: {"loss": model.total(*model.terms(x))},
             optimizer,
-            max_epochs=2,
-            device=device,
-            bfloat16=bfloat16,
+            training.Schedule(max_epochs=2),
+            training.Place(device, bfloat16),
         )
         return steps * batch / (marks[1] - marks[0])
 

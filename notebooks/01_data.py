@@ -14,84 +14,95 @@
 # %% [markdown]
 # # The data, and the method in one picture
 #
-# **Papers A (Fig. 1, Fig. 2, §III.1) and B (Fig. 1, §2).** A piece of mouse brain, from the hypothalamus up to the surface
-# of the cortex, was scanned with X-rays at 1.17 µm per pixel. On a few slices of it an anatomist drew six areas. The papers
-# ask what a network learns when it sees no more than a 128 × 128 pixel window of this tissue (150 µm) and has to say
-# which area it comes from.
+# **Papers A (Fig. 1, Fig. 2, §III.1) and B (Fig. 1, §2).** A piece of mouse brain, from the
+# hypothalamus up to the surface of the cortex, was scanned with X-rays at 1.17 µm per pixel. On a
+# few slices of it an anatomist drew six areas. The papers ask what a network learns when it sees no
+# more than a 128 × 128 pixel window of this tissue (150 µm) and has to say which area it comes
+# from.
 #
-# The rules of the game: training windows lie wholly inside one area; validation and test windows only have their *centre* in
-# it, so they may straddle a border; and the three roles are played by slices at least 50 µm apart, so that no cell is seen twice.
+# The rules of the game: training windows lie wholly inside one area; validation and test windows
+# only have their *centre* in it, so they may straddle a border; and the three roles are played by
+# slices at least 50 µm apart, so that no cell is seen twice.
 
 # %% tags=["parameters"]
-microct = "data/phantom-microct"
-run = "runs/quick"
-seeds = [0]
-patches_per_area = 600
-epochs = 8
+microct = "data/phantom-microct"  # folder of the slices
+run = "runs/quick"  # folder that everything made here is written to
+seeds = [0]  # the first one draws windows and trains the network
+# how the network is trained: fast or paper, then what differs, as in
+# "fast, epochs=20, patches_per_area=1500"
 recipe = "fast"
 
 # %%
+from helpers.book import open_run
+from helpers.data.phantoms.real_tissue import real_texture
+from helpers.tissue import figures, stages
+from helpers.tissue.features import texture
+from helpers.tissue.network import classifier, evaluation
 from IPython.display import Markdown, display
 
-from helpers.tissue import stages
-from helpers.tissue.network import classifier, evaluation
-from helpers.book.run import open_run
-from helpers.tissue.features import texture
-from helpers.tissue import figures
-from helpers.book import style
-from helpers.data.phantoms.real_tissue import real_texture
-
-style.use()
-run = open_run(run, notebook="01_data", microct=microct)
+run = open_run(run, "01_data", microct=microct)
 data = run.microct
-kind = "a *phantom*: drawn tissue with known truth" if data.is_phantom else "scanned tissue"
+kind = "scanned tissue"
+if run.is_phantom:
+    kind = "a *phantom*: drawn tissue with known truth"
 display(Markdown(f"This page shows **{data.name}**, {kind}."))
 
 # %% [markdown]
 # ## The slices
 #
-# Each slice plays one role. Colours are the annotated areas; a slice without colours has no annotation.
+# Each slice plays one role. Colours are the annotated areas; a slice without colours has no
+# annotation.
 
 # %%
-names = [f"z = {piece.z}: {piece.role}" for piece in data.slices()]
-figure = figures.slices([piece.image for piece in data.slices()], [piece.areas for piece in data.slices()],
-                        names, data.areas, data.pixel_size_um)
-style.mark_phantom(figure, data.is_phantom)
-run.save_figure(figure, "A_slices")
+pieces = data.slices()
+figure = figures.slices(
+    [piece.image for piece in pieces],
+    [piece.areas for piece in pieces],
+    [f"z = {piece.z}: {piece.role}" for piece in pieces],
+    data.areas,
+    data.pixel_size_um,
+)
+run.show(figure, "A_slices")
 
 # %% [markdown]
 # ## An annotated slice and what the network gets to see (A Fig. 2)
 #
-# Five windows of every area, cut by the training rule. Look for what tells them apart: the density and size of the dark
-# cell bodies, bright bundles of myelinated fibres and their direction, and the fine grain of the white matter.
+# Five windows of every area, cut by the training rule. Look for what tells them apart: the density
+# and size of the dark cell bodies, bright bundles of myelinated fibres and their direction, and the
+# fine grain of the white matter.
 
 # %%
 train = stages.patches(run, "train", 40, seed=seeds[0], raw=True)
 piece = data.slices("train")[0]
-figure = figures.annotated_slice_with_patches(piece.image, piece.areas, train.cut()[:, 0], train.labels,
-                                              data.areas, data.pixel_size_um)
-style.mark_phantom(figure, data.is_phantom)
-run.save_figure(figure, "A_fig2_annotated_slice")
+figure = figures.annotated_slice_with_patches(
+    piece.image,
+    piece.areas,
+    train.cut()[:, 0],
+    train.labels,
+    data.areas,
+    data.pixel_size_um,
+)
+run.show(figure, "A_fig2_annotated_slice")
 
 # %% [markdown]
 # ## How much of each area is there?
 #
-# Areas differ widely in size. Training draws the same number of windows from each, so that the network cannot win by
-# naming the largest; the whole-slice scores of the next page do feel the sizes.
+# Areas differ widely in size. Training draws the same number of windows from each, so that the
+# network cannot win by naming the largest; the whole-slice scores of the next page do feel the
+# sizes.
 
 # %%
 balance = stages.class_balance(run)
 run.save_table(balance, "class_balance")
-figure = figures.class_balance(balance, data.areas)
-style.mark_phantom(figure, data.is_phantom)
-run.save_figure(figure, "A_class_balance")
+run.show(figures.class_balance(balance, data.areas), "A_class_balance")
 
 # %% [markdown]
 # ## What the tissue is made of
 #
-# Six numbers per area: how bright it is and how much that varies, how many cell-sized dark blobs it holds, how much of it is
-# bright fibre, how well its structures agree on a direction, and how steeply its power spectrum falls. For a phantom, the same
-# numbers of the real tissue stand beside: they say how fair a cartoon it is.
+# Six numbers per area: how bright it is and how much that varies, how many cell-sized dark blobs it
+# holds, how much of it is bright fibre, how well its structures agree on a direction, and how
+# steeply its power spectrum falls. For a phantom, the same numbers of the real tissue stand beside:
+# they say how fair a cartoon it is.
 
 # %%
 names = dict(enumerate(data.areas, start=1))
@@ -100,33 +111,41 @@ run.save_table(measured, "texture")
 display(measured.round(3))
 
 # %%
-if data.is_phantom:
-    real = real_texture().rename(index={"Internal capsule": "WM"}).reindex(measured.index)
-    figure = figures.texture_ratios((measured / real[measured.columns]).drop(columns="mm2"))
-    style.mark_phantom(figure, True)
-    run.save_figure(figure, "phantom_against_real_texture")
+if run.is_phantom:
+    real = real_texture().rename(index={"Internal capsule": "WM"})
+    ratios = measured / real.reindex(measured.index)[measured.columns]
+    figure = figures.texture_ratios(ratios.drop(columns="mm2"))
+    run.show(figure, "phantom_against_real_texture")
 
 # %% [markdown]
 # ## The method in one picture (A Fig. 1, B Fig. 1)
 #
-# (1) Windows of known area are cut from a slice; (2) a convolutional network learns to name their area; (3) the activations
-# of its last hidden layer, 64 numbers per window, are collected over many windows; (4) a simple low-dimensional model is
-# fitted to those. Everything drawn below comes from this run: its slice, its windows, its trained network. The percentages are
-# recalls on held-out windows.
+# (1) Windows of known area are cut from a slice; (2) a convolutional network learns to name their
+# area; (3) the activations of its last hidden layer, 64 numbers per window, are collected over many
+# windows; (4) a simple low-dimensional model is fitted to those. Everything drawn below comes from
+# this run: its slice, its windows, its trained network. The percentages are recalls on held-out
+# windows.
 
 # %%
-trained = stages.trained_classifier(run, seeds[0], patches_per_area=patches_per_area, epochs=epochs,
-                                    recipe=recipe).value
+model = stages.trained_classifier(run, seeds[0], recipe=recipe).value.model
 shown = stages.patches(run, "validation", 100, seed=seeds[0])
-activations = classifier.patch_features(trained.model, shown.cut())
-predicted = classifier.predict(trained.model, shown.cut())
-recall = evaluation.scores(evaluation.confusion_matrix(shown.labels, predicted, data.areas))["recall"]
+activations = classifier.patch_features(model, shown.cut())
+predicted = classifier.predict(model, shown.cut())
+confusion = evaluation.confusion_matrix(shown.labels, predicted, data.areas)
+recall = evaluation.scores(confusion)["recall"]
 
 # %%
-figure = figures.overview(piece.image, train.centres, train.labels, train.cut()[:, 0],
-                          activations, shown.labels, data.areas, recall.to_numpy())
-style.mark_phantom(figure, data.is_phantom)
-run.save_figure(figure, "A_fig1_overview")
+figure = figures.overview(
+    piece.image,
+    train.centres,
+    train.labels,
+    train.cut()[:, 0],
+    activations,
+    shown.labels,
+    data.areas,
+    recall.to_numpy(),
+)
+run.show(figure, "A_fig1_overview")
 
 # %% [markdown]
 # The next page, {doc}`02_area_classifier`, trains this network and measures it.

@@ -14,43 +14,43 @@
 # %% [markdown]
 # # One network for a thousand brains
 #
-# **Paper C, §2.1, §3.1, §3.2, Fig. 1, 2A, 2C, 2D.** Take one coronal section from each of 1,723 mouse brains, all aligned to one
-# atlas, and ask a network to describe each with a handful of numbers. A variational autoencoder does that: an encoder turns an
-# image into a few *latent* numbers, a decoder draws the image back from them. A weight β says how dearly each bit of
-# latent information is paid for; β = 1 is the plain VAE. The paper settles on **eight latents and β = 3**, because quality
-# bends there, and reports that this model beats both the VAE and PCA in two measures: CW-SSIM (structure, higher is better)
-# and a Fréchet distance between PCA scores (distribution, lower is better).
+# **Paper C, §2.1, §3.1, §3.2, Fig. 1, 2A, 2C, 2D.** Take one coronal section from each of 1,723
+# mouse brains, all aligned to one atlas, and ask a network to describe each with a handful of
+# numbers. A variational autoencoder does that: an encoder turns an image into a few *latent*
+# numbers, a decoder draws the image back from them. A weight β says how dearly each bit of latent
+# information is paid for; β = 1 is the plain VAE. The paper settles on **eight latents and β = 3**,
+# because quality bends there, and reports that this model beats both the VAE and PCA in two
+# measures: CW-SSIM (structure, higher is better) and a Fréchet distance between PCA scores
+# (distribution, lower is better).
 #
 # The grid of models below is trained once and shared with the next three pages.
 
 # %% tags=["parameters"]
-population = "data/phantom-population"
-run = "runs/quick"
-seeds = [0, 1]
-rows = 80
+population = "data/phantom-population"  # folder of the brains
+run = "runs/quick"  # folder that everything made here is written to
+seeds = [0, 1]  # one β-VAE and one VAE of the chosen size for each
+rows = 80  # pixels; height, about, that images are shrunk to
+# how models are trained: quick or paper, then what differs, as in
+# "quick, learning_rate=0.001"
 recipe = "quick"
-steps = 0
-latent_dims = [2, 8, 16]
-betas = [1.0, 3.0]
-pca_dims = [32]
-latent_dim = 8
-beta = 3.0
-compare_recipes = []
+steps = 0  # updates of each model; 0 for the recipe's own number
+latent_dims = [2, 8, 16]  # L, numbers of latents in the grid
+betas = [1.0, 3.0]  # β, weights of the KL term in the grid; 1 is the VAE
+pca_dims = [32]  # further numbers of components, for PCA alone
+latent_dim = 8  # L of the model that is looked at closely
+beta = 3.0  # β of the model that is looked at closely
+compare_recipes = []  # further recipes whose training curves are drawn
 
 # %%
 import numpy as np
 import pandas as pd
+from helpers.book import open_run
+from helpers.book.recording import record_all
+from helpers.brains import figures, findings, generative_factors, stages, vae
+from helpers.brains.stages import claims_of_models
 from IPython.display import display
 
-from helpers.brains import stages
-from helpers.book import claims
-from helpers.brains import findings, generative_factors, vae
-from helpers.book.run import open_run
-from helpers.brains import figures
-from helpers.book import style
-
-style.use()
-run = open_run(run, notebook="08_vae_models", population=population)
+run = open_run(run, "08_vae_models", population=population)
 data = stages.prepared_population(run, rows)
 known = data.clean is not None
 training = {"rows": rows, "recipe": recipe, "steps": steps}
@@ -58,164 +58,223 @@ training = {"rows": rows, "recipe": recipe, "steps": steps}
 # %% [markdown]
 # ## The images
 #
-# The paper scales every image to the set's mean brightness, because fluorescence leaks in from the green channel, clips the
-# outlier pixels that remain, and crops. All images are kept, the damaged ones too: a model of a real collection has to live
-# with them. Brightness is scaled first, then clipped; both can be undone for display.
+# The paper scales every image to the set's mean brightness, because fluorescence leaks in from the
+# green channel, clips the outlier pixels that remain, and crops. All images are kept, the damaged
+# ones too: a model of a real collection has to live with them. Brightness is scaled first, then
+# clipped; both can be undone for display.
 
 # %%
 for step in data.steps:
     print("·", step)
-print(f"{len(data.images)} images of {data.images.shape[1]}×{data.images.shape[2]} px: {len(data.train)} to train, "
-      f"{len(data.validation)} to validate, {len(data.test)} to test")
-print(f"{int(data.clean.sum())} carry no artifact" if known else "No list of clean images: rows that need one are not run.")
+count, height, width = data.images.shape
+print(
+    f"{count} images of {height}×{width} px: {len(data.train)} to train, "
+    f"{len(data.validation)} to validate, {len(data.test)} to test"
+)
+if known:
+    print(f"{data.clean.sum()} carry no artifact")
+else:
+    print("No list of clean images: rows that need one are not run.")
 
 # %%
 some = stages.spread(data.clean_all, 10)
-shown, labels = [data.images[some[:5]], data.images[some[5:]]], ["clean", "clean"] if known else ["", ""]
+shown = [data.images[some[:5]], data.images[some[5:]]]
+labels = ["", ""]
 if known:
-    shown, labels = [*shown, data.images[stages.spread(np.flatnonzero(~data.clean), 5)]], [*labels, "with artifacts"]
-figure = figures.gallery(shown, labels)
-style.mark_phantom(figure, run.population.is_phantom)
-run.save_figure(figure, "C_images")
+    damaged = stages.spread(np.flatnonzero(~data.clean), 5)
+    shown.append(data.images[damaged])
+    labels = ["clean", "clean", "with artifacts"]
+run.show(figures.gallery(shown, labels), "C_images")
 
 # %% [markdown]
-# The average of the clean images is sharp only where brains agree. The regions of interest come from the atlas, so they
-# sit still while each individual bends around them (C Fig. 2A).
+# The average of the clean images is sharp only where brains agree. The regions of interest come
+# from the atlas, so they sit still while each individual bends around them (C Fig. 2A).
 
 # %%
-figure = figures.template_and_atlas(data.template, data.atlas, data.regions, data.pixel_size_um)
-style.mark_phantom(figure, run.population.is_phantom)
-run.save_figure(figure, "C_fig2A_template_atlas")
+figure = figures.template_and_atlas(
+    data.template, data.atlas, data.regions, data.pixel_size_um
+)
+run.show(figure, "C_fig2A_template_atlas")
 
 # %% [markdown]
 # ## Training the grid
 #
-# Seven convolutions (fewer on smaller images) and three fully connected layers, mirrored in the decoder; squared error summed
-# over pixels plus β times the KL divergence from the prior. β is stated for 320×448 pixels. At a quarter of that size an image has 16 times fewer
-# pixels and 16 times less error to pay, so the KL term is divided by 16 as well: one β, one trade-off.
+# Seven convolutions (fewer on smaller images) and three fully connected layers, mirrored in the
+# decoder; squared error summed over pixels plus β times the KL divergence from the prior. β is
+# stated for 320×448 pixels. At a quarter of that size an image has 16 times fewer pixels and 16
+# times less error to pay, so the KL term is divided by 16 as well: one β, one trade-off.
 #
-# The quick recipe is ours and departs from the paper to be quick: it starts at the mean
-# image with informative latents, lets the KL term in gradually, and uses a larger learning rate that falls along a cosine.
-# `--profile paper` trains with the published optimiser settings and shows both.
+# The quick recipe is ours and departs from the paper to be quick: it starts at the mean image with
+# informative latents, lets the KL term in gradually, and uses a larger learning rate that falls
+# along a cosine. `--profile paper` trains with the published optimiser settings and shows both.
 
 # %%
-models = stages.model_grid(run, latent_dims, betas, seeds, pca_dims=pca_dims, chosen=latent_dim, **training)
-chosen = stages.three_models(run, seeds[0], latent_dim=latent_dim, beta=beta, **training)
-active = vae.active_latents(chosen["β-VAE"].net, data.images[data.reference])
-print(f"{len(active)} of {latent_dim} latents of the β-VAE are active (at least {vae.INACTIVE_NATS} nat on held-out images)")
+models = stages.model_grid(
+    run,
+    latent_dims,
+    betas,
+    seeds,
+    pca_dims=pca_dims,
+    chosen=latent_dim,
+    **training,
+)
+chosen = stages.three_models(
+    run, seeds[0], latent_dim=latent_dim, beta=beta, **training
+)
 
 # %%
-histories = {model.label: model.history for model in models if model.history is not None and model.seed == seeds[0]}
-for other in compare_recipes:
-    histories[f"recipe {other}"] = stages.trained_vae(run, latent_dim, beta, seeds[0], rows=rows, recipe=other).history
-figure = figures.training_curves(histories, chosen["β-VAE"].label)
-style.mark_phantom(figure, run.population.is_phantom)
-run.save_figure(figure, "C_training_curves")
+ours = chosen["β-VAE"]
+active = vae.active_latents(ours.net, data.images[data.reference])
+print(
+    f"{len(active)} of {latent_dim} latents of the β-VAE are active "
+    f"(at least {vae.INACTIVE_NATS} nat on held-out images)"
+)
+
+# %%
+histories = {
+    model.label: model.history
+    for model in models
+    if model.history is not None and model.seed == seeds[0]
+}
+for name in compare_recipes:
+    other = stages.trained_vae(
+        run, latent_dim, beta, seeds[0], rows=rows, recipe=name
+    )
+    histories[f"recipe {name}"] = other.history
+figure = figures.training_curves(histories, ours.label)
+run.show(figure, "C_training_curves")
 
 # %% [markdown]
 # ## What is rebuilt from eight numbers
 
 # %%
 examples = data.images[stages.spread(data.reference, 5)]
-rebuilt = {f"{family}": vae.reconstruct(model.net, examples) for family, model in chosen.items()}
-figure = figures.gallery([examples, *rebuilt.values()], ["held-out image", *rebuilt])
-style.mark_phantom(figure, run.population.is_phantom)
-run.save_figure(figure, "C_reconstructions")
+rebuilt = {
+    family: vae.reconstruct(model.net, examples)
+    for family, model in chosen.items()
+}
+figure = figures.gallery(
+    [examples, *rebuilt.values()], ["held-out image", *rebuilt]
+)
+run.show(figure, "C_reconstructions")
 
 # %% [markdown]
 # ## The method in one picture (C Fig. 1)
 #
-# Left, *receptive field*: brighten one region of the input and watch the latents. Right, *projective field*: move one latent
-# and watch the pixels. Pages 10 and 11 do both for every region and every latent.
+# Left, *receptive field*: brighten one region of the input and watch the latents. Right,
+# *projective field*: move one latent and watch the pixels. Pages 10 and 11 do both for every region
+# and every latent.
 
 # %%
 region = data.regions.index("HPF") if "HPF" in data.regions else 0
-overview = stages.overview(run, chosen["β-VAE"], region, rows=rows)
-figure = figures.overview(**overview, colour="#d1495b", region=data.regions[region])
-style.mark_phantom(figure, run.population.is_phantom)
-run.save_figure(figure, "C_fig1_overview")
+overview = stages.overview(run, ours, region, rows=rows)
+figure = figures.overview(**overview, region=data.regions[region])
+run.show(figure, "C_fig1_overview")
 
 # %% [markdown]
 # ## Quality against the number of latents (C Fig. 2C, 2D)
 #
-# **CW-SSIM** compares oriented wavelets of the image and its reconstruction and forgives small shifts. **PCA-FD** fits
-# Gaussians to the PCA scores of real and of generated images and measures how far apart they are; the metric's PCA is fitted to images
-# that no model saw, with more components than the largest L, or the PCA model would score zero by construction. The
-# reference is always the clean held-out images.
-# Vertical lines span the seeds.
+# **CW-SSIM** compares oriented wavelets of the image and its reconstruction and forgives small
+# shifts. **PCA-FD** fits Gaussians to the PCA scores of real and of generated images and measures
+# how far apart they are; the metric's PCA is fitted to images that no model saw, with more
+# components than the largest L, or the PCA model would score zero by construction. The reference is
+# always the clean held-out images. Vertical lines span the seeds.
 
 # %%
-scores = stages.model_scores(run, models, rows=rows, metric_components=max([*latent_dims, *pca_dims]) + 16)
+components = max([*latent_dims, *pca_dims]) + 16
+scores = stages.model_scores(
+    run, models, rows=rows, metric_components=components
+)
 run.save_table(scores, "vae_scores")
-measures = {"cwssim": ("structure kept", "CW-SSIM"), "fd_clean": ("distribution of reconstructions", "PCA-FD"),
-            "error": ("error", "squared error per image")}
+measures = {
+    "cwssim": ("structure kept", "CW-SSIM"),
+    "fd_clean": ("distribution of reconstructions", "PCA-FD"),
+    "error": ("error", "squared error per image"),
+}
 figure = figures.against_latent_dim(scores, measures, latent_dim)
-style.mark_phantom(figure, run.population.is_phantom)
-run.save_figure(figure, "C_fig2CD_quality")
+run.show(figure, "C_fig2CD_quality")
 
 # %% [markdown]
-# Three further views: reconstructions of all held-out images, damaged ones included; images drawn from the prior, which is what
-# a *generative* model promises; and fine texture, the spectral power above an eighth of a cycle per pixel.
+# Three further views: reconstructions of all held-out images, damaged ones included; images drawn
+# from the prior, which is what a *generative* model promises; and fine texture, the spectral power
+# above an eighth of a cycle per pixel.
 
 # %%
-measures = {"fd_all": ("all held-out images rebuilt", "PCA-FD"), "fd_prior": ("samples of the prior", "PCA-FD"),
-            "fine_power": ("fine texture", "spectral power")}
+measures = {
+    "fd_all": ("all held-out images rebuilt", "PCA-FD"),
+    "fd_prior": ("samples of the prior", "PCA-FD"),
+    "fine_power": ("fine texture", "spectral power"),
+}
 figure = figures.against_latent_dim(scores, measures, latent_dim)
-style.mark_phantom(figure, run.population.is_phantom)
-run.save_figure(figure, "C_quality_more")
-measures = {"cwssim": ("structure", "CW-SSIM"), "fd_clean": ("distribution", "PCA-FD"), "error": ("error", "squared error"),
-            "active": ("active latents", "latents")}
+run.show(figure, "C_quality_more")
+
+# %%
+measures = {
+    "cwssim": ("structure", "CW-SSIM"),
+    "fd_clean": ("distribution", "PCA-FD"),
+    "error": ("error", "squared error"),
+    "active": ("active latents", "latents"),
+}
 figure = figures.against_beta(scores, measures, latent_dim)
-style.mark_phantom(figure, run.population.is_phantom)
-run.save_figure(figure, "C_against_beta")
+run.show(figure, "C_against_beta")
 
 # %% [markdown]
 # ## Which L, which β
 #
-# "Bends" needs a rule. Ours: scale both axes to [0, 1], draw the chord from the smallest to the largest L, take the L farthest
-# from it. With a single L between the ends, the rule could only ever name that one. So a grid needs two values or more
-# between its ends, and with fewer, as in the short default grid, no bend is looked for.
+# "Bends" needs a rule. Ours: scale both axes to [0, 1], draw the chord from the smallest to the
+# largest L, take the L farthest from it. With a single L between the ends, the rule could only ever
+# name that one. So a grid needs two values or more between its ends, and with fewer, as in the
+# short default grid, no bend is looked for.
 
 # %%
-too_coarse = "this grid has fewer than two values of L between its ends, so no bend is looked for; -p latent_dims='[2, 4, 8, 16, 32]' asks"
-for claim, family, weight in (("C.elbow", "β-VAE", beta), ("C.elbow.vae", "VAE", 1.0)):
+for family, weight in (("β-VAE", beta), ("VAE", 1.0)):
     bend = findings.elbows(scores, family, weight)
-    claims.record(claim, bend) if bend else claims.not_run(claim, "the grid has fewer than two values of L between its ends")
-    print(f"{family}:", f"CW-SSIM bends at L = {bend['cwssim']:g}, PCA-FD at L = {bend['fd']:g}" if bend else too_coarse)
+    print(claims_of_models.elbow_in_words(family, bend))
 
 # %%
-step = findings.largest_step(scores, "PCA", "error")
-claims.not_run("C.pca.error", "a single L") if step is None else claims.record("C.pca.error", {"largest_step": step})
-claims.record("C.pca.texture", findings.fine_texture(scores, beta))
+found = {None: claims_of_models.grid_claims(scores, beta, latent_dim)}
 for seed in seeds:
-    claims.record("C.quality.cwssim", findings.quality_at(scores, "cwssim", seed, beta, latent_dim, max), seed=seed)
-    claims.record("C.quality.fd", findings.quality_at(scores, "fd_clean", seed, beta, latent_dim, min), seed=seed)
-large = findings.large_dimensions(scores, latent_dim)
-if large:
-    claims.record("C.quality.large_l", large)
-else:
-    claims.not_run("C.quality.large_l", "needs a VAE at L ≥ 32, two seeds and a list of clean images")
+    found[seed] = claims_of_models.quality_claims(
+        scores, seed, beta, latent_dim
+    )
+record_all(run, found)
 
 # %% [markdown]
 # ## Beyond the paper: do latents mean anything?
 #
-# A phantom knows what made each individual: how large the hippocampus, how thick the cortex. Each cell is the
-# absolute rank correlation of a latent with a factor over the clean images, latents sorted to match factors one-to-one. Mean
-# brightness is a factor too, but preprocessing takes it away. The *mutual information gap* says, per factor, how far the best latent is
-# ahead of the second: 1 if one latent owns the factor, 0 if two share it.
+# A phantom knows what made each individual: how large the hippocampus, how thick the cortex. Each
+# cell is the absolute rank correlation of a latent with a factor over the clean images, latents
+# sorted to match factors one-to-one. Mean brightness is a factor too, but preprocessing takes it
+# away. The *mutual information gap* says, per factor, how far the best latent is ahead of the
+# second: 1 if one latent owns the factor, 0 if two share it.
 
 # %%
 table = run.population.truth
-factors = [] if table is None else [name for name in table if name not in ("index", "artifact")]
-gaps, values = {}, table[factors].to_numpy()[data.clean_all] if factors else None
+factors, gaps, matched = [], {}, {}
+if table is not None:
+    factors = [name for name in table if name not in ("index", "artifact")]
+    values = table[factors].to_numpy()[data.clean_all]
 for family, model in chosen.items() if factors else ():
-    latents = stages.population_latents(run, model, rows=rows)[data.clean_all]
-    gaps[family] = generative_factors.mutual_information_gap(generative_factors.mutual_information(latents, values)[0])
-    correlation, order = generative_factors.matched_correlation(latents, values)
-    figure = figures.matrix(correlation, [f"F{k + 1}" for k in order], [name.replace("_", "\n") for name in factors],
-                                   f"{model.label}: latents against generative factors", "|rank correlation|", limits=(0, 1), column_width=0.9)
-    style.mark_phantom(figure, run.population.is_phantom)
-    run.save_figure(figure, f"C_factors_{['beta_vae', 'vae', 'pca'][list(chosen).index(family)]}")
+    latents = stages.population_latents(run, model, rows=rows)
+    latents = latents[data.clean_all]
+    shared = generative_factors.mutual_information(latents, values)[0]
+    gaps[family] = generative_factors.mutual_information_gap(shared)
+    matched[family] = generative_factors.matched_correlation(latents, values)
+
+# %%
+files = {"β-VAE": "beta_vae", "VAE": "vae", "PCA": "pca"}
+for family, (correlation, order) in matched.items():
+    label = chosen[family].label
+    figure = figures.matrix(
+        correlation,
+        [f"F{k + 1}" for k in order],
+        [name.replace("_", "\n") for name in factors],
+        f"{label}: latents against generative factors",
+        "|rank correlation|",
+        limits=(0, 1),
+        column_width=0.9,
+    )
+    run.show(figure, f"C_factors_{files[family]}")
 
 # %%
 if factors:
@@ -229,13 +288,13 @@ else:
 # %% [markdown]
 # ## Compare
 #
-# How to read a red row. PCA is the best linear answer to squared error, and it is fitted exactly, at once; a VAE gets there by
-# many small updates. The quick training is short: made longer (`-p steps=…`), it brings the validation error of both VAEs further
-# down; made much longer, it begins to fit the training images better than held-out ones (dotted against solid above). So red rows on
-# quality in the quick profile are first about training length, then about the number of images. Next comes smoothness:
-# a decoder made of transposed convolutions tends to draw smoother images than a sum of components does.
+# How to read a red row. PCA is the best linear answer to squared error, and it is fitted exactly,
+# at once; a VAE gets there by many small updates. The quick training is short: made longer
+# (`-p steps=…`), it brings the validation error of both VAEs further down; made much longer, it
+# begins to fit the training images better than held-out ones (dotted against solid above). So red
+# rows on quality in the quick profile are first about training length, then about the number of
+# images. Next comes smoothness: a decoder made of transposed convolutions tends to draw smoother
+# images than a sum of components does.
 
 # %%
-from helpers.book import scoreboard
-
-display(scoreboard.table([row for row in claims.scoreboard(run.path) if row["notebook"] == run.notebook]))
+run.scoreboard()

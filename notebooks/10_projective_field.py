@@ -14,88 +14,111 @@
 # %% [markdown]
 # # Projective fields: what does each latent draw?
 #
-# **Paper C, §2.2, §3.3, Fig. 3A, S4.** Take the latents of a clean image, move one of them by a weight c and decode:
-# the pixels that change are that latent's *projective field*. The paper moves c from −7 to 7 and splits the variance
-# of each pixel into three strata: weights just above zero, just below, and large ones. It reports an **asymmetry**: bright
-# artifacts appear far out on one side of a latent, biologically meaningful variation (barrel cortex, hippocampus,
-# retrosplenial cortex) elsewhere in the same latent. Some latents carry outliers, others anatomy.
+# **Paper C, §2.2, §3.3, Fig. 3A, S4.** Take the latents of a clean image, move one of them by a
+# weight c and decode: the pixels that change are that latent's *projective field*. The paper moves
+# c from −7 to 7 and splits the variance of each pixel into three strata: weights just above zero,
+# just below, and large ones. It reports an **asymmetry**: bright artifacts appear far out on one
+# side of a latent, biologically meaningful variation (barrel cortex, hippocampus, retrosplenial
+# cortex) elsewhere in the same latent. Some latents carry outliers, others anatomy.
 
 # %% tags=["parameters"]
-population = "data/phantom-population"
-run = "runs/quick"
-seeds = [0, 1]
-rows = 80
+population = "data/phantom-population"  # folder of the brains
+run = "runs/quick"  # folder that everything made here is written to
+seeds = [0, 1]  # one β-VAE is trained for each
+rows = 80  # pixels; height, about, that images are shrunk to
+# how models are trained: quick or paper, then what differs, as in
+# "quick, learning_rate=0.001"
 recipe = "quick"
-steps = 0
-latent_dim = 8
-beta = 3.0
-weight_step = 0.1
-starts = 4
-slider_latents = 8
+steps = 0  # updates of each model; 0 for the recipe's own number
+latent_dim = 8  # L, number of latents
+beta = 3.0  # β, weight of the KL term
+weight_step = 0.1  # step of the weight c, which runs from −7 to 7
+starts = 4  # clean images that are started from
+slider_latents = 8  # latents, at most, that get a slider
 
 # %%
 import numpy as np
 import pandas as pd
+from helpers.book import open_run, slider
+from helpers.book.recording import record_all
+from helpers.brains import (
+    figures,
+    findings,
+    live,
+    projective_field,
+    stages,
+    vae,
+)
+from helpers.brains.stages import claims_of_models
 from IPython.display import display
 
-from helpers.brains import stages
-from helpers.book import claims
-from helpers.brains import findings, projective_field, vae
-from helpers.book.run import open_run
-from helpers.brains import figures
-from helpers.book import style
-
-style.use()
-run = open_run(run, notebook="10_projective_field", population=population)
+# %%
+run = open_run(run, "10_projective_field", population=population)
 data = stages.prepared_population(run, rows)
-known = data.clean is not None
-settings = {"rows": rows, "recipe": recipe, "steps": steps}
-models = {seed: stages.trained_vae(run, latent_dim, beta, seed, **settings) for seed in seeds}
+known, reference = data.clean is not None, data.images[data.reference]
+training = {"rows": rows, "recipe": recipe, "steps": steps}
+models = {
+    seed: stages.trained_vae(run, latent_dim, beta, seed, **training)
+    for seed in seeds
+}
 model = models[seeds[0]]
-active = vae.active_latents(model.net, data.images[data.reference])
+active = vae.active_latents(model.net, reference)
 names = [f"F{k + 1}" for k in range(latent_dim)]
 
 # %% [markdown]
 # ## Along each latent (C S4)
 #
-# One clean held-out image, each latent moved alone. Weights as in the paper: ±1.75 is the middle of the small strata,
-# ±5.25 the middle of the large one. A weight of 5 lies far outside what the encoder ever produces on data like these, so the outer columns
-# show how the decoder extrapolates, not brains that exist.
+# One clean held-out image, each latent moved alone. Weights as in the paper: ±1.75 is the middle of
+# the small strata, ±5.25 the middle of the large one. A weight of 5 lies far outside what the
+# encoder ever produces on data like these, so the outer columns show how the decoder extrapolates,
+# not brains that exist.
 
 # %%
 z0 = model.net.encode(data.images[stages.spread(data.reference, starts)])
 shown = np.array([-5.25, -1.75, 0.0, 1.75, 5.25])
-strips = np.stack([projective_field.traverse(model.net.decode, z0[0], k, shown) for k in range(latent_dim)])
-figure = figures.traversal_strips(strips, shown, names)
-style.mark_phantom(figure, run.population.is_phantom)
-run.save_figure(figure, "C_S4_traversals")
+strips = [
+    projective_field.traverse(model.net.decode, z0[0], k, shown)
+    for k in range(latent_dim)
+]
+figure = figures.traversal_strips(np.stack(strips), shown, names)
+run.show(figure, "C_S4_traversals")
 
 # %% [markdown]
 # ## Variance in three strata (C Fig. 3A)
 #
-# Per pixel, variance over the small positive weights takes away red, over the small negative ones green, over the large ones
-# blue, each scaled to its own 99th percentile: **cyan** pixels change just above zero, **magenta** just below, **yellow** far out,
-# **blue** close by on both sides, **green** just above and far out, **red** just below and far out, black everywhere, white
-# nowhere. Averaged over several clean images, in one stream: no more than a batch of images is in memory at a time.
+# Per pixel, variance over the small positive weights takes away red, over the small negative ones
+# green, over the large ones blue, each scaled to its own 99th percentile: **cyan** pixels change
+# just above zero, **magenta** just below, **yellow** far out, **blue** close by on both sides,
+# **green** just above and far out, **red** just below and far out, black everywhere, white nowhere.
+# Averaged over several clean images, in one stream: no more than a batch of images is in memory at
+# a time.
 
 # %%
-fields = {seed: stages.projective_fields(run, each, rows=rows, step=weight_step, starts=starts) for seed, each in models.items()}
+fields = {
+    seed: stages.projective_fields(
+        run, each, rows=rows, step=weight_step, starts=starts
+    )
+    for seed, each in models.items()
+}
 first = fields[seeds[0]]
-labels = [name if k in active else f"{name} (inactive)" for k, name in enumerate(names)]
-figure = figures.stratified_maps(projective_field.field_rgb(first["variance"]), data.atlas, data.regions, labels)
-style.mark_phantom(figure, run.population.is_phantom)
-run.save_figure(figure, "C_fig3A_strata")
+labels = [
+    name if k in active else f"{name} (inactive)"
+    for k, name in enumerate(names)
+]
+rgb = projective_field.field_rgb(first["variance"])
+figure = figures.stratified_maps(rgb, data.atlas, data.regions, labels)
+run.show(figure, "C_fig3A_strata")
 
 # %% [markdown]
-# Colours tell when a pixel changes, not how much. Below, the variance alone, mean of the two small strata. Each map has its own
-# scale: the title gives the variance, in squared units of the intensity range, at which the colour bar says 1. A latent with
-# a small number there draws little, however bright its map.
+# Colours tell when a pixel changes, not how much. Below, the variance alone, mean of the two small
+# strata. Each map has its own scale: the title gives the variance, in squared units of the
+# intensity range, at which the colour bar says 1. A latent with a small number there draws little,
+# however bright its map.
 
 # %%
 small = first["variance"][:, [0, 1]].mean(1)
 figure = figures.variance_maps(small, labels)
-style.mark_phantom(figure, run.population.is_phantom)
-run.save_figure(figure, "C_fig3A_variance")
+run.show(figure, "C_fig3A_variance")
 
 # %% [markdown]
 # ## Which region does each latent draw?
@@ -103,95 +126,111 @@ run.save_figure(figure, "C_fig3A_variance")
 # Mean variance of the small weights in each region, as a share of the latent's sum over regions.
 
 # %%
-drawn = projective_field.region_variance(small[:, None], data.atlas, len(data.regions))[:, 0].T
-shares = drawn / drawn.sum(0)
-figure = figures.matrix(shares, data.regions, names, "what each latent draws", "share of the latent's variance", limits=(0, 1))
-style.mark_phantom(figure, run.population.is_phantom)
-run.save_figure(figure, "C_regions_drawn")
-run.save_table(pd.DataFrame(drawn, index=pd.Index(data.regions, name="region"), columns=names), "projective_variance")
+drawn = claims_of_models.drawn_per_region(first["variance"], data)
+figure = figures.matrix(
+    drawn / drawn.sum(0),
+    data.regions,
+    names,
+    "what each latent draws",
+    "share of the latent's variance",
+    limits=(0, 1),
+)
+run.show(figure, "C_regions_drawn")
+table = pd.DataFrame(drawn, pd.Index(data.regions, name="region"), names)
+run.save_table(table, "projective_variance")
 
 # %% [markdown]
 # ## Bright pixels along each latent
 #
-# A pixel is *bright* above the 99.9th percentile of all clean images. Are bright pixels artifacts? Only if
-# the latent that draws them is an *artifact latent*, one whose value tells damaged from clean images: an area under the curve,
-# in either direction, of at least 0.75 (column *artifact AUC*). Otherwise they are anatomy that became very bright, a hippocampus, say.
+# A pixel is *bright* above the 99.9th percentile of all clean images. Are bright pixels artifacts?
+# Only if the latent that draws them is an *artifact latent*, one whose value tells damaged from
+# clean images: an area under the curve, in either direction, of at least 0.75 (column *artifact
+# AUC*). Otherwise they are anatomy that became very bright, a hippocampus, say.
 #
-# *Asymmetry* is 1 if all bright pixels lie at large negative weights, −1 if all lie at large positive ones. It stays blank where
-# neither tail has at least one bright pixel per image.
+# *Asymmetry* is 1 if all bright pixels lie at large negative weights, −1 if all lie at large
+# positive ones. It stays blank where neither tail has at least one bright pixel per image.
 
 # %%
-ordinary = float((data.images[data.reference] > float(first["threshold"])).sum((1, 2)).mean())
-figure = figures.bright_pixels(first["bright"][active], first["weights"], [names[k] for k in active], ordinary)
-style.mark_phantom(figure, run.population.is_phantom)
-run.save_figure(figure, "C_bright_pixels")
+threshold = float(first["threshold"])
+ordinary = float((reference > threshold).sum((1, 2)).mean())
+figure = figures.bright_pixels(
+    first["bright"][active],
+    first["weights"],
+    [names[k] for k in active],
+    ordinary,
+)
+run.show(figure, "C_bright_pixels")
 
 # %%
-tails = projective_field.tail_brightness(first["bright"], first["weights"])
-asymmetry = np.where(tails.max(1) >= 1, projective_field.asymmetry_index(first["bright"], first["weights"]), np.nan)
-table = pd.DataFrame({"bright_negative": tails[:, 0], "bright_positive": tails[:, 1], "asymmetry": asymmetry}, index=pd.Index(names, name="latent"))
-table["draws most"] = [data.regions[i] for i in drawn.argmax(0)]
+bright = first["bright"], first["weights"]
+tails = projective_field.tail_brightness(*bright)
+sides = projective_field.asymmetry_index(*bright)
+columns = {
+    "bright_negative": tails[:, 0],
+    "bright_positive": tails[:, 1],
+    "asymmetry": np.where(tails.max(1) >= 1, sides, np.nan),
+    "draws most": [data.regions[i] for i in drawn.argmax(0)],
+}
+table = pd.DataFrame(columns, pd.Index(names, name="latent"))
+
+# %%
+words = "Which images are damaged is not known for this dataset: "
+words += "bright pixels may be artifacts or anatomy."
 if known:
-    areas, artifact_latents = findings.artifact_latents(stages.population_latents(run, model, rows=rows), data.clean, active)
-    table.loc[[names[k] for k in active], "artifact AUC"] = areas
+    latents = stages.population_latents(run, model, rows=rows)
+    found = findings.artifact_latents(latents, data.clean, active)
+    table.loc[[names[k] for k in active], "artifact AUC"] = found[0]
+    words = findings.bright_in_words(names, active, *found)
 run.save_table(table, "latents")
 display(table.round(2).astype(object).where(table.notna(), ""))
-print(findings.bright_in_words(names, active, areas, artifact_latents) if known else
-      "Which images are damaged is not known for this dataset: bright pixels may be artifacts or anatomy.")
+print(words)
 
 # %% [markdown]
 # ## Move a latent yourself
 #
-# The slider swaps pictures decoded beforehand, so it works on the rendered page; it starts at c = 0, the image as the model
-# rebuilds it. In a live session the sliders further down move all latents at once.
+# The slider swaps pictures decoded beforehand, so it works on the rendered page; it starts at c =
+# 0, the image as the model rebuilds it. In a live session the sliders further down move all latents
+# at once.
 
 # %%
-from helpers.book import slider
-
 weights = np.linspace(-6, 6, 13)
 for k in active[:slider_latents]:
     frames = projective_field.traverse(model.net.decode, z0[0], k, weights)
-    pictures = figures.png_frames(frames, phantom=run.population.is_phantom)
-    display(slider.image_slider(pictures, [f"c = {c:+.1f}" for c in weights], names[k], width=448, start=len(weights) // 2))
+    pictures = slider.image_slider(
+        figures.png_frames(frames, phantom=run.is_phantom),
+        [f"c = {c:+.1f}" for c in weights],
+        names[k],
+        width=448,
+        start=len(weights) // 2,
+    )
+    display(pictures)
 
 # %%
-from helpers.brains import live
-
 live.latent_sliders(model.net, z0[0])
 
 # %% [markdown]
 # ## Compare
 #
-# Each seed is judged on its own latents: they come in another order, and with other signs, every time.
+# Each seed is judged on its own latents: they come in another order, and with other signs, every
+# time.
 #
-# How to read the rows. *Bright artifacts at the extremes* counts bright pixels, whatever they show: far from the data almost any decoder
-# overshoots somewhere, so the row is green for bright anatomy too. It speaks of artifacts only where the row on artifact latents finds
-# some. Where it finds none, no latent stands for damage; on which side artifacts lie can then not be asked, and that row is not run.
+# How to read the rows. *Bright artifacts at the extremes* counts bright pixels, whatever they show:
+# far from the data almost any decoder overshoots somewhere, so the row is green for bright anatomy
+# too. It speaks of artifacts only where the row on artifact latents finds some. Where it finds
+# none, no latent stands for damage; on which side artifacts lie can then not be asked, and that row
+# is not run.
 
 # %%
+found = {}
 for seed, each in models.items():
-    live = vae.active_latents(each.net, data.images[data.reference])
-    if known and len(live):
-        chosen = findings.artifact_latents(stages.population_latents(run, each, rows=rows), data.clean, live)[1]
-        claims.record("C.artifact_latents", {"count": len(chosen), "latents": len(live)}, seed=seed)
-        claims.record("C.extrema", {"rho": findings.brightness_trend(fields[seed], live)}, seed=seed)
-        sides = findings.tail_asymmetry(fields[seed], chosen, data.atlas)
-        if sides:
-            claims.record("C.asymmetry", sides, seed=seed)
-    anatomy = findings.biology(fields[seed], live, data.atlas, data.regions, data.brain) if len(live) else None
-    if anatomy:
-        claims.record("C.biology", anatomy, seed=seed)
+    there = vae.active_latents(each.net, reference)
+    latents = None
+    if known:
+        latents = stages.population_latents(run, each, rows=rows)
+    found[seed] = claims_of_models.field_claims(
+        fields[seed], there, data, latents
+    )
+record_all(run, found)
 
 # %%
-reasons = {"C.artifact_latents": "no list of clean images", "C.extrema": "no list of clean images",
-           "C.asymmetry": "no latent tells damaged from clean images" if known else "no list of clean images",
-           "C.biology": "the atlas has none of SSp, HPF, RSP, or no latent is active"}
-board = {row["id"]: row for row in claims.scoreboard(run.path) if row["notebook"] == run.notebook}
-for claim, reason in reasons.items():
-    if not board[claim]["values"]:
-        claims.not_run(claim, reason)
-
-# %%
-from helpers.book import scoreboard
-
-display(scoreboard.table([row for row in claims.scoreboard(run.path) if row["notebook"] == run.notebook]))
+run.scoreboard()

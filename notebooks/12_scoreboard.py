@@ -14,49 +14,50 @@
 # %% [markdown]
 # # Scoreboard
 #
-# Every checkable statement of the three papers, what was published, what this run found, and the verdict of a rule
-# that was written down before the results were known. A red row is a result, not a bug: the claim did not hold on
-# *this* data with *this* amount of training. "Not run" means that the data for it was not there, and says what was missing.
+# Every checkable statement of the three papers, what was published, what this run found, and the
+# verdict of a rule that was written down before the results were known. A red row is a result, not
+# a bug: the claim did not hold on *this* data with *this* amount of training. "Not run" means that
+# the data for it was not there, and says what was missing.
 #
-# Numbers are means over *n* repeats, ± their standard deviation. A repeat is a seed, a newly trained network, on the pages of paper C and
-# wherever `seeds` lists several; on pages 03 to 05 it is also another draw of windows, or another start of k-means, with the same network.
-# Rules apply to the mean.
+# Numbers are means over *n* repeats, ± their standard deviation. A repeat is a seed, a newly
+# trained network, on the pages of paper C and wherever `seeds` lists several; on pages 03 to 05 it
+# is also another draw of windows, or another start of k-means, with the same network. Rules apply
+# to the mean.
 
 # %% tags=["parameters"]
-run = "runs/quick"
+run = "runs/quick"  # folder of the run whose claims are shown
 
 # %%
+from helpers.book import claims, open_run, scoreboard
 from IPython.display import display
 
-from helpers.book import claims
-from helpers.book.run import open_run
-from helpers.book import scoreboard, style
-
-style.use()
-run = open_run(run, notebook="12_scoreboard")
+run = open_run(run, "12_scoreboard")
 rows = claims.scoreboard(run.path)
+papers = {
+    paper: [row for row in rows if row["id"].startswith(f"{paper}.")]
+    for paper in "ABC"
+}
 
 # %% [markdown]
 # ## At a glance
 
 # %%
-figure = scoreboard.summary(rows)
-run.save_figure(figure, "scoreboard")
+run.show(scoreboard.summary(rows), "scoreboard")
 
 # %% [markdown]
 # ## Paper A: areas from texture
 
 # %%
-display(scoreboard.table([row for row in rows if row["id"].startswith("A.")]))
+display(scoreboard.table(papers["A"]))
 
 # %% [markdown]
 # ## Paper B: factors of a whole slice
 
 # %%
-display(scoreboard.table([row for row in rows if row["id"].startswith("B.")]))
+display(scoreboard.table(papers["B"]))
 
 # %% [markdown]
 # ## Paper C: a population of brains
 
 # %%
-display(scoreboard.table([row for row in rows if row["id"].startswith("C.")]))
+display(scoreboard.table(papers["C"]))

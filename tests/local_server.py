@@ -1,26 +1,24 @@
 """A small HTTP server on this machine that stands for an archive in the tests, faults included."""
 
-from __future__ import annotations
-
+import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
+@dataclass
 class Fault:
     """What a server can do wrong: ``status``, ``cut`` (bytes sent before it hangs up) or ``sleep``
-    (seconds of silence).
+    (seconds of silence); or just a ``body``.
     """
 
-    def __init__(self, status=None, cut=None, sleep=None, body=None, headers=None):
-        self.status, self.cut, self.sleep, self.body, self.headers = (
-            status,
-            cut,
-            sleep,
-            body,
-            headers or {},
-        )
+    status: int = 200
+    cut: int | None = None
+    sleep: float = 0
+    body: bytes = b""
+    headers: dict = field(default_factory=dict)
 
 
 class Archive:
@@ -30,6 +28,10 @@ class Archive:
 
     def __init__(self, answer):
         self.answer, self.requests, self.address = answer, [], None
+
+    def paths(self):
+        """What was asked for, in order."""
+        return [path for path, _ in self.requests]
 
     def asked(self, part):
         """Requests whose path holds ``part``, as (path, range header)."""
@@ -47,27 +49,20 @@ def serve(answer):
         def do_GET(self):
             archive.requests.append((self.path, self.headers.get("Range")))
             found = archive.answer(self.path)
-            fault = found if isinstance(found, Fault) else Fault()
-            body = (fault.body or b"") if found is fault else found
-            if fault.sleep:
-                time.sleep(fault.sleep)
-            status = 404 if found is None else fault.status or 200
-            body = body or b""
-            start = 0
+            if not isinstance(found, Fault):
+                found = Fault(status=404) if found is None else Fault(body=found)
+            if found.sleep:
+                time.sleep(found.sleep)
+            body, status = found.body, found.status
             if self.headers.get("Range") and status == 200:
-                start, status = int(self.headers["Range"][6:-1]), 206
-            body = body[start:]
+                body, status = body[int(self.headers["Range"][6:-1]) :], 206
             self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            for name, value in fault.headers.items():
+            for name, value in {"Content-Length": str(len(body)), **found.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            try:
-                self.wfile.write(body[: fault.cut] if fault.cut is not None else body)
-            except OSError:
-                pass  # the client gave up waiting
-            if fault.cut is not None:
-                self.close_connection = True
+            with suppress(OSError):  # the client gave up waiting
+                self.wfile.write(body[: found.cut])
+            self.close_connection = self.close_connection or found.cut is not None
 
         def log_message(self, *_):
             pass
@@ -88,8 +83,6 @@ def serve(answer):
 
 def nobody():
     """An address on this machine where nothing listens."""
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{probe.getsockname()[1]}"

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import time
-from types import ModuleType
 
 import pytest
 
@@ -52,31 +51,6 @@ def test_key_follows_parameters_inputs_and_name(tmp_path):
     }
     assert len(keys) == 5
     assert store(tmp_path, {"a": 1, "b": 2})[0].key == store(tmp_path, {"b": 2, "a": 1})[0].key
-
-
-def test_prose_does_not_change_the_code_hash_but_method_does():
-    plain = "def f(x):\n    return x + 1\n"
-    wordy = '"""Module."""\n\ndef f(x):\n    """Add one."""\n    # because\n    return (x\n            + 1)\n'
-    assert artifacts.code_hash(plain) == artifacts.code_hash(wordy)
-    assert artifacts.code_hash(plain) != artifacts.code_hash(plain.replace("+", "-"))
-
-
-def test_methods_count_with_all_they_import(monkeypatch):
-    from helpers.data import patches
-    from helpers.tissue.features import gram
-
-    honest = artifacts._module_facts
-    hashes = {"helpers.a": ("A", ("helpers.b",)), "helpers.b": ("B", ()), "helpers.c": ("C", ())}
-    monkeypatch.setattr(artifacts, "_module_facts", lambda name: hashes[name])
-    module = ModuleType("helpers.a")
-    before = artifacts._methods_hash([module])
-    hashes["helpers.c"] = ("changed", ())
-    assert artifacts._methods_hash([module]) == before
-    hashes["helpers.b"] = ("changed", ())
-    assert artifacts._methods_hash([module]) != before
-    monkeypatch.setattr(artifacts, "_module_facts", honest)
-    assert artifacts._methods_hash([gram]) != artifacts._methods_hash([patches])
-    assert "helpers.data.patches" in artifacts._module_facts("helpers.data.datasets.microct")[1]
 
 
 def test_a_failed_make_leaves_nothing_and_its_checkpoint_is_found_again(tmp_path):

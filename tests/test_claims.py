@@ -10,11 +10,13 @@ from helpers.book import claims
 
 @pytest.fixture
 def ledger(tmp_path):
-    claims.start(
-        tmp_path / "claims" / "02_area_classifier.json", "02_area_classifier", "two (phantom)"
-    )
-    yield tmp_path
-    claims._ledger = None
+    path = tmp_path / "claims" / "02_area_classifier.json"
+    return claims.Ledger(path, "02_area_classifier", "two (phantom)")
+
+
+@pytest.fixture
+def run(ledger):
+    return ledger.path.parents[1]
 
 
 def row(run, id):
@@ -24,77 +26,71 @@ def row(run, id):
 @pytest.mark.parametrize(
     "value, verdict", [(0.8588, "reproduced"), (0.95, "reproduced"), (0.858, "not reproduced")]
 )
-def test_published_numbers_are_one_sided(ledger, value, verdict):
-    assert claims.record("A.acc.test", value) == verdict
-    assert row(ledger, "A.acc.test")["verdict"] == verdict
+def test_published_numbers_are_one_sided(ledger, value, verdict, run):
+    assert ledger.record("A.acc.test", value) == verdict
+    assert row(run, "A.acc.test")["verdict"] == verdict
 
 
-def test_verdict_is_of_the_mean_over_seeds(ledger):
-    claims.record("A.acc.test", 0.80, seed=0)
-    assert claims.record("A.acc.test", 0.95, seed=1) == "reproduced"
-    found = row(ledger, "A.acc.test")
+def test_verdict_is_of_the_mean_over_seeds(ledger, run):
+    ledger.record("A.acc.test", 0.80, seed=0)
+    assert ledger.record("A.acc.test", 0.95, seed=1) == "reproduced"
+    found = row(run, "A.acc.test")
     assert (
         found["mean"] == pytest.approx(0.875)
         and found["sd"] == pytest.approx(0.10607, abs=1e-5)
         and len(found["values"]) == 2
     )
-    assert claims.record("A.acc.test", 0.75, seed=1) == "not reproduced"  # the same seed replaces
+    assert ledger.record("A.acc.test", 0.75, seed=1) == "not reproduced"  # the same seed replaces
 
 
 def test_rules_compare_names(ledger):
     assert (
-        claims.record("A.probes.vmeasure", {"cnn": 0.5, "best_pretrained": 0.2, "low": 0.1})
+        ledger.record("A.probes.vmeasure", {"cnn": 0.5, "best_pretrained": 0.2, "low": 0.1})
         == "reproduced"
     )
     assert (
-        claims.record("A.probes.vmeasure", {"cnn": 0.1, "best_pretrained": 0.2}) == "not reproduced"
+        ledger.record("A.probes.vmeasure", {"cnn": 0.1, "best_pretrained": 0.2}) == "not reproduced"
     )
     with pytest.raises(ValueError, match="needs best_pretrained; found cnn"):
-        claims.record("A.probes.vmeasure", {"cnn": 0.5})
+        ledger.record("A.probes.vmeasure", {"cnn": 0.5})
 
 
 def test_truth_rule_is_asked_only_where_truth_is(ledger):
     value = {"l4_enrichment": 3, "blobs": 4}
-    assert claims.record("B.gmm.barrels", value) == "reproduced"
+    assert ledger.record("B.gmm.barrels", value) == "reproduced"
     assert (
-        claims.record("B.gmm.barrels", {**value, "precision": 0.2, "recall": 0.9})
+        ledger.record("B.gmm.barrels", {**value, "precision": 0.2, "recall": 0.9})
         == "not reproduced"
     )
     assert (
-        claims.record("B.gmm.barrels", {**value, "precision": 0.6, "recall": 0.9}) == "reproduced"
+        ledger.record("B.gmm.barrels", {**value, "precision": 0.6, "recall": 0.9}) == "reproduced"
     )
 
 
 def test_what_is_not_finite_or_unknown_is_refused(ledger):
     with pytest.raises(
-        ValueError, match="not a finite number; if it cannot be computed, use claims.not_run"
+        ValueError, match="not a finite number; if it cannot be computed, use run.not_run"
     ):
-        claims.record("A.acc.test", math.nan)
+        ledger.record("A.acc.test", math.nan)
     with pytest.raises(ValueError, match="unknown claim 'A.acc.tset'"):
-        claims.record("A.acc.tset", 1.0)
+        ledger.record("A.acc.tset", 1.0)
 
 
-def test_not_run_keeps_its_reason(ledger):
-    claims.not_run("A.acc.slice", "the test slice has no labels")
-    found = row(ledger, "A.acc.slice")
+def test_not_run_keeps_its_reason(ledger, run):
+    ledger.not_run("A.acc.slice", "the test slice has no labels")
+    found = row(run, "A.acc.slice")
     assert (found["verdict"], found["reason"], found["mean"]) == (
         "not run",
         "the test slice has no labels",
         None,
     )
-    assert row(ledger, "C.elbow")["reason"] == "its notebook was not part of this run"
+    assert row(run, "C.elbow")["reason"] == "its notebook was not part of this run"
 
 
-def test_recording_without_a_run_says_how(tmp_path):
-    claims._ledger = None
-    with pytest.raises(ValueError, match="runs.open_run"):
-        claims.record("A.acc.test", 1.0)
-
-
-def test_merge_writes_the_scores_format(ledger):
-    claims.record("A.acc.test", 0.9, seed=3)
-    claims.merge(ledger)
-    rows = json.loads((ledger / "claims.json").read_text())["claims"]
+def test_merge_writes_the_scores_format(ledger, run):
+    ledger.record("A.acc.test", 0.9, seed=3)
+    claims.merge(run)
+    rows = json.loads((run / "claims.json").read_text())["claims"]
     assert [r["id"] for r in rows] == list(claims.load())
     assert {"id", "published", "values", "mean", "sd", "verdict", "dataset", "notebook"} <= set(
         rows[0]

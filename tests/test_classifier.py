@@ -6,7 +6,8 @@ import torch
 from sklearn import metrics
 from torch import nn
 
-from helpers.tissue.network import classifier, evaluation
+from helpers import model_files
+from helpers.tissue.network import classifier, evaluation, released
 from helpers.tissue.network.classifier import AreaCNN
 
 AREAS = ("Cortex", "Hypothalamus", "Striatum", "VP", "WM", "ZI")
@@ -78,120 +79,96 @@ def test_patches_of_another_shape(shape):
         AreaCNN()(torch.zeros(shape))
 
 
-@pytest.fixture
-def released():
+NAMES = ("conv1", "conv2", "conv3", "conv4", "fc1", "fc2", "fc3")
+
+
+def released_state(network=None):
+    """A state dictionary with the layers' names in the authors' file, and the network it is of."""
     torch.manual_seed(1)
-    return published_network(6, **classifier.RELEASED)
-
-
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        lambda state: state,
-        lambda state: {"epoch": 3, "state_dict": state},
-        lambda state: {"model": {"module." + name: value for name, value in state.items()}},
-        lambda state: dict(reversed(state.items())),  # any order: layers differ in shape
-    ],
-    ids=["plain", "state_dict", "parallel", "reversed"],
-)
-def test_released_weights_whatever_their_names(tmp_path, released, wrap):
-    torch.save(wrap(released.state_dict()), tmp_path / "cnn_weights.pt")
-    model = AreaCNN.from_released(tmp_path / "cnn_weights.pt")
-    assert model.config == dict(n_areas=6, channels=3, padding=(1, 1, 0, 0), last_relu=False)
-    assert not model.training
-    x = torch.rand(2, 3, 128, 128)
-    with torch.no_grad():
-        torch.testing.assert_close(model(x), released(x), rtol=0, atol=1e-6)
-
-
-def save_unpadded(path):
-    torch.save(published_network().state_dict(), path)
-
-
-def save_whole_model(path):
-    torch.save(AreaCNN(), path)
-
-
-def save_without_bias(path):
-    state = published_network(6, **classifier.RELEASED).state_dict()
-    del state["3.bias"]
-    torch.save(state, path)
-
-
-def save_other_network(path):
-    torch.save(nn.Linear(3, 4).state_dict(), path)
-
-
-def save_extra_layer(path):
-    state = published_network(6, **classifier.RELEASED).state_dict()
-    torch.save({**state, "extra.weight": torch.zeros(2, 2), "extra.bias": torch.zeros(2)}, path)
-
-
-@pytest.mark.parametrize(
-    "write, message",
-    [
-        (
-            save_unpadded,
-            r"no layer with weights of shape \(16, 3, 7, 7\).* the file has weights \(16, 1, 7, 7\)",
-        ),
-        (save_whole_model, "not a PyTorch file of plain tensors"),
-        (save_without_bias, "layer '3.weight' has no bias"),
-        (save_other_network, "expected one output layer with 64 inputs, found 0"),
-        (save_extra_layer, "expected 7 layers, found 8"),
-        (
-            lambda path: torch.save([1, 2], path),
-            "expected a state dictionary of tensors, found list",
-        ),
-        (
-            lambda path: torch.save({"a": {}}, path),
-            "expected a state dictionary of tensors, found dict",
-        ),
-        (lambda path: path.write_bytes(b"not weights"), "not a PyTorch file of plain tensors"),
-        (lambda path: path.write_bytes(b""), "not a PyTorch file of plain tensors"),
-    ],
-)
-def test_files_that_are_not_the_released_network(tmp_path, write, message):
-    path = tmp_path / "cnn_weights.pt"
-    write(path)
-    with pytest.raises(ValueError, match=message) as error:
-        AreaCNN.from_released(path)
-    assert str(path) in str(error.value)
-
-
-def test_missing_files_are_named(tmp_path):
-    for read in (AreaCNN.from_released, classifier.load):
-        with pytest.raises(FileNotFoundError, match="no such weights file: .*absent"):
-            read(tmp_path / "absent")
-
-
-def test_save_and_load(tmp_path):
-    model = AreaCNN(n_areas=4, padding=(1, 0, 0, 0), last_relu=False)
-    classifier.save(model, tmp_path / "weights.safetensors", {"areas": ["a", "b", "c", "d"]})
-    loaded = classifier.load(tmp_path / "weights.safetensors")
-    assert loaded.config == model.config and not loaded.training
-    assert all(
-        torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), model.state_dict().values())
-    )
-    assert classifier.read_metadata(tmp_path / "weights.safetensors") == {
-        "areas": ["a", "b", "c", "d"]
+    network = network or published_network(6, **classifier.RELEASED)
+    layers = [layer for layer in network if isinstance(layer, (nn.Conv2d, nn.Linear))]
+    named = zip(NAMES, layers)
+    return network, {
+        f"{name}.{kind}": getattr(layer, kind).detach()
+        for name, layer in named
+        for kind in ("weight", "bias")
     }
 
 
-def test_files_that_save_did_not_write(tmp_path):
-    from safetensors.torch import save_file
+def test_released_weights_are_loaded(tmp_path):
+    network, state = released_state()
+    torch.save(state, tmp_path / "cnn_weights.pt")
+    model = AreaCNN.from_released(tmp_path / "cnn_weights.pt")
+    assert model.config == {"n_areas": 6, **classifier.RELEASED}
+    assert not model.training
+    x = torch.rand(2, 3, 128, 128)
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), network(x), rtol=0, atol=1e-6)
 
-    path = tmp_path / "weights.safetensors"
-    save_file({"a": torch.zeros(2)}, str(path))
+
+@pytest.mark.parametrize(
+    "content, reason",
+    [
+        (released_state(published_network())[1], "size mismatch for convolutions.0.weight"),
+        ({**released_state()[1], "extra.weight": torch.zeros(2)}, 'Unexpected key.*"extra.weight"'),
+        ({"conv1.weight": torch.zeros(16, 3, 7, 7)}, "Missing key"),
+        ([1, 2], "has no attribute"),
+        (AreaCNN(), "Weights only load failed|WeightsUnpickler"),
+    ],
+    ids=["unpadded", "extra layer", "few layers", "list", "whole model"],
+)
+def test_files_that_are_not_the_released_network(tmp_path, content, reason):
+    path = tmp_path / "cnn_weights.pt"
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=f"{path}: expected the authors'.*{reason}"):
+        AreaCNN.from_released(path)
+
+
+def test_damaged_or_missing_released_weights(tmp_path):
+    path = tmp_path / "cnn_weights.pt"
+    with pytest.raises(FileNotFoundError, match="cnn_weights.pt"):
+        AreaCNN.from_released(path)
+    for content in (b"", b"not weights"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="or a damaged one"):
+            AreaCNN.from_released(path)
+
+
+def test_released_network_answers_in_the_datasets_class_order(monkeypatch):
+    model, patches = AreaCNN(**classifier.RELEASED), np.full((6, 128, 128), 0.5)
+    own = classifier.predict(model, patches)
+    np.testing.assert_array_equal(released.predict(model, patches, AREAS), own)
+    monkeypatch.setattr(classifier, "predict", lambda model, patches: np.arange(1, 7, dtype="u1"))
+    other = ("ZI", "wm", "VP", "cortex", "striatum", "Hypothalamus")
+    found = released.predict(model, patches, other)
+    assert found.dtype == np.uint8
+    assert [other[label - 1].casefold() for label in found] == list(released.AREAS)
+
+
+@pytest.mark.parametrize("areas", [AREAS[:5], (*AREAS[:5], "Thalamus"), (*AREAS, "TRN")])
+def test_released_network_knows_its_own_areas_only(areas):
     with pytest.raises(
-        ValueError, match="expected weights written by helpers.tissue.network.classifier.save"
+        ValueError, match="vp, wm, zi apart; this dataset has Cortex, .*dataset.yml"
     ):
-        classifier.load(path)
-    save_file({"a": torch.zeros(2)}, str(path), metadata={"AreaCNN": "{}", "metadata": "{}"})
-    with pytest.raises(ValueError, match="do not fit the network"):
-        classifier.load(path)
-    path.write_bytes(b"truncated")
-    with pytest.raises(ValueError, match="not a readable safetensors file"):
-        classifier.load(path)
+        released.predict(AreaCNN(**classifier.RELEASED), np.zeros((1, 128, 128)), areas)
+
+
+def test_released_network_takes_raw_patches():
+    model = AreaCNN(**classifier.RELEASED)
+    for patches in (np.full((1, 128, 128), -0.1), np.full((1, 128, 128), np.nan)):
+        with pytest.raises(ValueError, match="do not standardise"):
+            released.predict(model, patches, AREAS)
+    with pytest.raises(ValueError, match=r"shape \(N, height, width\)"):
+        released.predict(model, np.zeros((1, 1, 128, 128)), AREAS)
+
+
+def test_a_stored_network_is_the_same(tmp_path):
+    model = AreaCNN(n_areas=4, padding=(1, 0, 0, 0), last_relu=False)
+    model_files.save(model, tmp_path / "weights.safetensors")
+    loaded = model_files.load(AreaCNN, tmp_path / "weights.safetensors")
+    assert loaded.config == model.config
+    for a, b in zip(loaded.state_dict().values(), model.state_dict().values()):
+        assert torch.equal(a, b)
 
 
 def test_prediction_in_batches_is_deterministic_and_restores_the_mode():
@@ -210,11 +187,6 @@ def test_prediction_in_batches_is_deterministic_and_restores_the_mode():
     assert labels.dtype == np.uint8
     with pytest.raises(ValueError, match="at least one patch"):
         classifier.predict(model, patches[:0])
-
-
-def test_dead_units_are_zero_on_all_inputs():
-    features = np.array([[0, 1, 0, -1], [0, 0, 0, 1]], np.float32)
-    assert classifier.dead_units(features).tolist() == [True, False, True, False]
 
 
 def test_scores_equal_scikit_learn():

@@ -9,7 +9,7 @@ import jupytext
 import pytest
 
 from helpers import cli
-from helpers.book import claims, execution
+from helpers.book import claims, execution, parameters
 from helpers.book.root import project_root
 from helpers.book.run import PHANTOMS
 
@@ -55,9 +55,9 @@ def project(tmp_path, monkeypatch, two_area_folder):
     notebook(
         "01_one",
         """
-        from helpers import claims, runs
+        from helpers.book import open_run
         opened = open_run(run, notebook="01_one", microct=microct)
-        claims.record("A.one", value, seed=seeds[0])
+        opened.record("A.one", value, seed=seeds[0])
         (opened.path / "count").open("a").write("x")
         if value < 0:
             raise ValueError("value is negative")
@@ -90,7 +90,7 @@ def test_phantoms_serve_only_without_a_dataset(project, two_area_folder):
     (job,) = plan(data=str(two_area_folder.folder))
     assert job.notebook == "01_one" and job.parameters["microct"] == str(two_area_folder.folder)
     with pytest.raises(
-        execution.UsageError, match="08_two needs a population dataset: give --population"
+        parameters.UsageError, match="08_two needs a population dataset: give --population"
     ):
         plan(["08_two"], data=str(two_area_folder.folder))
 
@@ -116,7 +116,7 @@ def test_parameters_come_from_profile_and_overrides(project):
     ],
 )
 def test_wrong_requests_are_refused_with_the_near_name(project, names, profile, overrides, message):
-    with pytest.raises(execution.UsageError, match=message):
+    with pytest.raises(parameters.UsageError, match=message):
         plan(names, profile=profile, overrides=overrides)
 
 

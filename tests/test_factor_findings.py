@@ -18,15 +18,11 @@ def test_alignment_is_asked_of_the_factor_chosen_for_the_area():
     auroc = np.full((3, 3), 0.6)
     auroc[0, 0], auroc[1, 1], auroc[2, 2] = 0.9, 0.8, 0.7
     assert dict(zip(selection.areas, selection.factors)) == {1: 0, 2: 1, 3: 2}
-    assert findings.aligned_areas(selection, means, auroc, [1, 2, 3]) == {
-        "worst_auroc": 0.7,
-        "highest_in_own_area": 3,
-    }
+    found = findings.aligned_areas(selection, means, auroc, [1, 2, 3])
+    assert found == {"worst_auroc": 0.7, "highest_in_own_area": 3}
     means[0] = [1, 2, 0]  # the factor of area 1 is larger in area 2
-    assert findings.aligned_areas(selection, means, auroc, [1, 2]) == {
-        "worst_auroc": 0.8,
-        "highest_in_own_area": 1,
-    }
+    found = findings.aligned_areas(selection, means, auroc, [1, 2])
+    assert found == {"worst_auroc": 0.8, "highest_in_own_area": 1}
     none = select_factors(coefficients, labels, 1)
     assert findings.aligned_areas(none, means, auroc, [1, 2, 3])["worst_auroc"] == 0
 
@@ -46,15 +42,11 @@ def test_thalamic_factor_compares_layers_four_and_six_with_the_others(deep, sign
     rows, columns = places.T
     labels = np.where(columns < 30, 1, np.where(columns < 45, 2, 3))  # cortex, thalamus, another
     layers = np.where(labels == 1, rows // 12 + 1, 0)
-    values = np.where(
-        labels == 2, 8.0, np.where(labels == 3, 2.0, np.where(np.isin(layers, (3, 5)), deep, 1.0))
-    )
+    values = np.select([labels == 2, labels == 3, np.isin(layers, (3, 5))], [8, 2, deep], 1)
     values = values + np.random.default_rng(0).normal(0, 0.01, len(values))
     found = findings.thalamic_factor(values, labels, layers, places, [2], 1, block=6)
-    assert found["thalamus"] == pytest.approx(8, abs=0.01) and found["elsewhere"] == pytest.approx(
-        2, abs=0.01
-    )
-    assert found["layers"] == pytest.approx(deep - 1, abs=0.01)
+    means = {"thalamus": 8, "elsewhere": 2, "layers": deep - 1}
+    assert {name: found[name] for name in means} == pytest.approx(means, abs=0.01)
     assert sign * found["layers_low"] > 0 and sign * found["layers_high"] > 0
 
 
@@ -68,10 +60,7 @@ def test_components_by_hand():
     assert split == {"two_hold": 1.0, "largest": pytest.approx(4 / 7), "density_ratio": 8.0}
     component, value = findings.dense_axon_component(components, layers, cells, axons, 3)
     assert component == 1
-    assert value == {
-        "enrichment_l4": pytest.approx((2 / 5) / (2 / 10)),
-        "enrichment_l6": pytest.approx((2 / 5) / (2 / 10)),
-    }
+    assert value == pytest.approx({"enrichment_l4": 2, "enrichment_l6": 2})  # 2 of 5, 2 of 10
     assert findings.describe(components, layers, cells, 3, ["L1", "L2/3", "L4", "L5", "L6"]) == [
         "200 cells/mm², prefers L2/3, L5",
         "800 cells/mm², prefers L4, L6",
@@ -81,9 +70,8 @@ def test_components_by_hand():
 
 def test_factors_are_silent_where_their_mean_is_next_to_nothing():
     selection = SimpleNamespace(factors=[2, 0, 1, 3], areas=[1, 2, 3, 4])
-    means = np.array(
-        [[0.05, 10, 0, 0], [0.2, 0, 10, 0], [5, 0, 0, 0], [0, 0, 0, 0.0]]
-    )  # of F0 … F3 in four areas
+    # of F0 … F3 in four areas
+    means = np.array([[0.05, 10, 0, 0], [0.2, 0, 10, 0], [5, 0, 0, 0], [0, 0, 0, 0.0]])
     assert findings.silent_factors(selection, means, 1) == [0, 3]
 
 
@@ -115,16 +103,6 @@ def test_choice_of_a_number_in_words():
     assert findings.criterion_in_words([2, 3, 4], [-1, -3, -2]) == "BIC is lowest at 3."
 
 
-def test_an_empty_component_is_left_out_of_means():
-    assert np.isnan(findings.component_means(np.array([0, 0, 2]), np.array([1, 3, 5.0]), 3)[1])
-    assert (
-        findings.split_of_layers(np.array([0, 2]), np.array([2, 2]), np.array([1, 3.0]), 3)[
-            "density_ratio"
-        ]
-        == 3
-    )
-
-
 def test_barrels_are_separate_pieces_of_the_component_typical_of_layer_four():
     layers = np.repeat([1, 2, 3, 4, 5], 20)[:, None].repeat(120, 1)
     components = np.zeros((100, 120), int)
@@ -138,7 +116,6 @@ def test_barrels_are_separate_pieces_of_the_component_typical_of_layer_four():
 
 
 def test_densities_are_called_alike_only_if_they_are():
-    assert "hardly differ" in findings.densities_in_words(
-        1.09
-    ) and "1.09 times" in findings.densities_in_words(1.09)
+    said = findings.densities_in_words(1.09)
+    assert "hardly differ" in said and "1.09 times" in said
     assert "Densities of cells differ" in findings.densities_in_words(1.11)

@@ -58,7 +58,6 @@ def test_standardised_tissue_has_mean_zero_and_unit_spread(slice_):
     assert standard[mask].mean() == pytest.approx(0, abs=1e-4) and standard[
         mask
     ].std() == pytest.approx(1, abs=1e-4)
-    np.testing.assert_allclose(scale.invert(standard), image, atol=1e-6)
     np.testing.assert_allclose(scale.apply(np.zeros_like(image)), scale.raw_zero, rtol=1e-6)
     np.testing.assert_array_equal(scale.apply(image), standard)
 

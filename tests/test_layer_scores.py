@@ -1,11 +1,9 @@
-"""Scores of clusters against layers, by explicit counting and on layouts whose answer is known; the
-k-means map.
-"""
+"""Scores of clusters against layers, by explicit counting and on layouts whose answer is known."""
 
 import numpy as np
 import pytest
 
-from helpers.tissue.cortex import kmeans, layer_scores
+from helpers.tissue.cortex import layer_scores
 
 
 def slab(width=40, height=12):
@@ -24,9 +22,8 @@ def test_f1_by_counting():
     found = layer_scores.layer_f1(clusters, layers, 3, 4)
     for cluster in range(3):
         for layer in range(1, 5):
-            hits = [(c == cluster, l == layer) for c, l in zip(clusters.flat, layers.flat) if l > 0]
-            right = sum(c and l for c, l in hits)
-            expected = 2 * right / (sum(c for c, _ in hits) + sum(l for _, l in hits))
+            mine, there = (clusters == cluster) & (layers > 0), layers == layer
+            expected = 2 * (mine & there).sum() / (mine.sum() + there.sum())
             assert found[cluster, layer - 1] == pytest.approx(expected)
     with pytest.raises(ValueError, match="of one size, found 42 and 3"):
         layer_scores.layer_f1(clusters, [1, 2, 3], 3, 4)
@@ -41,10 +38,8 @@ def test_a_perfect_and_an_absent_cluster():
 
 def test_layers_get_distinct_clusters():
     f1 = np.array([[0.9, 0.8], [0.7, 0.1], [0.0, 0.0]])
-    assert layer_scores.find_layers(f1, [1, 2]) == {
-        1: 1,
-        2: 0,
-    }  # the nearest cluster would serve both
+    # the nearest cluster would serve both
+    assert layer_scores.find_layers(f1, [1, 2]) == {1: 1, 2: 0}
     assert layer_scores.find_layers(f1, [2]) == {2: 0}
     with pytest.raises(ValueError, match="4 layers need as many clusters, found 3"):
         layer_scores.find_layers(np.zeros((3, 4)), [1, 2, 3, 4])
@@ -88,36 +83,6 @@ def test_profile_along_depth():
     np.testing.assert_allclose(shares[:, 1:], np.eye(4))
     _, sparse = layer_scores.along_depth(layers, np.where(depth < 0.5, depth, np.nan), 4)
     assert np.isnan(sparse[2:]).all()
-
-
-def test_kmeans_map_finds_layers_and_labels_new_positions():
-    from sklearn.cluster import KMeans
-    from sklearn.decomposition import PCA
-
-    _, layers = slab()
-    rng = np.random.default_rng(0)
-    centres = rng.normal(size=(5, 16))
-    features = (centres[layers] + 0.1 * rng.normal(size=(*layers.shape, 16))).astype(np.float32)
-    inside = layers > 0
-    fitted = kmeans.fit_kmeans(features[inside], k=4)
-    clusters = fitted.predict(features)
-    assert clusters.shape == layers.shape and clusters.dtype == np.uint8
-    assert layer_scores.layer_f1(clusters, layers, 4, 4).max(axis=0).min() == 1
-    # the same by scikit-learn alone, in as many dimensions
-    pca = PCA(len(fitted.components), svd_solver="full").fit(features[inside])
-    expected = KMeans(4, n_init=4, random_state=0).fit_predict(pca.transform(features[inside]))
-    np.testing.assert_array_equal(clusters[inside], expected)
-    assert fitted.explained[: len(fitted.components)].sum() >= 0.95
-
-
-def test_kmeans_keeps_few_components_and_says_what_is_wrong():
-    features = np.random.default_rng(0).normal(size=(200, 30))
-    assert len(kmeans.fit_kmeans(features).components) == 10
-    assert len(kmeans.fit_kmeans(features, variance=0.05).components) == 1
-    with pytest.raises(ValueError, match="k = 4 needs at least as many positions"):
-        kmeans.fit_kmeans(features[:3])
-    with pytest.raises(ValueError, match="not finite"):
-        kmeans.fit_kmeans(np.full((9, 2), np.nan))
 
 
 def test_layer_edges():

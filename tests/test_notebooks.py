@@ -1,15 +1,22 @@
-"""Every notebook: paired, without outputs, thin, and it executes on a tiny dataset."""
+"""Every notebook: paired, without outputs, thin, readable at the width of a page, and it executes
+on a tiny dataset.
+"""
 
+import ast
+import importlib
 import json
 from pathlib import Path
+from types import ModuleType
 
 import jupytext
 import pytest
 
-from helpers.book import execution
+from helpers.book import execution, parameters
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.py"))
+COLUMNS = 79  # of code that a rendered page shows
+CELL_LINES = 15
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
@@ -27,17 +34,60 @@ def test_pair_is_the_same_and_holds_no_outputs(name):
     assert pair["metadata"]["kernelspec"]["name"] == "python3"
 
 
+def code_cells(name):
+    cells = jupytext.read(ROOT / "notebooks" / f"{name}.py").cells
+    return [cell for cell in cells if cell.cell_type == "code"]
+
+
+def is_parameters(cell):
+    return "parameters" in cell.metadata.get("tags", [])
+
+
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_cells_are_short_and_parameters_are_plain(name):
-    source = jupytext.read(ROOT / "notebooks" / f"{name}.py")
-    assert sum("parameters" in cell.metadata.get("tags", []) for cell in source.cells) == 1
-    parameters = execution.declared_parameters(name)
-    assert "run" in parameters
-    for cell in source.cells:
-        if cell.cell_type == "code":
-            assert len(cell.source.splitlines()) <= 22, cell.source
-            assert "def " not in cell.source, "a method belongs in helpers"
-    assert source.cells[0].source.startswith("# ")
+def test_cells_are_short_and_fit_the_page(name):
+    first = jupytext.read(ROOT / "notebooks" / f"{name}.py").cells[0]
+    assert first.source.startswith("# ")
+    for cell in code_cells(name):
+        lines = cell.source.splitlines()
+        assert is_parameters(cell) or len(lines) <= CELL_LINES, cell.source
+        assert [line for line in lines if len(line) > COLUMNS] == []
+        assert "def " not in cell.source, "a method belongs in helpers"
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_every_parameter_says_what_it_means(name):
+    assert sum(map(is_parameters, code_cells(name))) == 1
+    found = parameters.declared(name)
+    assert "run" in found
+    assert [key for key, parameter in found.items() if not parameter.meaning] == []
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_what_cells_ask_of_the_package_is_there(name):
+    tree = ast.parse("\n".join(cell.source for cell in code_cells(name)))
+    known = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("helpers"):
+            for alias in node.names:
+                known[alias.name] = imported(node.module, alias.name)
+    asked = [
+        (node.value.id, node.attr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    ]
+    modules = {key: value for key, value in known.items() if isinstance(value, ModuleType)}
+    missing = [f"{a}.{b}" for a, b in asked if a in modules and not hasattr(modules[a], b)]
+    assert missing == []
+
+
+def imported(module, name):
+    """What ``from module import name`` gives: an attribute, or a module of the package."""
+    parent = importlib.import_module(module)
+    return (
+        getattr(parent, name)
+        if hasattr(parent, name)
+        else importlib.import_module(f"{module}.{name}")
+    )
 
 
 def test_every_notebook_is_a_page_and_every_profile_parameter_exists():

@@ -1,3 +1,5 @@
+"""Outlier scores on pictures with small artifacts where the model is usually good."""
+
 import numpy as np
 import pytest
 
@@ -10,29 +12,23 @@ def pictures():
     rebuilt = np.full((60, 20, 20), 0.5)
     sd = np.where(np.arange(20) < 10, 0.02, 0.1)  # the right half is always rebuilt badly
     images = rebuilt + sd * rng.standard_normal(rebuilt.shape)
-    images[:6, 5:8, 2:5] += (
-        0.12  # six artifacts in the quiet half, no larger than the usual error of the other
-    )
+    # six artifacts in the quiet half, no larger than the usual error of the other
+    images[:6, 5:8, 2:5] += 0.12
     return images, rebuilt
 
 
 def test_scale_is_the_standard_deviation_and_ignores_a_minority(pictures):
     scale = outliers.residual_scale(*pictures)
-    assert scale[:, :10].mean() == pytest.approx(0.02, rel=0.1) and scale[
-        :, 10:
-    ].mean() == pytest.approx(0.1, rel=0.1)
+    halves = scale[:, :10].mean(), scale[:, 10:].mean()
+    assert halves == (pytest.approx(0.02, rel=0.1), pytest.approx(0.1, rel=0.1))
     assert scale[6, 3] == pytest.approx(0.02, rel=0.5)
 
 
 def test_local_artifacts_are_found_where_the_plain_error_misses_them(pictures):
     images, rebuilt = pictures
     bad = np.arange(60) < 6
-    area = outliers.detection(
-        outliers.outlier_score(
-            images, rebuilt, outliers.residual_scale(images, rebuilt), share=0.02
-        ),
-        bad,
-    )[2]
+    scale = outliers.residual_scale(images, rebuilt)
+    area = outliers.detection(outliers.outlier_score(images, rebuilt, scale, share=0.02), bad)[2]
     plain = outliers.detection(((images - rebuilt) ** 2).mean((1, 2)), bad)[2]
     assert area > 0.98 and plain < 0.9
 

@@ -11,8 +11,8 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from helpers.tissue.figures import cortical_gmm
-from helpers.tissue.figures import nmf_factors as figures
-from helpers.tissue.stages import factorisation, reports
+from helpers.tissue import figures
+from helpers.tissue.stages import factorisation, report_of_cortex
 
 
 @pytest.mark.parametrize("turns", range(4))
@@ -125,9 +125,9 @@ def test_columns_run_along_the_surface():
     depth[5:35, 10:50] = np.linspace(1, 0, 40)[
         None
     ]  # depth falls to the right: columns of cortex are rows here
-    columns = reports.columns_of(depth, 10)
+    columns = report_of_cortex.columns_of(depth, 10)
     assert (columns == columns[:, :1]).all() and len(np.unique(columns[5:35])) in (3, 4)
-    turned = reports.columns_of(np.rot90(depth), 10)
+    turned = report_of_cortex.columns_of(np.rot90(depth), 10)
     assert (turned == turned[:1]).all()
 
 

@@ -86,9 +86,8 @@ def test_several_slices_of_different_size_are_drawn_from_alike():
     first, second = label_image(), label_image(shape=(70, 90))
     second[60:, :30] = 1
     images = [first * 1.0, second * 10.0]
-    drawn = patches.sample_patches(
-        images, [first, second], 400, AREAS, purity=0, size=16, padding=(7, 8)
-    )
+    drawn = patches.sample_patches(images, [first, second], 400, AREAS, purity=0, size=16)
+    drawn = drawn.padded((7, 8))
     assert set(drawn.slice_index) == {0, 1}
     cut = drawn.cut()
     np.testing.assert_array_equal(

@@ -7,8 +7,8 @@ import pytest
 from scipy import ndimage
 
 from helpers.data import datasets
+from helpers.data.folders import OutputError
 from helpers.data.phantoms import microct, noise, slice_anatomy, slice_objects
-from helpers.data.phantoms.folder import OutputError
 from helpers.data.phantoms.real_tissue import real_texture
 from helpers.tissue.features import texture
 

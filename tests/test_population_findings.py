@@ -28,9 +28,8 @@ def test_elbows_follow_the_curve_of_the_family_asked_for():
     )
     assert findings.elbows(scores, "β-VAE", 3.0) == {"cwssim": 8, "fd": 8}
     assert findings.elbows(scores, "VAE", 1.0) == {"cwssim": 16, "fd": 16}
-    assert (
-        findings.elbows(scores[scores["latent_dim"] < 16], "VAE", 1.0) is None
-    )  # three points cannot bend
+    # three points cannot bend
+    assert findings.elbows(scores[scores["latent_dim"] < 16], "VAE", 1.0) is None
 
 
 def test_largest_step_is_negative_only_for_a_falling_curve():
@@ -38,12 +37,8 @@ def test_largest_step_is_negative_only_for_a_falling_curve():
     assert findings.largest_step(falling, "PCA", "error") < 0
     rising = grid(error=lambda family, size, seed: 100 / size + (size == 16) * 50)
     assert findings.largest_step(rising, "PCA", "error") > 0
-    assert (
-        findings.largest_step(
-            rising[rising["latent_dim"] == rising["latent_dim"].min()], "PCA", "error"
-        )
-        is None
-    )
+    alone = rising[rising["latent_dim"] == 2]
+    assert findings.largest_step(alone, "PCA", "error") is None
 
 
 def test_quality_takes_the_right_seed_size_and_beta():
@@ -54,12 +49,8 @@ def test_quality_takes_the_right_seed_size_and_beta():
     )
     scores = pd.concat([scores, scores[scores["family"] == "β-VAE"].assign(beta=10.0, cwssim=0.0)])
     found = findings.quality_at(scores, "cwssim", 1, 3.0, 8, max)
-    assert (
-        found["beta_vae"] == pytest.approx(0.818)
-        and found["vae"] == pytest.approx(0.718)
-        and found["pca"] == pytest.approx(0.608)
-    )
-    assert found["pca_best"] == pytest.approx(0.632) and found["vae_best"] == pytest.approx(0.732)
+    at = {"beta_vae": 0.818, "vae": 0.718, "pca": 0.608}
+    assert found == pytest.approx({**at, "pca_best": 0.632, "vae_best": 0.732})
     assert findings.quality_at(scores, "cwssim", 0, 3.0, 8, min)["pca_best"] == pytest.approx(0.602)
 
 
@@ -70,30 +61,26 @@ def test_texture_and_large_dimensions():
         transmission_leakage=lambda family, size, seed: size / 100,
         transmission_missing=lambda family, size, seed: size / 50,
     )
-    assert findings.fine_texture(scores, 3.0) == {
-        "pca": pytest.approx(2 * 14 / 3),
-        "beta_vae": pytest.approx(14),
+    assert findings.fine_texture(scores, 3.0) == pytest.approx({"pca": 28 / 3, "beta_vae": 14})
+    expected = {
+        "vae_largest": 0.6,
+        "vae_best": 0.905,
+        "vae_sd": np.std([0.9, 0.91], ddof=1),
+        "pca_transmission_large": 0.48,
+        "pca_transmission_8": 0.12,
     }
-    found = findings.large_dimensions(scores)
-    assert found["vae_largest"] == pytest.approx(0.6) and found["vae_best"] == pytest.approx(0.905)
-    assert found["vae_sd"] == pytest.approx(np.std([0.9, 0.91], ddof=1))
-    assert found["pca_transmission_large"] == pytest.approx(0.48) and found[
-        "pca_transmission_8"
-    ] == pytest.approx(0.12)
-    assert findings.large_dimensions(scores[scores["latent_dim"] < 32]) is None
-    assert findings.large_dimensions(scores[scores["seed"] == 0]) is None
-    assert (
-        findings.large_dimensions(
-            scores.drop(columns=["transmission_leakage", "transmission_missing"])
-        )
-        is None
-    )
+    assert findings.large_dimensions(scores) == pytest.approx(expected)
+    small, once = scores[scores["latent_dim"] < 32], scores[scores["seed"] == 0]
+    for less in (small, once, scores.filter(regex="^(?!transmission)")):
+        assert findings.large_dimensions(less) is None
 
 
 def test_denoising_averages_images_and_leaves_grids_out():
-    rows = [{"family": family, "kind": kind, "transmission": t, "cwssim": c}
-            for family, t, c in (("β-VAE", 0.1, 0.9), ("VAE", 0.2, 0.8), ("PCA", 0.3, 0.7))
-            for kind in ("leakage", "missing") for _ in range(2)]  # fmt: skip
+    rows = [
+        {"family": family, "kind": kind, "transmission": t, "cwssim": c}
+        for family, t, c in (("β-VAE", 0.1, 0.9), ("VAE", 0.2, 0.8), ("PCA", 0.3, 0.7))
+        for kind in ("leakage", "missing", "leakage", "missing")
+    ]
     rows += [{**row, "kind": "grid", "transmission": 9, "cwssim": 9} for row in rows[:12:4]]
     found = findings.denoising(pd.DataFrame(rows))
     assert found["leakage_vae"] == pytest.approx(0.2) and found["missing_pca"] == pytest.approx(0.3)
@@ -129,11 +116,8 @@ def fields():
 def test_tails_know_the_bright_side_from_the_other(fields):
     atlas, field = fields
     found = findings.tail_asymmetry(field, np.array([0]), atlas)
-    assert (
-        found["median_asymmetry"] == 1
-        and found["roi_share_opposite"] > 0.99
-        and found["roi_share_same"] < 0.01
-    )
+    assert found["median_asymmetry"] == 1
+    assert found["roi_share_opposite"] > 0.99 and found["roi_share_same"] < 0.01
     mirrored = {**field, "bright": field["bright"][:, ::-1]}
     assert findings.tail_asymmetry(mirrored, np.array([0]), atlas)["roi_share_opposite"] < 0.01
     assert findings.tail_asymmetry(field, np.array([], int), atlas) is None
@@ -151,9 +135,7 @@ def test_biology_compares_regions_with_the_brain(fields):
     atlas, field = fields
     brain = np.ones((6, 6), bool)
     found = findings.biology(field, [0, 1], atlas, ("SSp",), brain)
-    assert found["rois"] == pytest.approx(0.5) and found["brain"] == pytest.approx(
-        0.5 * 4 / 36, rel=1e-3
-    )
+    assert found == pytest.approx({"rois": 0.5, "brain": 0.5 * 4 / 36}, rel=1e-3)
     assert findings.biology(field, [0, 1], atlas, ("Cerebellum",), brain) is None
 
 
@@ -166,31 +148,24 @@ def test_moved_share_counts_latents_over_a_tenth_of_a_nat():
 def test_filling_and_scaling_are_compared_in_words():
     filled = np.array([[0.2, 0.05, 3.0, 0.11], [0.01, 0.02, 0.5, 0.0]])
     words = findings.filled_and_scaled(filled, filled, ("HPF", "STR"))
-    assert (
-        words[0].startswith(
-            "HPF moves 3 of 4 active latents by more than 0.1 nat when filled, 3 when scaled"
-        )
-        and "STR moves 1 of 4" in words[1]
+    assert words[0].startswith(
+        "HPF moves 3 of 4 active latents by more than 0.1 nat when filled, 3 when scaled"
     )
-    assert "1.00" in words[2]
+    assert "STR moves 1 of 4" in words[1] and "1.00" in words[2]
     words = findings.filled_and_scaled(filled, filled / 10, ("HPF", "STR"))
     assert "1 when scaled" in words[0] and "0 when scaled" in words[1]
-    assert (
-        len(findings.filled_and_scaled(filled, filled, ("TH", "HY"))) == 1
-    )  # neither region: only the matrices are compared
-    assert findings.filled_and_scaled(filled[:, :0], filled[:, :0], ("HPF", "STR")) == [
-        "No latent is active."
-    ]
+    # neither region: only the matrices are compared
+    assert len(findings.filled_and_scaled(filled, filled, ("TH", "HY"))) == 1
+    none = filled[:, :0]
+    assert findings.filled_and_scaled(none, none, ("HPF", "STR")) == ["No latent is active."]
 
 
 def test_bright_pixels_are_called_artifacts_only_along_an_artifact_latent():
     names = ["F1", "F2", "F3"]
-    assert "Artifact latents: F3, 1 of 2 active" in findings.bright_in_words(
-        names, [0, 2], np.array([0.6, 0.9]), np.array([2])
-    )
-    assert "largest AUC 0.60" in findings.bright_in_words(
-        names, [0, 2], np.array([0.6, 0.55]), np.array([], int)
-    )
+    found = np.array([0.6, 0.9]), np.array([2])
+    assert "F3, 1 of 2 active" in findings.bright_in_words(names, [0, 2], *found)
+    nothing = np.array([0.6, 0.55]), np.array([], int)
+    assert "largest AUC 0.60" in findings.bright_in_words(names, [0, 2], *nothing)
     assert "None of 0" in findings.bright_in_words(names, [], np.array([]), np.array([], int))
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from helpers.tissue.features import gram, probes
+from helpers.tissue.features import probes
+from helpers.tissue.features.resampling import bootstrap_weights
 
 
 def clouds(n=60, d=12, spread=0.3, seed=0, c=3):
@@ -53,7 +54,7 @@ def test_dead_features_do_no_harm():
 
 
 def v_measure(truth, clusters):
-    """Harmonic mean of homogeneity and completeness, from counts (Rosenberg and Hirschberg 2007)."""
+    """Harmonic mean of homogeneity and completeness, counted (Rosenberg and Hirschberg 2007)."""
     n = len(truth)
 
     def entropy(values):
@@ -96,10 +97,8 @@ def test_mixture_has_full_covariance_and_ignores_training_labels():
 def test_many_dimensions_are_reduced_for_every_network_alike():
     train, labels = clouds(n=40, d=200, spread=0.2)
     test, test_labels = clouds(n=40, d=200, spread=0.2, seed=1)
-    assert (
-        v_measure(test_labels.tolist(), probes.gmm_clusters(train, test, 3, max_dims=2).tolist())
-        > 0.9
-    )
+    clusters = probes.gmm_clusters(train, test, 3, max_dims=2)
+    assert v_measure(test_labels.tolist(), clusters.tolist()) > 0.9
     assert 0 <= accuracy(train, labels, test, test_labels, probes.GMM) <= 1
 
 
@@ -107,9 +106,8 @@ def test_noise_has_the_variance_that_was_asked_for():
     patches = np.full((50, 64, 64), 0.5, np.float32)
     for variance in (1e-4, 2.5e-3, 1e-2):
         noise = probes.add_noise(patches, variance, seed=1) - 0.5
-        assert noise.var() == pytest.approx(
-            variance, rel=0.02
-        )  # too little to be clipped at gray 0.5
+        # too little to be clipped at gray 0.5
+        assert noise.var() == pytest.approx(variance, rel=0.02)
         assert abs(noise.mean()) < 0.001
     loud = probes.add_noise(patches, 1.0)
     assert loud.min() == 0 and loud.max() == 1 and loud.dtype == np.float32
@@ -143,34 +141,17 @@ def predictions_table(good=0.9, bad=0.6, n=300, seed=0):
         truth = np.repeat([1, 2, 3], n // 3)
         for network, right in (("good", good), ("bad", bad)):
             predicted = np.where(rng.random(n) < right, truth, truth % 3 + 1)
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "network": network,
-                        "kind": "pretrained",
-                        "probe": "LR",
-                        "seed": 0,
-                        "repeat": repeat,
-                        "group": np.arange(n) // 5,
-                        "truth": truth,
-                        "predicted": predicted,
-                    }
-                )
-            )
+            about = {"network": network, "kind": "pretrained", "probe": "LR", "seed": 0}
+            said = {"group": np.arange(n) // 5, "truth": truth, "predicted": predicted}
+            tables.append(pd.DataFrame({**about, "repeat": repeat, **said}))
     return pd.concat(tables)
 
 
 def test_score_table_scores_every_repeat_apart():
     table = predictions_table()
     scores = probes.score_table(table)
-    assert len(scores) == 4 and list(scores.columns) == [
-        "network",
-        "kind",
-        "probe",
-        "seed",
-        "repeat",
-        "score",
-    ]
+    assert len(scores) == 4
+    assert list(scores.columns) == ["network", "kind", "probe", "seed", "repeat", "score"]
     for row in scores.itertuples():
         mine = table[(table["network"] == row.network) & (table["repeat"] == row.repeat)]
         assert row.score == pytest.approx((mine["truth"] == mine["predicted"]).mean())
@@ -183,37 +164,25 @@ def test_interval_of_a_difference_covers_it_and_widens_with_groups():
     assert low < 0.3 < high and low > 0 and high - low < 0.2
     same_low, same_high = probes.difference_interval(table, first, first)
     assert same_low == same_high == 0
-    whole = table.assign(group=np.tile(np.arange(300) // 50, 4))
-    same = pd.concat(
-        [
-            part.assign(predicted=np.where(part["group"] % 2, part["truth"], part["truth"] % 3 + 1))
-            if name == "good"
-            else part
-            for name, part in whole.groupby("network")
-        ]
+    # patches that fail together are fewer than they seem
+    group = np.tile(np.arange(300) // 50, 4)
+    right = np.where(table["network"] == "good", group % 2, table["predicted"] == table["truth"])
+    together = table.assign(predicted=np.where(right, table["truth"], table["truth"] % 3 + 1))
+    wide, apart = (
+        np.diff(probes.difference_interval(together.assign(group=g), first, second))
+        for g in (group, np.tile(np.arange(300), 4))
     )
-    wide = probes.difference_interval(same, first, second)
-    apart = probes.difference_interval(same.assign(group=np.tile(np.arange(300), 4)), first, second)
-    assert wide[1] - wide[0] > 3 * (
-        apart[1] - apart[0]
-    )  # patches that fail together are fewer than they seem
+    assert wide > 3 * apart
 
 
 def test_noise_areas_and_their_interval():
-    tables = [
-        predictions_table(good, bad).assign(variance=v)
-        for v, good, bad in ((0.0, 0.9, 0.9), (0.1, 0.9, 0.4))
-    ]
+    settings = ((0.0, 0.9, 0.9), (0.1, 0.9, 0.4))
+    tables = [predictions_table(good, bad).assign(variance=v) for v, good, bad in settings]
     table = pd.concat(tables).drop(columns="probe")
     scores = probes.score_table(table)
     areas = probes.noise_areas(scores)
-    clean, noisy = (
-        scores[(scores["network"] == "bad") & (scores["variance"] == v) & (scores["repeat"] == 1)][
-            "score"
-        ].item()
-        for v in (0.0, 0.1)
-    )
-    found = areas[(areas["network"] == "bad") & (areas["repeat"] == 1)]["area"].item()
+    clean, noisy = scores.query("network == 'bad' and repeat == 1")["score"]
+    found = areas.query("network == 'bad' and repeat == 1")["area"].item()
     assert found == pytest.approx((1 + noisy / clean) / 2)
     means = areas.groupby("network")["area"].mean()
     low, high = probes.difference_interval(table, {"network": "good"}, {"network": "bad"})
@@ -224,7 +193,7 @@ def test_noise_areas_and_their_interval():
 def test_bootstrap_scores_equal_scores_of_resampled_rows(name):
     rng = np.random.default_rng(0)
     truth, predicted = rng.integers(1, 4, 50), rng.integers(1, 4, 50)
-    weights = gram.bootstrap_weights(truth, repeats=4, seed=1)
+    weights = bootstrap_weights(truth, repeats=4, seed=1)
     for weight, found in zip(weights, probes.bootstrap_scores(name, truth, predicted, weights)):
         rows = np.repeat(np.arange(50), weight.astype(int))
         assert found == pytest.approx(probes.score(name, truth[rows], predicted[rows]))
@@ -239,25 +208,30 @@ def test_learning_curve_uses_nested_balanced_subsets():
     assert curve[2] < curve[40]
 
 
-def test_errors_say_what_is_wrong():
-    train, labels = clouds()
-    with pytest.raises(
-        ValueError, match="unknown probe 'KNN'; expected one of SVM-linear, SVM-RBF, LR"
-    ):
-        probes.make_probe("KNN", 3)
-    with pytest.raises(
-        ValueError, match=r"training features \(n, d\) and n labels, found \(180, 12\) and \(4,\)"
-    ):
-        probes.predictions(train, labels[:4], train)
-    with pytest.raises(
-        ValueError, match=r"test features \(m, 12\) like those of training, found \(180, 5\)"
-    ):
-        probes.predictions(train, labels, train[:, :5])
-    with pytest.raises(ValueError, match="at least two areas"):
-        probes.predictions(train[:10], labels[:10], train)
-    with pytest.raises(ValueError, match="cannot be below zero, found -1"):
-        probes.add_noise(np.zeros((1, 4, 4)), -1)
-    with pytest.raises(ValueError, match="mixture of 6 components needs more"):
-        probes.gmm_clusters(train[:6], train, 6)
-    with pytest.raises(ValueError, match="nothing to cluster"):
-        probes.gmm_clusters(np.ones((20, 3)), np.ones((20, 3)), 2)
+TRAIN, LABELS = clouds()
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (
+            lambda: probes.make_probe("KNN", 3),
+            "unknown probe 'KNN'; expected one of SVM-linear, SVM-RBF, LR",
+        ),
+        (
+            lambda: probes.predictions(TRAIN, LABELS[:4], TRAIN),
+            r"training features \(n, d\) and n labels, found \(180, 12\) and \(4,\)",
+        ),
+        (
+            lambda: probes.predictions(TRAIN, LABELS, TRAIN[:, :5]),
+            r"test features \(m, 12\) like those of training, found \(180, 5\)",
+        ),
+        (lambda: probes.predictions(TRAIN[:10], LABELS[:10], TRAIN), "at least two areas"),
+        (lambda: probes.add_noise(np.zeros((1, 4, 4)), -1), "cannot be below zero, found -1"),
+        (lambda: probes.gmm_clusters(TRAIN[:6], TRAIN, 6), "mixture of 6 components needs more"),
+        (lambda: probes.gmm_clusters(np.ones((20, 3)), TRAIN, 2), "nothing to cluster"),
+    ],
+)
+def test_errors_say_what_is_wrong(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,3 +1,5 @@
+"""Projective fields of a decoder whose fields are known."""
+
 import numpy as np
 import pytest
 
@@ -41,43 +43,29 @@ def test_traversal_moves_one_latent_only():
     np.testing.assert_allclose(images[1], known_decoder(np.array([[0.5, 1.0]]))[0], atol=1e-6)
 
 
-def test_streamed_variance_equals_numpys():
-    images = np.random.default_rng(0).normal(5, 0.1, (50, 4, 5))
-    stream = pf.StreamingVariance()
-    for part in (images[:1], images[1:1], images[1:20], images[20:]):
-        stream.add(part)
-    np.testing.assert_allclose(stream.variance, images.var(0), rtol=1e-10)
-    halves = [pf.StreamingVariance().add(part) for part in (images[:30], images[30:])]
-    np.testing.assert_allclose(halves[0].merged(halves[1]).variance, images.var(0), rtol=1e-10)
-    with pytest.raises(ValueError, match="no images"):
-        pf.StreamingVariance().variance
-
-
 def test_stratified_variance_equals_holding_every_image(fields):
     weights = fields["weights"]
     images = pf.traverse(known_decoder, np.zeros(2), 1, weights)
-    groups = {
-        0: (weights > 0) & (weights <= 3.5),
-        1: (weights < 0) & (weights >= -3.5),
-        2: weights < -3.5,
-        3: weights > 3.5,
-        4: np.abs(weights) > 3.5,
-    }
-    for index, chosen in groups.items():
-        np.testing.assert_allclose(fields["variance"][1, index], images[chosen].var(0), atol=1e-9)
+    groups = (
+        (weights > 0) & (weights <= 3.5),
+        (weights < 0) & (weights >= -3.5),
+        weights < -3.5,
+        weights > 3.5,
+        np.abs(weights) > 3.5,
+    )
+    for found, chosen in zip(fields["variance"][1], groups):
+        np.testing.assert_allclose(found, images[chosen].var(0), rtol=1e-10, atol=1e-14)
 
 
 def test_known_fields_are_recovered_with_latent_place_and_sign(fields):
     by_region = pf.region_variance(fields["variance"], REGIONS, 3)  # (latents, strata, regions)
-    assert (
-        by_region[0, 0].argmax() == 0 and by_region[0, 0, 1:].max() < 1e-12
-    )  # latent 0 draws region 1 alone
+    # latent 0 draws region 1 alone
+    assert by_region[0, 0].argmax() == 0 and by_region[0, 0, 1:].max() < 1e-12
     assert by_region[0, 0, 0] == pytest.approx(by_region[0, 1, 0], rel=1e-3)  # both ways alike
     assert by_region[1, 0].argmax() == 1  # small positive: region 2
     assert by_region[1, 1].max() < 1e-9  # small negative: nothing
-    assert (
-        by_region[1, 2].argmax() == 2 and by_region[1, 3, 2] < 1e-12
-    )  # large negative: region 3, positive: not
+    # large negative: region 3, positive: not
+    assert by_region[1, 2].argmax() == 2 and by_region[1, 3, 2] < 1e-12
 
 
 def test_artifacts_on_the_negative_side_give_asymmetry_plus_one(fields):
@@ -93,19 +81,15 @@ def test_artifacts_on_the_negative_side_give_asymmetry_plus_one(fields):
 
 def test_colours_say_which_stratum(fields):
     rgb = pf.field_rgb(fields["variance"])
-    np.testing.assert_allclose(
-        rgb[1][REGIONS == 2][0], [0, 1, 1], atol=0.06
-    )  # just above zero: cyan
-    np.testing.assert_allclose(
-        rgb[1][REGIONS == 3][0], [1, 1, 0], atol=1e-6
-    )  # large weights: yellow
-    np.testing.assert_allclose(rgb[1][0, 8], [1, 1, 1])  # nothing: white
+    cyan, magenta, yellow, white = [0, 1, 1], [1, 0, 1], [1, 1, 0], [1, 1, 1]
+    np.testing.assert_allclose(rgb[1][REGIONS == 2][0], cyan, atol=0.06)  # just above zero
+    np.testing.assert_allclose(rgb[1][REGIONS == 3][0], yellow, atol=1e-6)  # large weights
+    np.testing.assert_allclose(rgb[1][0, 8], white)  # nothing
     mirrored = pf.stratified_variance(
         lambda z: known_decoder(-z), np.zeros((1, 2)), [1], fields["weights"]
     )
-    np.testing.assert_allclose(
-        pf.field_rgb(mirrored["variance"])[0][REGIONS == 2][0], [1, 0, 1], atol=0.06
-    )  # below: magenta
+    below = pf.field_rgb(mirrored["variance"])[0][REGIONS == 2][0]
+    np.testing.assert_allclose(below, magenta, atol=0.06)
     assert mirrored["bright"] is None
 
 
@@ -125,7 +109,7 @@ def test_weights_that_leave_a_stratum_empty_are_refused():
 
 
 def test_the_quick_steps_change_a_variance_by_less_than_a_tenth():
-    smooth = lambda z: np.tanh(z[:, [0]] / 3)[:, :, None] * np.ones((1, 4, 4))  # noqa: E731
+    smooth = lambda z: np.tanh(z[:, [0]] / 3)[:, :, None] * np.ones((1, 4, 4))
     fine, coarse = (
         pf.stratified_variance(smooth, np.array([0.4]), [0], pf.interpolation_weights(step=step))[
             "variance"

@@ -1,7 +1,10 @@
+"""Receptive fields of an encoder whose fields are known; KL divergence against its integral."""
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
+from torch.distributions import Normal, kl_divergence
 
 from helpers.brains import receptive_field as rf
 
@@ -25,7 +28,7 @@ def known_encoder(images):
 
 @pytest.fixture(scope="module")
 def responses(images):
-    return rf.region_responses(known_encoder, images[:, :, :] + 0, rf.region_masks(ATLAS, 3))
+    return rf.region_responses(known_encoder, images, rf.region_masks(ATLAS, 3))
 
 
 @pytest.mark.parametrize("p, q", [((0, 1), (0, 1)), ((1, 0.5), (-0.3, 2)), ((0.2, 3), (0.1, 0.4))])
@@ -52,12 +55,9 @@ def test_gaussian_kl_is_elementwise_directed_and_never_negative():
 
 
 def test_gaussian_kl_agrees_with_torch():
-    from torch.distributions import Normal, kl_divergence
-
     p, q = Normal(0.3, 1.2), Normal(-0.5, 0.7)
-    assert rf.gaussian_kl(0.3, 1.44, -0.5, 0.49) == pytest.approx(
-        float(kl_divergence(p, q)), rel=1e-5
-    )
+    expected = float(kl_divergence(p, q))
+    assert rf.gaussian_kl(0.3, 1.44, -0.5, 0.49) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_filled_region_is_flat_and_nothing_else_changes(images):
@@ -82,14 +82,13 @@ def test_known_fields_are_recovered_with_region_latent_and_sign(responses):
     assert responses.shape == (3, 5, 60, 3)
     mean, variance = rf.fit_gaussians(responses)
     moved = mean[:, -1] - mean[:, 0]  # dark to bright
-    assert (
-        moved[0, 0] > 1 and moved[2, 1] < -1
-    )  # latent 0 rises with region 1, latent 1 falls with region 3
+    # latent 0 rises with region 1, latent 1 falls with region 3
+    assert moved[0, 0] > 1 and moved[2, 1] < -1
     assert np.abs(moved[:, 2]).max() < 1e-6
     # Add the encoder's own noise: in a real model no latent is constant when a region is filled.
     noisy = responses + np.random.default_rng(2).normal(0, 0.1, responses.shape)
     impact = rf.kl_matrix(*rf.fit_gaussians(noisy))
-    assert np.unravel_index(impact[:, :1].argmax(), (3, 1))[0] == 0 and impact[:, 1].argmax() == 2
+    assert impact[:, :2].argmax(axis=0).tolist() == [0, 2]
     assert impact[0, 0] > 100 * impact[1:, 0].max() and impact[:, 2].max() < 0.1
     shares = rf.normalise_rows(impact)
     np.testing.assert_allclose(shares.sum(1), 1)
@@ -99,12 +98,10 @@ def test_known_fields_are_recovered_with_region_latent_and_sign(responses):
 def test_direction_of_the_kl_is_dark_to_bright():
     mean, variance = np.zeros((1, 5, 1)), np.ones((1, 5, 1))
     variance[0, -1] = 4.0
-    assert rf.kl_matrix(mean, variance)[0, 0] == pytest.approx(0.5 * (np.log(4) + 1 / 4 - 1))
-    backwards = 0.5 * (np.log(1 / 4) + 4 - 1)
-    assert rf.kl_matrix(mean, variance, low=-1, high=0)[0, 0] == pytest.approx(backwards)
-    assert rf.kl_matrix(mean, variance, symmetric=True)[0, 0] == pytest.approx(
-        (0.5 * (np.log(4) + 1 / 4 - 1) + backwards) / 2
-    )
+    there, back = 0.5 * (np.log(4) + 1 / 4 - 1), 0.5 * (np.log(1 / 4) + 4 - 1)
+    assert rf.kl_matrix(mean, variance)[0, 0] == pytest.approx(there)
+    both = rf.kl_matrix(mean, variance, symmetric=True)
+    assert both[0, 0] == pytest.approx((there + back) / 2)
 
 
 def test_gaussians_are_fitted_over_images():
@@ -123,12 +120,10 @@ def test_decorrelation_score_between_its_extremes():
     orthogonal = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]], float)
     assert rf.decorrelation_score(orthogonal) == pytest.approx(1)
     with_flat = np.column_stack([copies, np.ones(6)])
-    assert rf.decorrelation_score(with_flat) == pytest.approx(
-        0, abs=1e-9
-    )  # an inactive latent does not count
-    assert rf.decorrelation_score(
-        np.column_stack([orthogonal, orthogonal[:, 0]]), active=[0, 1]
-    ) == pytest.approx(1)
+    # an inactive latent does not count
+    assert rf.decorrelation_score(with_flat) == pytest.approx(0, abs=1e-9)
+    three = np.column_stack([orthogonal, orthogonal[:, 0]])
+    assert rf.decorrelation_score(three, active=[0, 1]) == pytest.approx(1)
     assert np.isnan(rf.decorrelation_score(profile[:, None]))
 
 
@@ -138,9 +133,8 @@ def test_null_of_six_regions_is_about_the_known_value():
     # E|r| of six independent pairs of normal draws: sqrt of (2/π)/(n − 1), roughly, so 1 − 0.36.
     assert np.mean(null) == pytest.approx(1 - 0.36, abs=0.05)
     correlated = rng.standard_normal((6, 1)) + 0.05 * rng.standard_normal((6, 8))
-    assert rf.decorrelation_score(correlated) < np.percentile(
-        rf.decorrelation_null(correlated, draws=100), 1
-    )
+    null = rf.decorrelation_null(correlated, draws=100)
+    assert rf.decorrelation_score(correlated) < np.percentile(null, 1)
 
 
 def test_bootstrap_surrounds_the_score():

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from local_server import Fault, nobody, serve
 
-from helpers.data import datasets
-from helpers.data.sources import bossdb, folder
+from helpers.data import datasets, folders
+from helpers.data.sources import bossdb
 from helpers.data.sources.download import NotThere, Patience, Unreachable, WrongContent
 
 blosc = pytest.importorskip("blosc")
@@ -202,7 +202,7 @@ def test_an_interrupted_download_resumes_at_the_chunk(tmp_path, registry):
 
 
 def test_no_network_and_no_such_experiment_are_different_errors(tmp_path, registry):
-    with pytest.raises(Unreachable, match="no answer; is there a network?"):
+    with pytest.raises(Unreachable, match=r"no answer \(ConnectionError\); is there a network"):
         bossdb.fetch(tmp_path / "a", patience=QUICK, registry=registry(nobody()))
     with serve(boss) as archive:
         with pytest.raises(NotThere, match="answers 404: there is no such thing"):
@@ -240,11 +240,11 @@ def test_a_changed_volume_or_empty_annotation_is_refused(tmp_path, registry):
 def test_what_lies_there_is_not_overwritten(tmp_path, registry):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
-    with pytest.raises(folder.OutputError, match="was not made by `brainbook fetch`"):
+    with pytest.raises(folders.OutputError, match="was not made by `brainbook fetch`"):
         bossdb.fetch(tmp_path / "mine", force=True, registry=registry("127.0.0.1:9"))
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
-    folder.claim(tmp_path / "other", "allen")
-    with pytest.raises(folder.OutputError, match="holds data from allen; asked for bossdb"):
+    folders.claim(tmp_path / "other", "allen")
+    with pytest.raises(folders.OutputError, match="holds data from allen; asked for bossdb"):
         bossdb.fetch(tmp_path / "other", registry=registry("127.0.0.1:9"))
 
 

@@ -149,7 +149,7 @@ def test_an_absent_package_is_one_clear_line_and_nothing_is_written(
     tmp_path, source, package, remedy
 ):
     code = (
-        f"import sys; sys.modules[{package!r}] = None\nfrom helpers.sources import {source}\n"
+        f"import sys; sys.modules[{package!r}] = None\nfrom helpers.data.sources import {source}\n"
         f"try: {source}.fetch('out')\nexcept ImportError as error: print(error)"
     )
     said = subprocess.run(

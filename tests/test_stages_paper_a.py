@@ -13,7 +13,7 @@ from helpers.book import interactive
 from helpers.book.artifacts import Artifact
 from helpers.book.run import Run, open_run
 from helpers.tissue import stages
-from helpers.tissue.features import gram
+from helpers.tissue.features import gram, resampling
 from helpers.tissue.network import classifier
 from helpers.tissue.stages import probes
 
@@ -118,7 +118,8 @@ def test_pair_intervals_speak_of_the_right_pairs():
         "vp_zi": (0, 2),
         "cortex_vp": (1, 0),
     }
-    table = stages.pair_intervals(part, gram.bootstrap_weights(part.labels, 50, part.groups), areas)
+    weights = resampling.bootstrap_weights(part.labels, 50, part.groups)
+    table = stages.pair_intervals(part, weights, areas)
     assert len(table) == 4 and (table["gap_from"] > 0).all() and (table["share_above_0"] == 1).all()
     assert stages.area_pairs(("Cortex", "VP")) == {}
 
@@ -154,7 +155,9 @@ def test_networks_the_paper_names(name, wanted, same):
 
 def test_interactive_plot_holds_its_data_and_asks_the_bundled_script_first():
     labels = np.repeat([1, 2], 5)
-    figure = interactive.scatter_3d(
+    from helpers.tissue import figures
+
+    figure = figures.scatter_3d(
         {"a": np.random.default_rng(0).normal(size=(10, 3)), "b": np.ones((10, 3))},
         labels,
         ["x</script>", "y"],

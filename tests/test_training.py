@@ -1,11 +1,13 @@
-import json
+"""The training loop, its checkpoints and recipes; the files that trained models are kept in."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from helpers import training
+from helpers import model_files, training
 
 
 def make_model(seed=0):
@@ -32,18 +34,35 @@ def batches(epoch, generator):
 
 
 def loss(model, batch):
-    return nn.functional.cross_entropy(model(batch[0]), batch[1])
+    return {"loss": nn.functional.cross_entropy(model(batch[0]), batch[1])}
 
 
 def accuracy(model):
     return {"accuracy": (model(IMAGES).argmax(1) == LABELS).float().mean()}
 
 
-def run(max_epochs=4, model=None, **kw):
+def run(
+    max_epochs=4,
+    model=None,
+    batches=batches,
+    loss=loss,
+    checkpoint=None,
+    validate=accuracy,
+    settings=None,
+    **schedule,
+):
     model = make_model() if model is None else model
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    kw = {"bfloat16": False, "validate": accuracy, **kw}
-    return model, training.train(model, batches, loss, optimizer, max_epochs=max_epochs, **kw)
+    result = training.train(
+        model,
+        batches,
+        loss,
+        torch.optim.Adam(model.parameters(), lr=1e-2),
+        training.Schedule(max_epochs, **schedule),
+        training.Place("cpu", bfloat16=False, checkpoint=checkpoint),
+        validate=validate,
+        settings=settings,
+    )
+    return model, result
 
 
 def same(a, b):
@@ -71,10 +90,9 @@ def test_does_not_disturb_the_global_random_state():
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("average", [0.0, 0.9])
-def test_a_killed_training_resumes_to_the_same_weights(tmp_path, average):
-    options = dict(average=average, schedule=training.cosine_schedule(20, warmup=3))
-    whole, result = run(5, **options)
+def test_a_killed_training_resumes_to_the_same_weights(tmp_path):
+    options = {"rate": training.cosine(20), "checkpoint": tmp_path / "new" / "checkpoint"}
+    whole, result = run(5, rate=options["rate"])
 
     def killed_in_third_epoch(epoch, generator):
         for i, batch in enumerate(batches(epoch, generator)):
@@ -82,57 +100,35 @@ def test_a_killed_training_resumes_to_the_same_weights(tmp_path, average):
                 raise KeyboardInterrupt
             yield batch
 
-    model = make_model()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     with pytest.raises(KeyboardInterrupt):
-        training.train(
-            model,
-            killed_in_third_epoch,
-            loss,
-            optimizer,
-            max_epochs=5,
-            validate=accuracy,
-            bfloat16=False,
-            checkpoint=tmp_path,
-            **options,
-        )
-    resumed, again = run(
-        5, make_model(seed=99), checkpoint=tmp_path, **options
-    )  # other initial weights: overwritten
+        run(5, batches=killed_in_third_epoch, **options)
+    resumed, again = run(5, make_model(seed=99), **options)  # other initial weights: overwritten
     assert same(whole, resumed)
     assert again == result
-    assert [p.name for p in tmp_path.iterdir()] == ["epoch-000005"]
+    assert list((tmp_path / "new").iterdir()) == [options["checkpoint"]]
 
 
 def test_a_finished_checkpoint_is_loaded_without_training(tmp_path):
-    first, result = run(2, checkpoint=tmp_path)
-    second = make_model(seed=5)
-    optimizer = torch.optim.Adam(second.parameters())
-    again = training.train(
-        second,
-        lambda *_: pytest.fail("trained"),
-        loss,
-        optimizer,
-        max_epochs=2,
-        checkpoint=tmp_path,
+    first, result = run(2, checkpoint=tmp_path / "c")
+    second, again = run(
+        2, make_model(seed=5), lambda *_: pytest.fail("trained"), checkpoint=tmp_path / "c"
     )
     assert same(first, second) and again == result
 
 
 def test_checkpoint_of_other_settings_is_refused(tmp_path):
-    run(1, checkpoint=tmp_path, settings={"patches": 600})
+    run(1, checkpoint=tmp_path / "c", settings={"patches": 600})
     with pytest.raises(ValueError, match=r"other settings \(patches, seed differ\)"):
-        run(1, checkpoint=tmp_path, settings={"patches": 500}, seed=3)
+        run(1, checkpoint=tmp_path / "c", settings={"patches": 500}, seed=3)
+    with pytest.raises(ValueError, match=r"other settings \(patches differ\)"):
+        run(1, checkpoint=tmp_path / "c")
 
 
-def test_checkpoints_hold_no_pickled_objects(tmp_path):
-    run(1, checkpoint=tmp_path)
-    names = {p.name for p in (tmp_path / "epoch-000001").iterdir()}
-    assert names == {"model.safetensors", "best.safetensors", "optimizer.pt", "state.json"}
-    torch.load(tmp_path / "epoch-000001" / "optimizer.pt", weights_only=True)
-    assert json.loads((tmp_path / "epoch-000001" / "state.json").read_text())["settings"] == {
-        "seed": 0
-    }
+def test_checkpoints_hold_tensors_and_numbers_only(tmp_path):
+    run(1, checkpoint=tmp_path / "c")
+    stored = torch.load(tmp_path / "c", weights_only=True)  # opens no other objects
+    assert set(stored) == {"settings", "history", "model", "best", "optimizer"}
+    assert stored["settings"] == {"seed": 0}
 
 
 @pytest.mark.parametrize("higher, best", [(True, 2), (False, 4)])
@@ -149,72 +145,29 @@ def test_keeps_the_weights_of_the_best_epoch(higher, best):
     assert all(torch.equal(v, seen[best][k]) for k, v in model.state_dict().items())
 
 
-def test_patience_ends_the_training():
-    scores = iter([1.0, 2.0, 1.5, 1.5, 9.0])
-    _, result = run(
-        5,
-        validate=lambda m: {"score": next(scores)},
-        monitor="score",
-        higher_is_better=True,
-        patience=2,
-    )
-    assert result.stopped_early and len(result.history) == 4 and result.best_epoch == 1
-
-
 def test_max_steps_ends_within_an_epoch():
     _, result = run(9, max_steps=6)
     assert [row["step"] for row in result.history] == [4, 6]
 
 
 def test_schedule_multiplies_the_learning_rate():
-    _, result = run(2, schedule=lambda step: 1 / (1 + step))
+    _, result = run(2, rate=lambda step: 1 / (1 + step))
     assert [row["learning_rate"] for row in result.history] == pytest.approx([1e-2 / 4, 1e-2 / 8])
 
 
-def test_cosine_schedule():
-    factor = training.cosine_schedule(110, warmup=10, floor=0.1)
+def test_cosine_rises_over_a_twentieth_and_falls_to_zero():
+    factor = training.cosine(200)
     assert factor(0) == pytest.approx(0.1) and factor(9) == 1.0 and factor(10) == 1.0
-    assert (
-        factor(60) == pytest.approx(0.55)
-        and factor(110) == pytest.approx(0.1)
-        and factor(500) == pytest.approx(0.1)
-    )
-
-
-def test_weight_average_is_a_moving_average():
-    weights = []
-
-    def watched(model, batch):
-        weights.append(model[0].weight.detach().clone())
-        return loss(model, batch)
-
-    model = make_model()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    training.train(model, batches, watched, optimizer, max_epochs=1, average=0.9, bfloat16=False)
-    last = make_model()  # the same run without averaging ends here
-    training.train(
-        last,
-        batches,
-        loss,
-        torch.optim.SGD(last.parameters(), lr=0.1),
-        max_epochs=1,
-        bfloat16=False,
-    )
-    expected = weights[0]
-    for step, value in enumerate([*weights[1:], last[0].weight.detach()], start=1):
-        decay = min(0.9, (1 + step) / (10 + step))
-        expected = decay * expected + (1 - decay) * value
-    torch.testing.assert_close(model[0].weight.detach(), expected)
+    assert factor(105) == pytest.approx(0.5)
+    assert factor(200) == pytest.approx(0) == factor(500)
 
 
 def test_loss_may_report_more_numbers():
     def detailed(model, batch):
-        return loss(model, batch), {"size": torch.tensor(float(len(batch[0]))), "two": 2.0}
+        return {**loss(model, batch), "size": torch.tensor(float(len(batch[0]))), "two": 2.0}
 
-    model = make_model()
-    optimizer = torch.optim.Adam(model.parameters())
-    result = training.train(model, batches, detailed, optimizer, max_epochs=1)
-    assert result.history[0]["size"] == 16 and result.history[0]["two"] == 2
+    row = run(1, loss=detailed)[1].history[0]
+    assert row["size"] == 16 and row["two"] == 2
 
 
 def test_error_messages():
@@ -222,17 +175,77 @@ def test_error_messages():
         ValueError, match="monitor 'recall' is not in the history: expected one of .*'accuracy'"
     ):
         run(1, monitor="recall")
-    model = make_model()
-    optimizer = torch.optim.Adam(model.parameters())
     with pytest.raises(ValueError, match="yielded nothing"):
-        training.train(model, lambda *_: iter(()), loss, optimizer, max_epochs=1)
+        run(1, batches=lambda *_: iter(()))
     with pytest.raises(FloatingPointError, match="became nan in epoch 0: lower the learning rate"):
-        training.train(
-            model, batches, lambda m, b: loss(m, b) * float("nan"), optimizer, max_epochs=1
-        )
+        run(1, loss=lambda m, b: {"loss": loss(m, b)["loss"] * float("nan")})
     with pytest.raises(ValueError, match="at least 1"):
         run(0)
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="no CUDA device"):
             training.choose_device("cuda")
         assert training.choose_device("auto") == "cpu"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    epochs: int = 8
+    rate: float = 0.5
+    fall: bool = True
+
+
+RECIPES = {"fast": Recipe(), "slow": Recipe(epochs=60)}
+
+
+def test_a_text_names_a_recipe_and_what_differs():
+    assert training.choose_recipe(RECIPES, "slow") == Recipe(epochs=60)
+    assert training.choose_recipe(RECIPES, " fast, epochs = 2,rate=1e-3") == Recipe(2, 1e-3)
+    assert training.choose_recipe(RECIPES, "fast", epochs=3, rate=0) == Recipe(3)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("slwo", "recipe is 'slwo'; expected one of fast, slow"),
+        ("fast, epoch=2", "found 'epoch=2'; expected name=number, the name one of epochs, rate"),
+        ("fast, epochs=2.5", "found 'epochs=2.5'"),
+        ("fast, epochs", "found 'epochs'"),
+        ("fast, fall=0", "found 'fall=0'"),
+    ],
+)
+def test_recipes_that_are_not_there(text, message):
+    with pytest.raises(ValueError, match=message):
+        training.choose_recipe(RECIPES, text)
+
+
+class Layer(nn.Linear):
+    def __init__(self, inputs, outputs):
+        super().__init__(inputs, outputs)
+        self.config = {"inputs": inputs, "outputs": outputs}
+
+
+def test_models_are_stored_and_built_again(tmp_path):
+    from safetensors import safe_open
+
+    model = Layer(3, 2).train()
+    model_files.save(model, tmp_path / "layer.safetensors", areas=["a", "b"])
+    loaded = model_files.load(Layer, tmp_path / "layer.safetensors")
+    assert same(model, loaded) and loaded.config == model.config and not loaded.training
+    with safe_open(tmp_path / "layer.safetensors", "pt") as file:
+        assert file.metadata()["areas"] == '["a", "b"]'
+
+
+def test_files_that_hold_another_model(tmp_path):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "layer.safetensors"
+    with pytest.raises(FileNotFoundError, match="layer.safetensors"):
+        model_files.load(Layer, path)
+    header = {"Layer": '{"inputs": 3, "outputs": 2}'}
+    for metadata in (None, header, {"Other": "{}"}):
+        save_file({"weight": torch.zeros(2)}, path, metadata=metadata)
+        with pytest.raises(ValueError, match="is not a Layer that helpers.model_files.save wrote"):
+            model_files.load(Layer, path)
+    path.write_bytes(b"truncated")
+    with pytest.raises(ValueError, match="is not a Layer"):
+        model_files.load(Layer, path)

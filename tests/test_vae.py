@@ -1,8 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from helpers import model_files, training
 from helpers.brains import recipes, vae
+from helpers.brains.pca_baseline import PCABaseline
+
+HERE = training.Place("cpu", bfloat16=False)
+
+
+def quick(**changes):
+    return replace(recipes.RECIPES["quick"], **changes)
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +34,8 @@ def brains():
 @pytest.fixture(scope="module")
 def trained(brains):
     torch.set_num_threads(1)
-    settings = {**recipes.RECIPES["quick"], "steps": 200, "learning_rate": 2e-3}
-    return recipes.train_vae(
-        brains[:240], brains[240:], latent_dim=4, beta=1.0, device="cpu", bfloat16=False, **settings
-    )
+    recipe = quick(steps=200, learning_rate=2e-3)
+    return recipes.train_vae(brains[:240], brains[240:], recipe, latent_dim=4, beta=1.0, place=HERE)
 
 
 def test_architecture_is_the_papers():
@@ -114,8 +122,9 @@ def test_kl_per_latent_agrees_with_torch_and_with_the_loss():
     expected = (
         torch.distributions.kl_divergence(p, torch.distributions.Normal(0.0, 1.0)).mean(0).numpy()
     )
-    np.testing.assert_allclose(vae.kl_per_latent(mean, logvar), expected, rtol=1e-6)
-    assert vae.kl_per_latent(np.zeros((5, 2)), np.zeros((5, 2))).tolist() == [0, 0]
+    found = vae.kl_per_latent(torch.tensor(mean), torch.tensor(logvar))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert vae.kl_per_latent(torch.zeros(5, 2), torch.zeros(5, 2)).tolist() == [0, 0]
 
 
 def test_sampling_only_while_training():
@@ -139,21 +148,21 @@ def test_training_learns_and_beats_the_mean_image(trained, brains):
 
 
 def test_the_same_seed_trains_the_same_model(brains):
-    settings = {**recipes.RECIPES["quick"], "steps": 20}
-    one, two, other = (recipes.train_vae(brains[:64], brains[64:80], latent_dim=2, seed=seed, device="cpu", bfloat16=False, **settings)[0]
-                       for seed in (0, 0, 1))  # fmt: skip
+    sets = brains[:64], brains[64:80], quick(steps=20)
+    one, two, other = (
+        recipes.train_vae(*sets, latent_dim=2, seed=seed, place=HERE)[0] for seed in (0, 0, 1)
+    )
     np.testing.assert_array_equal(one.encode(brains[:5]), two.encode(brains[:5]))
     assert not np.allclose(one.encode(brains[:5]), other.encode(brains[:5]))
 
 
 def test_a_killed_training_resumes_to_the_same_weights(brains, tmp_path, monkeypatch):
-    from helpers import training
-
     monkeypatch.setattr(recipes, "EPOCH", 4)  # six short epochs
-    settings = dict(
-        latent_dim=2, device="cpu", bfloat16=False, **{**recipes.RECIPES["quick"], "steps": 24}
+    sets, place = (
+        (brains[:64], brains[64:80], quick(steps=24)),
+        replace(HERE, checkpoint=tmp_path / "c"),
     )
-    whole, history = recipes.train_vae(brains[:64], brains[64:80], **settings)
+    whole, history = recipes.train_vae(*sets, latent_dim=2, place=HERE)
     write, calls = training._write_checkpoint, []
 
     def killed(*arguments):
@@ -164,11 +173,9 @@ def test_a_killed_training_resumes_to_the_same_weights(brains, tmp_path, monkeyp
 
     monkeypatch.setattr(training, "_write_checkpoint", killed)
     with pytest.raises(KeyboardInterrupt):
-        recipes.train_vae(brains[:64], brains[64:80], checkpoint=tmp_path / "c", **settings)
+        recipes.train_vae(*sets, latent_dim=2, place=place)
     monkeypatch.setattr(training, "_write_checkpoint", write)
-    resumed, again = recipes.train_vae(
-        brains[:64], brains[64:80], checkpoint=tmp_path / "c", **settings
-    )
+    resumed, again = recipes.train_vae(*sets, latent_dim=2, place=place)
     np.testing.assert_array_equal(whole.encode(brains[:5]), resumed.encode(brains[:5]))
     assert [row["loss"] for row in history.history] == [row["loss"] for row in again.history]
 
@@ -179,43 +186,39 @@ def test_collapse_is_warned_of_early(brains, monkeypatch):
         recipes.train_vae(
             brains[:32],
             brains[32:48],
+            recipes.Recipe(learning_rate=1e-2, batch_size=16, steps=40),
             latent_dim=2,
             beta=1e6,
-            learning_rate=1e-2,
-            batch_size=16,
-            steps=40,
-            device="cpu",
-            bfloat16=False,
+            place=HERE,
         )
 
 
 def test_weights_round_trip_without_pickle(trained, brains, tmp_path):
     model = trained[0]
-    vae.save(model, tmp_path / "model.safetensors")
+    model_files.save(model, tmp_path / "model.safetensors")
     again = vae.load(tmp_path / "model.safetensors")
     assert (again.image_shape, again.latent_dim, again.beta) == (model.image_shape, 4, 1.0)
     np.testing.assert_allclose(
         again.encode(brains[:7]), model.encode(brains[:7]), rtol=1e-4, atol=1e-5
     )
-    with pytest.raises(ValueError, match="not a β-VAE"):
-        (tmp_path / "other.safetensors").write_bytes(b"nothing")
-        vae.load(tmp_path / "other.safetensors")
 
 
 def test_arrays_of_the_wrong_shape_are_refused():
     model = vae.BetaVAE((16, 24), 2)
-    pca = vae.PCABaseline(np.zeros((16, 24)), np.zeros((2, 16, 24)), np.ones(2))
+    pca = PCABaseline(np.zeros((16, 24)), np.zeros((2, 16, 24)), np.ones(2))
     for either in (model, pca):
         with pytest.raises(ValueError, match=r"expected images \(N, 16, 24\)"):
             either.encode(np.zeros((3, 16, 23)))
         with pytest.raises(ValueError, match=r"expected latents \(N, 2\)"):
             either.decode(np.zeros((3, 5)))
     with pytest.raises(ValueError, match="found 0 and 3"):
-        recipes.train_vae(np.zeros((0, 16, 24)), np.zeros((3, 16, 24)))
+        recipes.train_vae(np.zeros((0, 16, 24)), np.zeros((3, 16, 24)), quick())
+    with pytest.raises(ValueError, match="found steps=0"):
+        recipes.train_vae(np.zeros((3, 16, 24)), np.zeros((3, 16, 24)), quick(steps=0))
 
 
 def test_pca_equals_a_singular_value_decomposition(brains):
-    pca = vae.PCABaseline.fit(brains, 3)
+    pca = PCABaseline.fit(brains, 3)
     flat = brains.reshape(len(brains), -1)
     centred = flat - flat.mean(0)
     u, s, vt = np.linalg.svd(centred, full_matrices=False)
@@ -230,7 +233,7 @@ def test_pca_equals_a_singular_value_decomposition(brains):
 
 
 def test_truncated_pca_is_the_smaller_pca_and_its_error_falls(brains):
-    pca = vae.PCABaseline.fit(brains, 6)
+    pca = PCABaseline.fit(brains, 6)
     np.testing.assert_allclose(
         pca.truncated(2).encode(brains), pca.encode(brains)[:, :2], atol=1e-5
     )
@@ -241,7 +244,7 @@ def test_truncated_pca_is_the_smaller_pca_and_its_error_falls(brains):
     with pytest.raises(ValueError, match="has 6 components"):
         pca.truncated(7)
     with pytest.raises(ValueError, match="more images"):
-        vae.PCABaseline.fit(brains[:5], 5)
+        PCABaseline.fit(brains[:5], 5)
 
 
 def test_uncertainty_is_the_spread_of_decoded_draws():
@@ -283,17 +286,9 @@ def test_a_bias_added_apart_changes_neither_values_nor_gradients(stride):
 
 def test_the_kl_term_is_let_in_over_the_warm_up(brains, monkeypatch):
     monkeypatch.setattr(recipes, "EPOCH", 4)
+    recipe = quick(steps=24, learning_rate=2e-4, cosine=False)
     model, result = recipes.train_vae(
-        brains[:64],
-        brains[64:80],
-        latent_dim=2,
-        beta=3.0,
-        batch_size=16,
-        steps=24,
-        kl_warmup=0.5,
-        quick_start=True,
-        device="cpu",
-        bfloat16=False,
+        brains[:64], brains[64:80], recipe, latent_dim=2, beta=3.0, place=HERE
     )
     shares = [
         (row["loss"] - row["error"]) / (3.0 / model.pixel_ratio * row["kl"])

@@ -1,58 +1,25 @@
 """Weights folders and their download, on a local HTTP server; no outside host is asked."""
 
 import hashlib
-import http.server
-import socket
-import threading
 
 import pytest
 import yaml
+from local_server import Fault, nobody, serve
 
+from helpers.data import folders
 from helpers.data.datasets.weights import WeightsError, open_weights
-from helpers.data.sources import download, folder, weights
+from helpers.data.sources import download, weights
 
 ONCE = download.Patience(timeout=5, attempts=1)
 CONTENT = {"a.onnx": b"the first network" * 1000, "b.onnx": b"the second" * 1000}
 
 
 @pytest.fixture
-def server(tmp_path):
+def server():
     """Address of a server that holds CONTENT, and the list of paths it was asked for."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    for name, content in CONTENT.items():
-        (folder / name).write_bytes(content)
-    asked = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args):
-            super().__init__(*args, directory=str(folder))
-
-        def do_GET(self):
-            asked.append(self.path)
-            if self.path == "/cut.onnx":  # promises more than it sends
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(CONTENT["a.onnx"])))
-                self.end_headers()
-                self.wfile.write(CONTENT["a.onnx"][:500])
-            else:
-                super().do_GET()
-
-        def log_message(self, *args):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{httpd.server_port}", asked
-        httpd.shutdown()
-        thread.join()
-
-
-def closed_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    cut = Fault(body=CONTENT["a.onnx"], cut=500)  # promises more than it sends
+    with serve(lambda path: {**CONTENT, "cut.onnx": cut}.get(path[1:])) as archive:
+        yield f"http://{archive.address}", archive.paths
 
 
 def make_registry(tmp_path, address, **changes):
@@ -82,9 +49,9 @@ def test_fetch_downloads_once_and_writes_the_records(tmp_path, server):
     assert [file.read_bytes() for file in files] == list(CONTENT.values())
     assert [r.network for r in open_weights(out).records] == ["A", "B"]
     assert open_weights(out).records[0].mean == (0.5, 0.5, 0.5)
-    assert sorted(asked) == ["/a.onnx", "/b.onnx"]
+    assert sorted(asked()) == ["/a.onnx", "/b.onnx"]
     weights.fetch(out, progress=False, registry=registry)
-    assert len(asked) == 2  # the same request again does no work
+    assert len(asked()) == 2  # the same request again does no work
 
 
 def test_fetch_of_one_name_keeps_what_the_user_added(tmp_path, server):
@@ -102,13 +69,13 @@ def test_fetch_of_one_name_keeps_what_the_user_added(tmp_path, server):
 
 def test_a_mirror_serves_when_the_first_address_does_not(tmp_path, server):
     address, asked = server
-    dead = f"http://127.0.0.1:{closed_port()}/a.onnx"
+    dead = f"http://{nobody()}/a.onnx"
     registry = make_registry(
         tmp_path, address, url=dead, mirrors=[f"{address}/missing.onnx", f"{address}/a.onnx"]
     )
     (path,) = weights.fetch(tmp_path / "weights", ["a"], progress=False, registry=registry)
     assert path.read_bytes() == CONTENT["a.onnx"]
-    assert asked == ["/missing.onnx", "/a.onnx"]
+    assert asked() == ["/missing.onnx", "/a.onnx"]
 
 
 def test_wrong_hash_no_network_and_moved_file_are_different_errors(tmp_path, server):
@@ -117,7 +84,7 @@ def test_wrong_hash_no_network_and_moved_file_are_different_errors(tmp_path, ser
     errors = {
         download.WrongContent: ({"sha256": "0" * 64}, "SHA-256 is .*; expected 00"),
         download.Unreachable: (
-            {"url": f"http://127.0.0.1:{closed_port()}/a.onnx"},
+            {"url": f"http://{nobody()}/a.onnx"},
             "is there a network",
         ),
         download.NotThere: ({"url": f"{address}/x.onnx"}, "answers 404"),
@@ -136,7 +103,7 @@ def test_wrong_hash_no_network_and_moved_file_are_different_errors(tmp_path, ser
 
 def test_a_wrong_file_is_reported_even_if_a_mirror_is_silent(tmp_path, server):
     address, _ = server
-    mirrors = [f"http://127.0.0.1:{closed_port()}/a.onnx"]
+    mirrors = [f"http://{nobody()}/a.onnx"]
     registry = make_registry(tmp_path, address, sha256="0" * 64, mirrors=mirrors)
     with pytest.raises(download.WrongContent):
         weights.fetch(tmp_path / "weights", ["a"], progress=False, registry=registry, patience=ONCE)
@@ -161,9 +128,9 @@ def test_files_that_are_not_ours_are_refused(tmp_path, server):
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "thesis.txt").write_text("precious")
-    with pytest.raises(folder.OutputError, match="was not made by `brainbook fetch`"):
+    with pytest.raises(folders.OutputError, match="was not made by `brainbook fetch`"):
         weights.fetch(foreign, progress=False, registry=registry, force=True)
-    with pytest.raises(folder.OutputError, match="is a file"):
+    with pytest.raises(folders.OutputError, match="is a file"):
         weights.fetch(foreign / "thesis.txt", progress=False, registry=registry)
     out = tmp_path / "weights"
     weights.fetch(out, ["b"], progress=False, registry=registry)
@@ -172,7 +139,7 @@ def test_files_that_are_not_ours_are_refused(tmp_path, server):
         weights.fetch(out, ["a"], progress=False, registry=registry)
     weights.fetch(out, ["a"], progress=False, registry=registry, force=True)
     assert (out / "a.onnx").read_bytes() == CONTENT["a.onnx"]
-    assert asked == ["/b.onnx", "/a.onnx"]
+    assert asked() == ["/b.onnx", "/a.onnx"]
 
 
 def test_unknown_name(tmp_path, server):

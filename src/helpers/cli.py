@@ -1,14 +1,11 @@
 """The ``brainbook`` command."""
 
-from __future__ import annotations
-
 import argparse
-import csv
-import io
-import json
 import os
 import shutil
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 from helpers import __version__
@@ -17,19 +14,30 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns its exit code (0 done, 1 the work failed, 2 usage, 130 interrupted)."""
+    """Run one command.
+
+    Returns
+    -------
+    int
+        The exit code: 0 done, 1 the work failed, 2 usage, 130 interrupted.
+    """
     arguments = _parser().parse_args(argv)
-    if getattr(arguments, "command", None) is None:
+    if arguments.command is None:
         _parser().print_help()
         return USAGE
-    from helpers.book.execution import UsageError
+    from helpers.book.parameters import UsageError
     from helpers.data.datasets import DatasetError
 
     try:
-        return arguments.function(arguments) or DONE
+        code = arguments.function(arguments) or DONE
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command again to resume", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # `brainbook scores … | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except (UsageError, DatasetError, FileExistsError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return USAGE
@@ -38,109 +46,33 @@ def main(argv: list[str] | None = None) -> int:
         return FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
         prog="brainbook",
-        description="Reproduce three papers on modelling brain structure, on phantoms or your own data.",
+        description="Reproduce three papers on modelling brain structure, on phantoms or your "
+        "own data.",
     )
     parser.add_argument("--version", action="version", version=f"brainbook {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    def command(name: str, function, text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    def command(name: str, function: Callable, text: str) -> ArgumentParser:
+        description = text[0].upper() + text[1:] + "."
+        sub = commands.add_parser(name, help=text, description=description)
         sub.set_defaults(function=function)
         return sub
 
     phantom = command(
         "phantom", _phantom, "generate a phantom dataset folder with known ground truth"
     )
-    kinds = phantom.add_subparsers(dest="kind", metavar="KIND", required=True)
-    microct = kinds.add_parser("microct", help="slices of a virtual thalamocortical sample")
-    microct.add_argument("--size", default=None, help="tiny, book or real (default: book)")
-    population = kinds.add_parser("population", help="coronal sections of virtual individuals")
-    population.add_argument("--n", type=int, default=None, help="number of individuals")
-    population.add_argument(
-        "--shape", type=_shape, default=None, metavar="HxW", help="image size, for example 320x448"
-    )
-    for option, text in (
-        ("template", "average template (TIFF) to deform instead of the drawn one"),
-        ("annotation", "annotation volume (NRRD) that goes with it"),
-        ("structures", "structure graph (JSON)"),
-    ):
-        population.add_argument(f"--{option}", type=Path, default=None, metavar="FILE", help=text)
-    population.add_argument(
-        "--ap",
-        type=int,
-        default=None,
-        help="section index along the annotation's anterior–posterior axis",
-    )
-    for sub in (microct, population):
-        sub.add_argument("out", metavar="OUT", type=Path)
-        sub.add_argument("--seed", type=int, default=0)
-        sub.add_argument(
-            "--force", action="store_true", help="replace a phantom that brainbook made"
-        )
-
+    _phantom_options(phantom)
     fetch = command("fetch", _fetch, "download public data into a folder")
-    fetch.add_argument("what", choices=("microct", "population", "weights"))
-    fetch.add_argument("out", metavar="OUT", type=Path)
-    fetch.add_argument(
-        "--limit", type=int, default=None, help="population: only the first N experiments"
-    )
-    fetch.add_argument("--workers", type=int, default=4, help="population: parallel downloads")
-    fetch.add_argument(
-        "--slices",
-        type=int,
-        nargs="+",
-        default=None,
-        metavar="Z",
-        help="microct: these slices (default: 159 209 259 359)",
-    )
-    fetch.add_argument("--force", action="store_true", help="replace what brainbook downloaded")
-
+    _fetch_options(fetch)
     init = command("init", _init, "write a first dataset.yml for a folder of images")
     init.add_argument("folder", metavar="DIR", type=Path)
     check = command("check", _check, "say what is wrong with a dataset folder; writes nothing")
     check.add_argument("folder", metavar="DIR", type=Path)
-
     run = command("run", _run, "execute notebooks into a run folder")
-    run.add_argument(
-        "notebooks",
-        nargs="*",
-        metavar="NOTEBOOK",
-        help="for example 06_nmf_factors (default: all whose kind of data was given)",
-    )
-    for kind, text in (
-        ("microct", "folder of slices (default: the phantom)"),
-        ("population", "folder of brains (default: the phantom)"),
-        ("weights", "folder of pretrained networks, .onnx (default: none)"),
-    ):
-        run.add_argument(f"--{kind}", metavar="DIR", default="", help=text)
-    run.add_argument(
-        "--profile",
-        default="quick",
-        help="quick, paper, or a YAML file {notebook: {parameter: value}}",
-    )
-    run.add_argument(
-        "--out", metavar="RUN", type=Path, default=None, help="run folder (default: runs/<profile>)"
-    )
-    run.add_argument(
-        "-p",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="name=value",
-        help="set a parameter; 05_cortical_kmeans.k=4 for one notebook",
-    )
-    run.add_argument("--jobs", type=_positive, default=1, metavar="N", help="notebooks at a time")
-    run.add_argument("--force", action="store_true", help="execute even what is up to date")
-    run.add_argument(
-        "-v",
-        "--verbose",
-        action="store_true",
-        help="show the notebooks' own output and progress bars",
-    )
-
+    _run_options(run)
     build = command("build", _build, "render a run folder to html")
     build.add_argument("run", metavar="RUN", type=Path)
     scores = command("scores", _scores, "print the scoreboard of run folders")
@@ -154,6 +86,67 @@ def _parser() -> argparse.ArgumentParser:
     clean = command("clean", _clean, "delete a run folder that brainbook made")
     clean.add_argument("run", metavar="RUN", type=Path)
     return parser
+
+
+def _phantom_options(phantom: ArgumentParser) -> None:
+    kinds = phantom.add_subparsers(dest="kind", metavar="KIND", required=True)
+    microct = kinds.add_parser("microct", help="slices of a virtual thalamocortical sample")
+    microct.add_argument("--size", help="tiny, book or real (default: book)")
+    population = kinds.add_parser("population", help="coronal sections of virtual individuals")
+    population.add_argument("--n", type=int, help="number of individuals")
+    population.add_argument(
+        "--shape", type=_shape, metavar="HxW", help="image size, for example 320x448"
+    )
+    files = {
+        "template": "average template (TIFF) to deform instead of the drawn one",
+        "annotation": "annotation volume (NRRD) that goes with it",
+        "structures": "structure graph (JSON)",
+    }
+    for option, text in files.items():
+        population.add_argument(f"--{option}", type=Path, metavar="FILE", help=text)
+    population.add_argument(
+        "--ap", type=int, help="section index along the annotation's anterior–posterior axis"
+    )
+    for sub in (microct, population):
+        sub.add_argument("out", metavar="OUT", type=Path)
+        sub.add_argument("--seed", type=int, default=0)
+        sub.add_argument(
+            "--force", action="store_true", help="replace a phantom that brainbook made"
+        )
+
+
+def _fetch_options(fetch: ArgumentParser) -> None:
+    fetch.add_argument("what", choices=("microct", "population", "weights"))
+    fetch.add_argument("out", metavar="OUT", type=Path)
+    fetch.add_argument("--limit", type=int, help="population: only the first N experiments")
+    fetch.add_argument("--workers", type=int, default=4, help="population: parallel downloads")
+    text = "microct: these slices (default: 159 209 259 359)"
+    fetch.add_argument("--slices", type=int, nargs="+", metavar="Z", help=text)
+    fetch.add_argument("--force", action="store_true", help="replace what brainbook downloaded")
+
+
+def _run_options(run: ArgumentParser) -> None:
+    text = "for example 06_nmf_factors (default: all whose kind of data was given)"
+    run.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help=text)
+    folders = {
+        "microct": "folder of slices (default: the phantom)",
+        "population": "folder of brains (default: the phantom)",
+        "weights": "folder of pretrained networks, .onnx (default: none)",
+    }
+    for kind, text in folders.items():
+        run.add_argument(f"--{kind}", metavar="DIR", default="", help=text)
+    text = "quick, paper, or a YAML file {notebook: {parameter: value}}"
+    run.add_argument("--profile", default="quick", help=text)
+    text = "run folder (default: runs/<profile>)"
+    run.add_argument("--out", metavar="RUN", type=Path, help=text)
+    text = "set a parameter; 05_cortical_kmeans.k=4 for one notebook"
+    run.add_argument(
+        "-p", dest="overrides", action="append", default=[], metavar="name=value", help=text
+    )
+    run.add_argument("--jobs", type=_positive, default=1, metavar="N", help="notebooks at a time")
+    run.add_argument("--force", action="store_true", help="execute even what is up to date")
+    text = "show the notebooks' own output and progress bars"
+    run.add_argument("-v", "--verbose", action="store_true", help=text)
 
 
 def _positive(text: str) -> int:
@@ -172,60 +165,39 @@ def _shape(text: str) -> tuple[int, int]:
         ) from None
 
 
-def _phantom(arguments) -> None:
+def _phantom(arguments: Namespace) -> None:
     from helpers.book.run import make_phantom
 
-    names = (
-        ("size",)
-        if arguments.kind == "microct"
-        else ("n", "shape", "template", "annotation", "structures", "ap")
-    )
-    options = {
-        name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None
-    }
-    make_phantom(
-        arguments.kind,
-        arguments.out,
-        seed=arguments.seed,
-        progress=True,
-        force=arguments.force,
-        **options,
-    )
+    own = {"command", "function", "kind", "out"}
+    options = {k: v for k, v in vars(arguments).items() if k not in own and v is not None}
+    make_phantom(arguments.kind, arguments.out, progress=True, **options)
     print(f"{arguments.out}: ready")
 
 
-def _fetch(arguments) -> None:
+def _fetch(arguments: Namespace) -> None:
+    from helpers.data.sources import allen, bossdb, weights
+
+    options = {"progress": True, "force": arguments.force}
     if arguments.what == "weights":
-        from helpers.data.sources import weights
-
-        weights.fetch(arguments.out, progress=True, force=arguments.force)
+        weights.fetch(arguments.out, **options)
     elif arguments.what == "microct":
-        from helpers.data.sources import bossdb
-
-        bossdb.fetch(arguments.out, arguments.slices, progress=True, force=arguments.force)
+        bossdb.fetch(arguments.out, arguments.slices, **options)
     else:
-        from helpers.data.sources import allen
-
-        allen.fetch(
-            arguments.out,
-            limit=arguments.limit,
-            workers=arguments.workers,
-            progress=True,
-            force=arguments.force,
-        )
+        allen.fetch(arguments.out, limit=arguments.limit, workers=arguments.workers, **options)
     print(f"{arguments.out}: ready")
 
 
-def _init(arguments) -> None:
+def _init(arguments: Namespace) -> None:
     from helpers.data.datasets.begin import begin
 
     path = begin(arguments.folder)
     print(
-        f"{path}: written. Correct the lines marked `# check`, then run `brainbook check {arguments.folder}`."
+        f"{path}: written. Correct the lines marked `# check`, "
+        f"then run `brainbook check {arguments.folder}`."
     )
 
 
-def _check(arguments) -> int:
+def _check(arguments: Namespace) -> int:
     from helpers.data.datasets import check
 
     kind, problems = check(arguments.folder)
@@ -237,42 +209,34 @@ def _check(arguments) -> int:
     return FAILED if errors else DONE
 
 
-def _run(arguments) -> int:
-    from helpers.book import execution
+def _run(arguments: Namespace) -> int:
+    from helpers.book import execution, parameters
     from helpers.book.root import from_root
     from helpers.book.run import PHANTOMS, make_phantom
-    from helpers.data.datasets import open_microct, open_population
+    from helpers.data import open_microct, open_population
 
-    datasets = {
-        kind: _absolute(getattr(arguments, kind)) for kind in ("microct", "population", "weights")
-    }
-    if datasets["weights"] and not Path(datasets["weights"]).is_dir():
-        raise execution.UsageError(
-            f"--weights {arguments.weights}: no such folder; `brainbook fetch weights {arguments.weights}` makes one"
+    # Paths on the command line count from where the user stands.
+    given = {kind: getattr(arguments, kind) for kind in ("microct", "population", "weights")}
+    datasets = {k: str(Path(path).expanduser().resolve()) for k, path in given.items() if path}
+    if "weights" in datasets and not Path(datasets["weights"]).is_dir():
+        raise parameters.UsageError(
+            f"--weights {arguments.weights}: no such folder; "
+            f"`brainbook fetch weights {arguments.weights}` makes one"
         )
-    profile = _profile(arguments.profile)
-    out = (
-        arguments.out.resolve()
-        if arguments.out
-        else from_root("runs") / Path(arguments.profile).stem
-    )
-    if datasets["microct"]:
-        open_microct(datasets["microct"])
-    if datasets["population"]:
-        open_population(datasets["population"])
-    execution.plan(
-        arguments.notebooks, out, datasets, profile, arguments.overrides
-    )  # refuse a wrong request before long work
-    wanted = [
-        execution.declared_parameters(name) for name in arguments.notebooks or execution.notebooks()
-    ]
-    if not (datasets["microct"] or datasets["population"]):
+    profile = parameters.read_profile(arguments.profile)
+    default = from_root("runs") / Path(arguments.profile).stem
+    out = arguments.out.resolve() if arguments.out else default
+    for kind, opener in {"microct": open_microct, "population": open_population}.items():
+        if kind in datasets:
+            opener(datasets[kind])
+    request = (arguments.notebooks, out, datasets, profile, arguments.overrides)
+    jobs = execution.plan(*request)  # refuse a wrong request before long work
+    if not datasets.keys() & PHANTOMS.keys():
         for kind, folder in PHANTOMS.items():
-            if any(kind in declared for declared in wanted):
-                make_phantom(
-                    kind, from_root(folder), progress=True, force=True
-                )  # an older generator's phantom gives way
-    jobs = execution.plan(arguments.notebooks, out, datasets, profile, arguments.overrides)
+            if any(kind in job.parameters for job in jobs):
+                # an older generator's phantom gives way
+                make_phantom(kind, from_root(folder), progress=True, force=True)
+        jobs = execution.plan(*request)
     try:
         execution.execute(
             jobs, out, workers=arguments.jobs, verbose=arguments.verbose, force=arguments.force
@@ -284,132 +248,36 @@ def _run(arguments) -> int:
     return DONE
 
 
-def _absolute(path: str) -> str:
-    """Return a path given on the command line as absolute: it counts from where the user stands."""
-    return str(Path(path).expanduser().resolve()) if path else ""
-
-
-def _profile(name: str) -> dict:
-    import yaml
-
-    from helpers.book.execution import UsageError
-    from helpers.book.root import project_root
-
-    named = project_root() / "notebooks" / "profiles" / f"{name}.yml"
-    path = named if named.is_file() else Path(name)
-    if not path.is_file():
-        raise UsageError(f"--profile {name}: expected quick, paper, or a YAML file that exists")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise UsageError(f"--profile {name}: not YAML ({error})") from None
-    if not isinstance(content, dict) or not all(
-        isinstance(values, dict) for values in content.values()
-    ):
-        raise UsageError(f"--profile {name}: expected {{notebook: {{parameter: value}}}}")
-    return content
-
-
-def _build(arguments) -> None:
+def _build(arguments: Namespace) -> None:
     from helpers.book import render
 
-    index = render.build(_existing_run(arguments.run))
-    print(f"open {index}")
+    print(f"open {render.build(_existing_run(arguments.run))}")
 
 
-def _scores(arguments) -> int:
-    from helpers.book import claims
+def _scores(arguments: Namespace) -> int:
+    from helpers.book import claims, scoreboard
 
-    rows = [
-        {**row, "run": str(run)}
-        for run in arguments.runs
-        for row in claims.merge(_existing_run(run))
-    ]
-    if arguments.format == "json":
-        keys = (
-            "id",
-            "published",
-            "values",
-            "mean",
-            "sd",
-            "verdict",
-            "dataset",
-            "notebook",
-            *(("run",) if len(arguments.runs) > 1 else ()),
-        )
-        print(json.dumps({"claims": [{key: row[key] for key in keys} for row in rows]}, indent=1))
-    elif arguments.format == "csv":
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("run", "id", "published", "mean", "sd", "verdict", "dataset", "notebook"))
-        for row in rows:
-            writer.writerow(
-                (
-                    row["run"],
-                    row["id"],
-                    row["published"],
-                    claims.number_text(row["mean"]) if row["values"] else "",
-                    claims.number_text(row["sd"]) if row["sd"] is not None else "",
-                    row["verdict"],
-                    row["dataset"],
-                    row["notebook"],
-                )
-            )
-        print(stream.getvalue(), end="")
-    else:
-        _print_table(rows, several=len(arguments.runs) > 1)
-    return (
-        FAILED
-        if arguments.strict and any(row["verdict"] == claims.NOT_REPRODUCED for row in rows)
-        else DONE
-    )
+    runs = {str(run): claims.merge(_existing_run(run)) for run in arguments.runs}
+    rows = [{**row, "run": run} for run, found in runs.items() for row in found]
+    print(scoreboard.text(rows, arguments.format, several=len(runs) > 1))
+    red = any(row["verdict"] == claims.NOT_REPRODUCED for row in rows)
+    return FAILED if arguments.strict and red else DONE
 
 
-def _print_table(rows: list[dict], several: bool) -> None:
-    from helpers.book import claims
+def _params(arguments: Namespace) -> None:
+    from helpers.book.parameters import declared
 
-    cells = [
-        ("claim", "published", "found (mean ± sd)", "verdict", "data" if not several else "run")
-    ]
-    for row in rows:
-        found = claims.number_text(row["mean"])
-        if isinstance(row["sd"], float):
-            found += f" ± {row['sd']:.2g}"
-        cells.append(
-            (
-                row["id"],
-                str(row["published"]),
-                found,
-                row["verdict"],
-                row["run"] if several else row["dataset"] or row["reason"],
-            )
-        )
-    widths = [min(58, max(len(row[column]) for row in cells)) for column in range(5)]
-    for row in cells:
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip())
-    verdicts = [row["verdict"] for row in rows]
-    print(
-        "; ".join(
-            f"{verdicts.count(v)} {v}"
-            for v in (claims.REPRODUCED, claims.NOT_REPRODUCED, claims.NOT_RUN)
-        )
-    )
+    for name, parameter in declared(arguments.notebook).items():
+        print(f"{f'{name} = {parameter.default!r}':<44}  # {parameter.meaning}")
 
 
-def _params(arguments) -> None:
-    from helpers.book.execution import declared_parameters
-
-    for name, value in declared_parameters(arguments.notebook).items():
-        print(f"{name} = {value!r}")
-
-
-def _clean(arguments) -> None:
+def _clean(arguments: Namespace) -> None:
     shutil.rmtree(_existing_run(arguments.run))
     print(f"{arguments.run}: deleted")
 
 
 def _existing_run(path: Path) -> Path:
-    from helpers.book.execution import UsageError
+    from helpers.book.parameters import UsageError
     from helpers.book.run import MARKER
 
     if not (path / MARKER).is_file():
@@ -418,5 +286,4 @@ def _existing_run(path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("PYTHONUNBUFFERED", "1")
     sys.exit(main())

@@ -1,21 +1,18 @@
-"""Keyed, atomic, locked storage: a result is made once, and again only when what made it changes."""
+"""Keyed, atomic, locked storage: a result is made once, and again when what made it changes."""
 
-from __future__ import annotations
-
-import ast
-import hashlib
-import importlib.util
 import json
-import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from types import CodeType, ModuleType
 from typing import Any
 
+import numpy as np
+
+from helpers.book.reached_code import digest, reached_hash
 from helpers.data.files import lock, write_json
+
+IN_MEMORY = 1 << 24  # bytes: larger arrays stay on disk and are read as needed
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ def artifact(
     load: Callable[[Path], Any],
     *,
     inputs: Iterable[str] = (),
-    methods: Iterable[ModuleType] = (),
+    code: Callable | None = None,
 ) -> Artifact:
     """Return a stored result, making it first if it is not there.
 
@@ -54,9 +51,14 @@ def artifact(
         ``load(folder)`` returns the value.
     inputs : iterable of str
         Keys of the artifacts and fingerprints of the datasets that it is made from.
-    methods : iterable of modules
-        The modules that compute it. Their code counts, with all modules of this package they
-        import; comments and docstrings do not.
+    code : callable, optional
+        The function whose code counts, by default ``make``: with it counts the stage function that
+        it stands in, and all that these reach, see :mod:`helpers.book.reached_code`.
+
+    Raises
+    ------
+    ValueError
+        If the stored files cannot be read.
 
     Notes
     -----
@@ -66,22 +68,20 @@ def artifact(
         "name": name,
         "parameters": _plain(parameters, name),
         "inputs": sorted(inputs),
-        "methods": _methods_hash(methods),
-        "make": _code_hash(make.__code__),
+        "code": reached_hash(code or make),
     }
-    key = _digest(json.dumps(description, sort_keys=True))
+    key = digest(json.dumps(description, sort_keys=True))
     folder = root / f"{name}-{key[:12]}"
     if not folder.is_dir():
-        root.mkdir(parents=True, exist_ok=True)
         with lock(root / f".{folder.name}.lock"):
             if not folder.is_dir():
                 partial = root / f".{folder.name}.partial"
                 partial.mkdir(exist_ok=True)
                 start = time.perf_counter()
                 make(partial)
+                seconds = round(time.perf_counter() - start, 2)
                 write_json(
-                    partial / "artifact.json",
-                    {**description, "key": key, "seconds": round(time.perf_counter() - start, 2)},
+                    partial / "artifact.json", {**description, "key": key, "seconds": seconds}
                 )
                 partial.rename(folder)
     try:
@@ -93,86 +93,66 @@ def artifact(
         ) from error
 
 
-def code_hash(source: str) -> str:
-    """Return a hash of Python source that ignores comments, layout and docstrings."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if (
-            isinstance(body, list)
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-            and isinstance(body[0].value.value, str)
-        ):
-            node.body = body[1:] or [ast.Pass()]
-    return _digest(ast.dump(tree))
+def stored(
+    root: Path,
+    name: str,
+    parameters: dict,
+    compute: Callable[[], dict],
+    *,
+    inputs: Iterable[str] = (),
+) -> Artifact:
+    """Return an artifact whose value is a dict of named arrays, tables and plain values.
 
-
-def _methods_hash(modules: Iterable[ModuleType]) -> str:
-    """Return one hash over the code of modules and of every module of this package they import."""
-    names: set[str] = set()
-    waiting = [module.__name__ for module in modules]
-    while waiting:
-        name = waiting.pop()
-        if name not in names:
-            names.add(name)
-            waiting.extend(_module_facts(name)[1])
-    return _digest("".join(name + _module_facts(name)[0] for name in sorted(names)))
-
-
-@cache
-def _module_facts(name: str) -> tuple[str, tuple[str, ...]]:
-    """Return the code hash of a module of this package and the names of those it imports."""
-    package = __name__.split(".")[0]
-    source = Path(importlib.util.find_spec(name).origin).read_text(encoding="utf-8")
-    imported = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == package:
-            imported.add(node.module)
-            imported.update(f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Import):
-            imported.update(
-                alias.name for alias in node.names if alias.name.split(".")[0] == package
-            )
-    modules = tuple(
-        sorted(
-            candidate for candidate in imported if candidate != package and _is_module(candidate)
-        )
-    )
-    return code_hash(source), modules
-
-
-def _is_module(name: str) -> bool:
-    if name in sys.modules:
-        return True
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # `helpers.book.claims.record`: a function, not a module
-        return False
-
-
-def _code_hash(code: CodeType) -> str:
-    """Return a hash of a compiled function, nested functions included; where it stands does not
-    count.
+    Parameters
+    ----------
+    root, name, parameters, inputs
+        As for :func:`artifact`.
+    compute : callable
+        ``compute()`` returns the dict. Arrays are kept as .npy files (large ones come back as
+        read-only arrays on disk), pandas tables as CSV without their index, the rest as JSON.
     """
-    constants = [_code_hash(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
-    return _digest(repr((code.co_code, code.co_names, constants)))
+    return artifact(
+        root,
+        name,
+        parameters,
+        lambda folder: _write(folder, compute()),
+        _read,
+        inputs=inputs,
+        code=compute,
+    )
 
 
-def _plain(parameters: dict, name: str) -> dict:
-    """Return parameters as plain JSON values; arrays and objects do not belong in a key."""
+def _write(folder: Path, content: dict) -> None:
+    values = {}
+    for name, value in content.items():
+        if isinstance(value, np.ndarray):
+            np.save(folder / f"{name}.npy", value)
+        elif hasattr(value, "to_csv"):
+            value.to_csv(folder / f"{name}.csv", index=False)
+        else:
+            values[name] = _plain(value, name)
+    write_json(folder / "values.json", values)
 
-    def convert(value):
+
+def _read(folder: Path) -> dict:
+    import pandas as pd
+
+    content = json.loads((folder / "values.json").read_text())
+    for path in folder.glob("*.npy"):
+        mode = "r" if path.stat().st_size > IN_MEMORY else None
+        content[path.stem] = np.load(path, mmap_mode=mode, allow_pickle=False)
+    return content | {path.stem: pd.read_csv(path) for path in folder.glob("*.csv")}
+
+
+def _plain(content: Any, name: str) -> Any:
+    """Return plain JSON values; arrays and objects do not belong in a key."""
+
+    def convert(value: Any) -> Any:
         if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
             return value.item()
         raise TypeError(
-            f"artifact {name}: a parameter is a {type(value).__name__}; "
-            "expected numbers, text, lists or mappings of them (pass large inputs by key)"
+            f"artifact {name}: a parameter is a {type(value).__name__}; expected numbers, text, "
+            "lists or mappings of them (pass large inputs by key)"
         )
 
-    return json.loads(json.dumps(parameters, sort_keys=True, default=convert))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return json.loads(json.dumps(content, sort_keys=True, default=convert))

@@ -1,6 +1,4 @@
-"""Record what a notebook found for each claim of the papers, decide it by its rule, print the
-scoreboard.
-"""
+"""Record what a notebook found for each claim of the papers, and decide it by its rule."""
 
 from __future__ import annotations
 
@@ -15,6 +13,7 @@ from statistics import fmean, stdev
 
 import yaml
 
+from helpers.book.root import project_root
 from helpers.data.files import write_json
 
 REPRODUCED, NOT_REPRODUCED, NOT_RUN = "reproduced", "not reproduced", "not run"
@@ -42,86 +41,78 @@ class Claim:
 @cache
 def load(path: Path | None = None) -> dict[str, Claim]:
     """Return every claim by its id, in the order of the file."""
-    from helpers.book.root import project_root
-
     path = path or project_root() / "book" / "claims.yml"
     rows = [Claim(**row) for row in yaml.safe_load(path.read_text(encoding="utf-8"))]
     return {row.id: row for row in rows}
 
 
 class Ledger:
-    """The claims of one notebook in one run, written to ``claims/<notebook>.json`` at every record."""
+    """The claims of one notebook in one run, written to ``claims/<notebook>.json`` at every record.
 
-    def __init__(self, path: Path, notebook: str, dataset: str):
-        self.path = path
-        self.content = {"notebook": notebook, "dataset": dataset, "records": [], "not_run": {}}
-        self.write()
-
-    def write(self) -> None:
-        write_json(self.path, self.content)
-
-
-_ledger: Ledger | None = None
-
-
-def start(path: Path, notebook: str, dataset: str) -> None:
-    """Begin a notebook's ledger; what an earlier execution of it recorded is replaced."""
-    global _ledger
-    _ledger = Ledger(path, notebook, dataset)
-
-
-def record(id: str, value: float | dict[str, float], seed: int | None = None) -> str:
-    """Record what was found for a claim and return its verdict so far.
+    What an earlier execution of the notebook recorded is replaced.
 
     Parameters
     ----------
-    id : str
-        A claim of ``book/claims.yml``, for example ``"A.gram.cnn"``.
-    value : float or dict of str to float
-        A number, or one number per name that the claim's rule compares. Names the rule does not use
-        (an interval, say) are kept and shown.
-    seed : int, optional
-        Recording another seed adds to the claim; the same seed replaces. The verdict is of the
-        mean.
-
-    Raises
-    ------
-    ValueError
-        Unknown claim, a value that is not finite, a name that the rule needs and the value lacks.
+    path : Path
+    notebook : str
+    dataset : str
+        Name of the data that the numbers speak of.
     """
-    claim = _known(id)
-    plain = (
-        {name: float(number) for name, number in value.items()}
-        if isinstance(value, dict)
-        else float(value)
-    )
-    numbers = plain if isinstance(plain, dict) else {"value": plain}
-    bad = [name for name, number in numbers.items() if not math.isfinite(number)]
-    if bad:
-        raise ValueError(
-            f"claim {id}: {', '.join(bad)} is not a finite number; if it cannot be computed, use claims.not_run"
-        )
-    missing = sorted(_names(claim.rule) - set(numbers))
-    if missing:
-        raise ValueError(
-            f"claim {id}: its rule `{claim.rule}` needs {', '.join(missing)}; found {', '.join(numbers)}"
-        )
-    ledger = _open_ledger()
-    ledger.content["records"] = [
-        row for row in ledger.content["records"] if (row["id"], row["seed"]) != (id, seed)
-    ]
-    ledger.content["records"].append({"id": id, "seed": seed, "value": plain})
-    ledger.content["not_run"].pop(id, None)
-    ledger.write()
-    return decide(claim, [row["value"] for row in ledger.content["records"] if row["id"] == id])
 
+    def __init__(self, path: Path, notebook: str, dataset: str) -> None:
+        self.path = path
+        self.content = {"notebook": notebook, "dataset": dataset, "records": [], "not_run": {}}
+        write_json(path, self.content)
 
-def not_run(id: str, reason: str) -> None:
-    """Note that a claim was not run here, and why (no labels, no pretrained network, …)."""
-    _known(id)
-    ledger = _open_ledger()
-    ledger.content["not_run"][id] = reason
-    ledger.write()
+    def record(self, id: str, value: float | dict[str, float], seed: int | None = None) -> str:
+        """Record what was found for a claim and return its verdict so far.
+
+        Parameters
+        ----------
+        id : str
+            A claim of ``book/claims.yml``, for example ``"A.gram.cnn"``.
+        value : float or dict of str to float
+            A number, or one number per name that the claim's rule compares. Names the rule does not
+            use (an interval, say) are kept and shown.
+        seed : int, optional
+            Recording another seed adds to the claim; the same seed replaces. The verdict is of the
+            mean.
+
+        Raises
+        ------
+        ValueError
+            Unknown claim, a value that is not finite, a name that the rule needs and the value
+            lacks.
+        """
+        claim = _known(id)
+        plain = (
+            {name: float(number) for name, number in value.items()}
+            if isinstance(value, dict)
+            else float(value)
+        )
+        numbers = plain if isinstance(plain, dict) else {"value": plain}
+        bad = [name for name, number in numbers.items() if not math.isfinite(number)]
+        if bad:
+            raise ValueError(
+                f"claim {id}: {', '.join(bad)} is not a finite number; "
+                "if it cannot be computed, use run.not_run"
+            )
+        missing = sorted(_names(claim.rule) - set(numbers))
+        if missing:
+            raise ValueError(
+                f"claim {id}: its rule `{claim.rule}` needs {', '.join(missing)}; "
+                f"found {', '.join(numbers)}"
+            )
+        kept = [row for row in self.content["records"] if (row["id"], row["seed"]) != (id, seed)]
+        self.content["records"] = [*kept, {"id": id, "seed": seed, "value": plain}]
+        self.content["not_run"].pop(id, None)
+        write_json(self.path, self.content)
+        return decide(claim, [row["value"] for row in self.content["records"] if row["id"] == id])
+
+    def not_run(self, id: str, reason: str) -> None:
+        """Note that a claim was not run here, and why (no labels, no pretrained network, …)."""
+        self.content["not_run"][_known(id).id] = reason
+        write_json(self.path, self.content)
 
 
 def decide(claim: Claim, values: list) -> str:
@@ -179,7 +170,7 @@ def merge(run: Path) -> list[dict]:
     return rows
 
 
-def number_text(value) -> str:
+def number_text(value: float | dict[str, float] | None) -> str:
     """Return a recorded value in few characters: ``0.913`` or ``cnn 0.41, untrained 0.70``."""
     if value is None:
         return "–"
@@ -210,7 +201,7 @@ _OPERATORS = {
 }
 
 
-def _evaluate(node, names):
+def _evaluate(node: ast.expr, names: dict[str, float]) -> float | bool:
     """Walk the few kinds of syntax a rule may hold; anything else is an error, never executed."""
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
         return node.value
@@ -248,27 +239,20 @@ def _known(id: str) -> Claim:
     claims = load()
     if id not in claims:
         raise ValueError(
-            f"unknown claim {id!r}; expected an id of book/claims.yml, for example {next(iter(claims))!r}"
+            f"unknown claim {id!r}; expected an id of book/claims.yml, "
+            f"for example {next(iter(claims))!r}"
         )
     return claims[id]
 
 
-def _open_ledger() -> Ledger:
-    if _ledger is None:
-        raise ValueError(
-            "no notebook is open, so there is nowhere to record; call runs.open_run(...) first"
-        )
-    return _ledger
-
-
-def _mean(values: list):
+def _mean(values: list) -> float | dict[str, float]:
     if isinstance(values[0], dict):
         shared = [name for name in values[0] if all(name in value for value in values)]
         return {name: fmean(value[name] for value in values) for name in shared}
     return fmean(values)
 
 
-def _sd(values: list):
+def _sd(values: list) -> float | dict[str, float] | None:
     """Return the sample standard deviation over seeds, None with fewer than two."""
     if len(values) < 2:
         return None

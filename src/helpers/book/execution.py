@@ -1,33 +1,32 @@
-"""Execute notebooks into a run folder with papermill: strict parameters, nothing twice, loud
-failures.
-"""
+"""Execute notebooks into a run folder with papermill: nothing twice, loud failures."""
 
-from __future__ import annotations
-
-import ast
-import difflib
 import hashlib
 import json
 import os
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
-
-from helpers.book import artifacts, claims
+from helpers.book import claims, provenance
+from helpers.book.parameters import UsageError, chosen_values, declared_parameters, notebooks
+from helpers.book.reached_code import code_hash
 from helpers.book.root import from_root, project_root
-from helpers.book.run import ALLOCATOR, PHANTOMS, claim_folder, note_execution
+from helpers.book.run import PHANTOMS, claim_folder
 from helpers.data.datasets.manifest import files_named
 
 SCOREBOARD = "12_scoreboard"  # reads what all others recorded, so it runs last
 RETRIES = 2  # kernels that start together can race for a port
-
-
-class UsageError(ValueError):
-    """The request itself is wrong: an unknown notebook or parameter, or a value of the wrong type."""
+# What every kernel finds in its environment. Large blocks of memory stay mapped instead of going
+# back to the system: several times faster on machines whose memory is slow to map, and Python must
+# find this at its start.
+ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": "4294967296",
+    "MALLOC_TRIM_THRESHOLD_": "17179869184",
+    "BRAINBOOK_HEADLESS": "1",
+}
 
 
 class NotebookError(RuntimeError):
@@ -43,32 +42,6 @@ class Job:
     key: str
 
 
-def notebooks() -> list[str]:
-    """Return the names of all notebooks, in order."""
-    return sorted(path.stem for path in (project_root() / "notebooks").glob("[0-9][0-9]_*.py"))
-
-
-def declared_parameters(notebook: str) -> dict:
-    """Return the parameters a notebook declares, with their defaults, from its percent source."""
-    path = project_root() / "notebooks" / f"{notebook}.py"
-    if not path.is_file():
-        raise UsageError(
-            f"unknown notebook {notebook!r}{_near(notebook, notebooks())}; there are {', '.join(notebooks())}"
-        )
-    cell, inside = [], False
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("# %%"):
-            inside = "parameters" in line
-        elif inside:
-            cell.append(line)
-    tree = ast.parse("\n".join(cell))
-    return {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-    }
-
-
 def plan(
     names: list[str], run: str | Path, datasets: dict[str, str], profile: dict, overrides: list[str]
 ) -> list[Job]:
@@ -82,10 +55,8 @@ def plan(
         The run folder.
     datasets : dict
         Paths under ``microct``, ``population``, ``weights``; without a dataset the phantoms serve.
-    profile : dict
-        ``{notebook: {parameter: value}}``.
-    overrides : list of str
-        ``name=value`` or ``notebook.name=value``; values are YAML.
+    profile, overrides
+        As for :func:`helpers.book.parameters.chosen_values`.
 
     Raises
     ------
@@ -96,104 +67,33 @@ def plan(
     given = {kind: path for kind, path in datasets.items() if path}
     if not any(kind in given for kind in PHANTOMS):
         given = {**PHANTOMS, **given}
-    declared = {name: declared_parameters(name) for name in names or notebooks()}
-    if not names:
-        declared = {
-            name: values
-            for name, values in declared.items()
-            if all(kind in given for kind in PHANTOMS if kind in values)
-        }
-    for name, values in declared.items():
-        for kind in PHANTOMS:
-            if kind in values and kind not in given:
-                raise UsageError(f"{name} needs a {kind} dataset: give --{kind} DIR")
-    chosen = {name: {} for name in declared}
-    for name, values in (profile or {}).items():
-        if name not in notebooks():
-            raise UsageError(
-                f"the profile names an unknown notebook {name!r}{_near(name, notebooks())}"
-            )
-        if name in chosen:
-            for parameter, value in values.items():
-                chosen[name][parameter] = _typed(name, parameter, value, declared[name])
-    for text in overrides:
-        _apply_override(text, declared, chosen)
+    lacking = {
+        name: [kind for kind in PHANTOMS if kind in declared_parameters(name) and kind not in given]
+        for name in names or notebooks()
+    }
+    for name, kinds in lacking.items():
+        if names and kinds:
+            raise UsageError(f"{name} needs a {kinds[0]} dataset: give --{kinds[0]} DIR")
+    selected = [name for name, kinds in lacking.items() if not kinds]
+    values = chosen_values(selected, profile, overrides)
     shared = {"run": _relative(run), **{kind: _relative(path) for kind, path in given.items()}}
     code = _package_hash()
     jobs = []
-    for name in sorted(declared, key=lambda name: (name == SCOREBOARD, name)):
-        values = {
-            **declared[name],
-            **chosen[name],
-            **{key: str(value) for key, value in shared.items() if key in declared[name]},
+    for name in sorted(selected, key=lambda name: (name == SCOREBOARD, name)):
+        final = {
+            **values[name],
+            **{key: text for key, text in shared.items() if key in values[name]},
         }
-        jobs.append(Job(name, values, _job_key(name, values, code)))
+        jobs.append(Job(name, final, _job_key(name, final, code)))
     return jobs
 
 
 def _relative(path: str | Path) -> str:
-    """Return a path below the project root as relative to it, so that pages do not show where the
-    clone lies.
+    """Return a path below the project root as relative to it: pages do not show where the clone
+    lies.
     """
     root = project_root()
-    return (
-        str(Path(path).relative_to(root))
-        if Path(path).is_absolute() and root in Path(path).parents
-        else str(path)
-    )
-
-
-def _apply_override(text: str, declared: dict, chosen: dict) -> None:
-    left, sign, right = text.partition("=")
-    if not sign:
-        raise UsageError(f"-p {text}: expected name=value")
-    notebook, dot, parameter = left.rpartition(".")
-    if dot and notebook not in declared:
-        raise UsageError(
-            f"-p {text}: {notebook!r} is not among the selected notebooks{_near(notebook, list(declared))}"
-        )
-    takers = (
-        [notebook] if dot else [name for name, values in declared.items() if parameter in values]
-    )
-    if not takers:
-        known = sorted({name for values in declared.values() for name in values})
-        raise UsageError(
-            f"-p {text}: no selected notebook has a parameter {parameter!r}{_near(parameter, known)}"
-        )
-    try:
-        value = yaml.safe_load(right)
-    except yaml.YAMLError:
-        raise UsageError(
-            f"-p {text}: the value {right!r} does not parse; expected a value such as 3, 0.5, fast or [2, 8]"
-        ) from None
-    for name in takers:
-        chosen[name][parameter] = _typed(name, parameter, value, declared[name])
-
-
-def _typed(notebook: str, parameter: str, value, declared: dict):
-    """Return ``value`` if the notebook declares that parameter with the same type of default."""
-    if parameter not in declared:
-        raise UsageError(
-            f"{notebook} has no parameter {parameter!r}{_near(parameter, list(declared))}"
-        )
-    default = declared[parameter]
-    wanted = type(default)
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if (
-        default is None
-        or isinstance(value, wanted)
-        and not (wanted is int and isinstance(value, bool))
-    ):
-        return value
-    raise UsageError(
-        f"{notebook}.{parameter}: found {value!r} ({type(value).__name__}); expected {wanted.__name__}, such as {default!r}"
-    )
-
-
-def _near(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    return str(Path(path).relative_to(root) if root in Path(path).parents else path)
 
 
 def execute(
@@ -203,7 +103,7 @@ def execute(
     workers: int = 1,
     verbose: bool = False,
     force: bool = False,
-    say=print,
+    say: Callable[[str], None] = print,
 ) -> None:
     """Execute jobs whose result is not already there.
 
@@ -215,48 +115,54 @@ def execute(
         After all jobs, naming every notebook that failed, its cell and its error.
     """
     claim_folder(run)
-    os.environ.update(
-        ALLOCATOR, BRAINBOOK_HEADLESS="1"
-    )  # for the kernels, which start with this environment
-    failures: list[str] = []
-    first = [job for job in jobs if job.notebook != SCOREBOARD]
-    waiting = [job for job in first if force or not _is_done(run, job)]
-    for job in first:
-        if job not in waiting:
-            say(f"{job.notebook}: up to date")
-    for job, seconds, error in _run_all(waiting, run, workers, verbose):
-        say(f"{job.notebook}: FAILED" if error else f"{job.notebook}: done in {seconds:.0f} s")
-        failures += [error] if error else []
+    failures = _execute_some(
+        [job for job in jobs if job.notebook != SCOREBOARD], run, workers, verbose, force, say
+    )
     claims.merge(run)
-    for job in (job for job in jobs if job.notebook == SCOREBOARD):
-        job = Job(job.notebook, job.parameters, _with_claims(job.key, run))
-        if not force and _is_done(run, job):
-            say(f"{job.notebook}: up to date")
-            continue
-        for job, seconds, error in _run_all([job], run, 1, verbose):
-            say(f"{job.notebook}: FAILED" if error else f"{job.notebook}: done in {seconds:.0f} s")
-            failures += [error] if error else []
+    last = [
+        replace(job, key=_with_claims(job.key, run)) for job in jobs if job.notebook == SCOREBOARD
+    ]
+    failures += _execute_some(last, run, 1, verbose, force, say)
     if failures:
         raise NotebookError("\n\n".join(failures))
 
 
-def _run_all(jobs: list[Job], run: Path, workers: int, verbose: bool):
+def _execute_some(
+    jobs: list[Job], run: Path, workers: int, verbose: bool, force: bool, say: Callable
+) -> list[str]:
+    """Execute what is not done, side by side if asked; return the errors."""
+    waiting, failures = [], []
+    for job in jobs:
+        if force or not _is_done(run, job):
+            waiting.append(job)
+        else:
+            say(f"{job.notebook}: up to date")
+    for job, seconds, error in _results(waiting, run, workers, verbose):
+        say(f"{job.notebook}: FAILED" if error else f"{job.notebook}: done in {seconds:.0f} s")
+        failures += [error] if error else []
+    return failures
+
+
+def _results(
+    jobs: list[Job], run: Path, workers: int, verbose: bool
+) -> Iterator[tuple[Job, float, str | None]]:
     """Yield (job, seconds, error text or None) as jobs end."""
     if workers <= 1 or len(jobs) <= 1:
         for job in jobs:
-            yield (job, *_execute_one(job, run, verbose))
+            yield job, *_execute_one(job, run, verbose, ENVIRONMENT)
         return
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    os.environ["OMP_NUM_THREADS"] = str(
-        threads
-    )  # kernels inherit it; side by side they would fight for cores
+    # Side by side, kernels would fight for cores.
+    threads = str(max(1, (os.cpu_count() or 1) // workers))
+    environment = {**ENVIRONMENT, "OMP_NUM_THREADS": threads}
     with ProcessPoolExecutor(workers) as pool:
-        futures = {pool.submit(_execute_one, job, run, verbose): job for job in jobs}
+        futures = {pool.submit(_execute_one, job, run, verbose, environment): job for job in jobs}
         for future in as_completed(futures):
-            yield (futures[future], *future.result())
+            yield futures[future], *future.result()
 
 
-def _execute_one(job: Job, run: Path, verbose: bool) -> tuple[float, str | None]:
+def _execute_one(
+    job: Job, run: Path, verbose: bool, environment: dict[str, str]
+) -> tuple[float, str | None]:
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
@@ -277,58 +183,51 @@ def _execute_one(job: Job, run: Path, verbose: bool) -> tuple[float, str | None]
                     progress_bar=verbose,
                     log_output=verbose,
                     request_save_on_cell_execute=False,
-                    kernel_manager_class=_local_kernel_manager(sockets),
+                    kernel_manager_class=_local_kernel_manager(sockets, environment),
                 )
             break
         except PapermillExecutionError as error:
             os.replace(partial, output)
-            return (
-                time.perf_counter() - start,
-                f"{job.notebook} failed in cell {error.cell_index}: {error.ename}: {error.evalue}\n  see {output}",
+            return time.perf_counter() - start, (
+                f"{job.notebook} failed in cell {error.cell_index}: {error.ename}: {error.evalue}\n"
+                f"  see {output}"
             )
         except RuntimeError as error:  # the kernel died before it answered
             if attempt == RETRIES:
-                return (
-                    time.perf_counter() - start,
-                    f"{job.notebook} failed: its kernel did not start ({error})",
-                )
+                seconds = time.perf_counter() - start
+                return seconds, f"{job.notebook} failed: its kernel did not start ({error})"
     os.replace(partial, output)
     seconds = time.perf_counter() - start
-    note_execution(
-        run,
-        job.notebook,
-        {"parameters": job.parameters, "key": job.key, "seconds": round(seconds, 1)},
-    )
+    facts = {"parameters": job.parameters, "key": job.key, "seconds": round(seconds, 1)}
+    provenance.note(run, job.notebook, facts)
     return seconds, None
 
 
-def _local_kernel_manager(folder: str):
-    """Return a kernel manager that talks over files in ``folder``, which is its own: no ports to
-    race for.
-    """
+def _local_kernel_manager(folder: str, environment: dict[str, str]) -> type:
+    """Return a kernel manager that talks over files in its own ``folder``: no ports to race for."""
     from jupyter_client import AsyncKernelManager
 
     class LocalKernelManager(AsyncKernelManager):
         transport = "ipc"
         ip = f"{folder}/kernel"
 
+        async def start_kernel(self, **options: object) -> None:
+            options["env"] = {**os.environ, **environment}
+            # A kernel that is asked to end says so on the terminal, as if something had failed.
+            options["extra_arguments"] = ["--log-level=50"]
+            await super().start_kernel(**options)
+
     return LocalKernelManager
 
 
 def _is_done(run: Path, job: Job) -> bool:
-    path = run / "provenance.json"
-    if not path.exists() or not (run / "notebooks" / f"{job.notebook}.ipynb").exists():
+    if not (run / "notebooks" / f"{job.notebook}.ipynb").exists():
         return False
-    return (
-        json.loads(path.read_text()).get("notebooks", {}).get(job.notebook, {}).get("key")
-        == job.key
-    )
+    return provenance.read(run).get("notebooks", {}).get(job.notebook, {}).get("key") == job.key
 
 
 def _job_key(notebook: str, values: dict, code: str) -> str:
-    """Return a key over the notebook's text, its parameters, the data it reads and the package's
-    code.
-    """
+    """Return a key over the notebook's text, its parameters, the data it reads and the package."""
     root = project_root()
     digest = hashlib.sha256((root / "notebooks" / f"{notebook}.py").read_bytes() + code.encode())
     digest.update((root / "book" / "claims.yml").read_bytes())
@@ -346,20 +245,17 @@ def _job_key(notebook: str, values: dict, code: str) -> str:
 
 
 def _with_claims(key: str, run: Path) -> str:
-    ledgers = b"".join(
-        path.read_bytes()
-        for path in sorted((run / "claims").glob("*.json"))
-        if path.stem != SCOREBOARD
-    )
-    return hashlib.sha256(key.encode() + ledgers).hexdigest()
+    ledgers = sorted((run / "claims").glob("*.json"))
+    content = b"".join(path.read_bytes() for path in ledgers if path.stem != SCOREBOARD)
+    return hashlib.sha256(key.encode() + content).hexdigest()
 
 
 def _package_hash() -> str:
     """Return a hash of the package's code; how a run is started or rendered does not count."""
-    folder = Path(__file__).parent
-    aside = {"cli.py", "book.py", "execution.py"}
-    return "".join(
-        artifacts.code_hash(path.read_text(encoding="utf-8"))
-        for path in sorted(folder.rglob("*.py"))
-        if path.name not in aside
-    )
+    package = Path(__file__).parents[1]
+    aside = {
+        package / "cli.py",
+        *(package / "book" / name for name in ("render.py", "execution.py")),
+    }
+    sources = [path for path in sorted(package.rglob("*.py")) if path not in aside]
+    return "".join(code_hash(path.read_text(encoding="utf-8")) for path in sources)

@@ -1,7 +1,5 @@
 """Stage a run's executed notebooks with the prose, and render them with Jupyter Book."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil
@@ -12,9 +10,11 @@ from pathlib import Path
 import nbformat
 import yaml
 
+from helpers.book.parameters import declared
 from helpers.book.root import project_root
 from helpers.data.files import atomic
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
 MATHJAX_CDN = "https://cdn.jsdelivr.net/npm/mathjax@3.2.2/es5/tex-chtml.js"
 
 
@@ -87,7 +87,7 @@ def _stage(run: Path, stage: Path) -> list[str]:
             executed = run / f"{page}.ipynb"
             put(
                 stage / f"{page}.ipynb",
-                _without_widgets(executed)
+                _page(executed, page.split("/")[-1])
                 if executed.exists()
                 else _stub(root / f"{page}.ipynb", page),
             )
@@ -105,20 +105,39 @@ def _stage(run: Path, stage: Path) -> list[str]:
     return pages
 
 
-def _without_widgets(executed: Path) -> bytes:
-    """Return an executed notebook without its widgets: progress bars, which a page would fetch
-    scripts from outside for.
+def _page(executed: Path, name: str) -> bytes:
+    """Return an executed notebook as a page shows it.
+
+    Without widgets (progress bars, which a page would fetch scripts from outside for), and with one
+    table of parameters in place of the default cell and papermill's copy.
     """
     notebook = nbformat.read(executed, 4)
     notebook.metadata.pop("widgets", None)
+    cells = []
     for cell in notebook.cells:
-        if "outputs" in cell:
-            cell.outputs = [
-                output
-                for output in cell.outputs
-                if "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
-            ]
+        tags = cell.metadata.get("tags", [])
+        if "parameters" in tags:
+            values = notebook.metadata.get("papermill", {}).get("parameters", {})
+            cells.append(
+                nbformat.v4.new_markdown_cell(_parameter_table(name, values), id="parameters")
+            )
+        elif "injected-parameters" not in tags:
+            if "outputs" in cell:
+                cell.outputs = [
+                    output for output in cell.outputs if WIDGET not in output.get("data", {})
+                ]
+            cells.append(cell)
+    notebook.cells = cells
     return nbformat.writes(notebook).encode()
+
+
+def _parameter_table(notebook: str, values: dict) -> str:
+    """Return the parameters of a run of a notebook as a Markdown table: name, value, meaning."""
+    rows = ["| parameter | value | meaning |", "|---|---|---|"]
+    for name, parameter in declared(notebook).items():
+        value = str(values.get(name, parameter.default)).replace("|", "\\|").replace("`", "'")
+        rows.append(f"| `{name}` | `{value or ' '}` | {parameter.meaning} |")
+    return "\n".join(rows)
 
 
 def _stub(source: Path, page: str) -> bytes:
@@ -134,7 +153,10 @@ def _stub(source: Path, page: str) -> bytes:
             title,
         )
         title = text.splitlines()[0]
-    text = f"{title}\n\n*This notebook was not run in this run.* Run it with `brainbook run {page.split('/')[-1]}`."
+    name = page.split("/")[-1]
+    text = (
+        f"{title}\n\n*This notebook was not run in this run.* Run it with `brainbook run {name}`."
+    )
     cell = nbformat.v4.new_markdown_cell(text, id="not-run")
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     return nbformat.writes(nbformat.v4.new_notebook(cells=[cell], metadata=metadata)).encode()

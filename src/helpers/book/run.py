@@ -1,55 +1,56 @@
-"""A run folder, and how notebooks are executed into one."""
-
-from __future__ import annotations
+"""A run folder as a notebook sees it: its datasets, and places for what it makes."""
 
 import functools
-import json
-import os
-import platform
-import subprocess
-from dataclasses import dataclass
-from importlib import metadata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from helpers.book import artifacts, claims
+from helpers.book import artifacts, claims, provenance
+from helpers.book.reached_code import reached_hash
 from helpers.book.root import from_root, project_root
-from helpers.data import files
 from helpers.data.datasets import MicroCT, Population, open_microct, open_population
+from helpers.data.files import atomic, lock
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 MARKER = ".brainbook-run"
 PHANTOMS = {"microct": "data/phantom-microct", "population": "data/phantom-population"}
-# Large blocks stay mapped instead of going back to the system: several times faster on machines
-# whose memory is
-# slow to map. Python must find these at its start, so they are set for every kernel.
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
-PACKAGES = (
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "torch",
-    "matplotlib",
-    "papermill",
-    "jupyter-book",
-    "zarr",
-    "onnxruntime",
-)
 
 
 @dataclass
 class Run:
-    """One run folder as a notebook sees it: its datasets, and places for what it makes."""
+    """One run folder, opened by one notebook.
+
+    Attributes
+    ----------
+    path : Path
+    notebook : str
+    sources : dict
+        Where the datasets lie, by kind; "" for those that the notebook does not use.
+    ledger : claims.Ledger or None
+        Where the notebook's claims are written; None for a helper process.
+    """
 
     path: Path
     notebook: str
     sources: dict[str, str]
+    ledger: claims.Ledger | None = None
+    _held: dict = field(default_factory=dict, repr=False)
+
+    # ------------------------------------------------------------ what comes in
 
     @functools.cached_property
     def microct(self) -> MicroCT:
+        """The dataset of slices."""
         return open_microct(self._dataset("microct"))
 
     @functools.cached_property
     def population(self) -> Population:
+        """The dataset of brains."""
         return open_population(self._dataset("population"))
 
     @property
@@ -57,38 +58,28 @@ class Run:
         """Folder of pretrained networks, None when none was given."""
         return from_root(self.sources["weights"]) if self.sources.get("weights") else None
 
-    def artifact(
-        self, name: str, parameters: dict, make, load, *, inputs=(), methods=()
-    ) -> artifacts.Artifact:
-        """Return a stored result of this run; see :func:`helpers.book.artifacts.artifact`."""
-        return artifacts.artifact(
-            self.path / "artifacts", name, parameters, make, load, inputs=inputs, methods=methods
-        )
+    @property
+    def is_phantom(self) -> bool:
+        """Whether any dataset of this notebook is a phantom, so that its figures must say so."""
+        return any(data.is_phantom for data in self.datasets)
 
-    def save_figure(self, figure, name: str) -> None:
-        """Write a matplotlib figure to ``figures/<name>.png`` and ``.svg``."""
-        for suffix, dpi in ((".png", 150), (".svg", 150)):
-            with files.atomic(self.path / "figures" / f"{name}{suffix}") as temporary:
-                # No date in the metadata: the same figure is the same file.
-                figure.savefig(
-                    temporary,
-                    format=suffix[1:],
-                    dpi=dpi,
-                    bbox_inches="tight",
-                    metadata={"Date": None} if suffix == ".svg" else None,
-                )
+    @property
+    def datasets(self) -> list[MicroCT | Population]:
+        """The datasets that this notebook uses."""
+        return [getattr(self, kind) for kind in PHANTOMS if self.sources.get(kind)]
 
-    def save_table(self, table, name: str) -> None:
-        """Write a pandas table to ``tables/<name>.csv``."""
-        with files.atomic(self.path / "tables" / f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=table.index.name is not None)
+    def key(self, kind: str) -> str:
+        """Return the key of a dataset (``microct`` or ``population``): its files, and how they are
+        read.
+        """
+        reader = {"microct": open_microct, "population": open_population}[kind]
+        return f"{getattr(self, kind).fingerprint} {reached_hash(reader)}"
 
-    def save_map(self, name: str, labels) -> None:
-        """Write a label map to ``artifacts/<name>.tif``."""
-        import tifffile
-
-        with files.atomic(self.path / "artifacts" / f"{name}.tif") as temporary:
-            tifffile.imwrite(temporary, labels, compression="zlib")
+    def held(self, name: tuple, make: Callable[[], Any]) -> Any:
+        """Return what ``make()`` gave for this name before; held as long as the run is."""
+        if name not in self._held:
+            self._held[name] = make()
+        return self._held[name]
 
     def _dataset(self, kind: str) -> Path:
         path = from_root(self.sources[kind])
@@ -96,11 +87,92 @@ class Run:
             make_phantom(kind, path, progress=True, force=True)
         return path
 
+    # ------------------------------------------------------------ what goes out
+
+    def artifact(
+        self,
+        name: str,
+        parameters: dict,
+        make: Callable,
+        load: Callable,
+        *,
+        inputs: Iterable[str] = (),
+    ) -> artifacts.Artifact:
+        """Return a stored result of this run; see :func:`helpers.book.artifacts.artifact`."""
+        return artifacts.artifact(
+            self.path / "artifacts", name, parameters, make, load, inputs=inputs
+        )
+
+    def stored(
+        self,
+        name: str,
+        parameters: dict,
+        compute: Callable[[], dict],
+        *,
+        inputs: Iterable[str] = (),
+    ) -> artifacts.Artifact:
+        """Return a dict of named results of this run; see :func:`helpers.book.artifacts.stored`."""
+        return artifacts.stored(self.path / "artifacts", name, parameters, compute, inputs=inputs)
+
+    def show(self, figure: "Figure", name: str) -> None:
+        """Display a figure in the notebook and write it to ``figures/<name>.png`` and ``.svg``.
+
+        A figure of phantom data says so.
+        """
+        import matplotlib.pyplot as plt
+        from IPython.display import display
+
+        from helpers.book import style
+
+        style.mark_phantom(figure, self.is_phantom)
+        for suffix in (".png", ".svg"):
+            with atomic(self.path / "figures" / f"{name}{suffix}") as temporary:
+                # No date in the metadata: the same figure is the same file.
+                metadata = {"Date": None} if suffix == ".svg" else None
+                figure.savefig(
+                    temporary, format=suffix[1:], dpi=150, bbox_inches="tight", metadata=metadata
+                )
+        display(figure)
+        plt.close(figure)  # or the notebook would show it once more at the end of the cell
+
+    def save_table(self, table: "pd.DataFrame | pd.Series", name: str) -> None:
+        """Write a pandas table to ``tables/<name>.csv``."""
+        with atomic(self.path / "tables" / f"{name}.csv") as temporary:
+            table.to_csv(temporary, index=table.index.name is not None)
+
+    def save_map(self, name: str, labels: "np.ndarray") -> None:
+        """Write a label map to ``artifacts/<name>.tif``."""
+        import tifffile
+
+        with atomic(self.path / "artifacts" / f"{name}.tif") as temporary:
+            tifffile.imwrite(temporary, labels, compression="zlib")
+
+    # ------------------------------------------------------------ claims
+
+    def record(self, id: str, value: float | dict[str, float], seed: int | None = None) -> str:
+        """Record what was found for a claim; see :meth:`helpers.book.claims.Ledger.record`."""
+        return self.ledger.record(id, value, seed)
+
+    def not_run(self, id: str, reason: str) -> None:
+        """Note that a claim was not run here, and why."""
+        self.ledger.not_run(id, reason)
+
+    def scoreboard(self) -> None:
+        """Display this notebook's claims: published, found, verdict."""
+        from IPython.display import display
+
+        from helpers.book import scoreboard
+
+        rows = [row for row in claims.scoreboard(self.path) if row["notebook"] == self.notebook]
+        display(scoreboard.table(rows))
+
 
 def open_run(
     path: str | Path, notebook: str, *, microct: str = "", population: str = "", weights: str = ""
 ) -> Run:
     """Open (or begin) a run folder for one notebook; relative paths count from the project root.
+
+    Figures get the look of the book from here on.
 
     Raises
     ------
@@ -109,33 +181,35 @@ def open_run(
     DatasetError
         If a dataset that was named cannot be opened.
     """
+    from helpers.book import style
+
+    style.use()
     folder = claim_folder(from_root(path))
     run = Run(folder, notebook, {"microct": microct, "population": population, "weights": weights})
-    opened = [getattr(run, kind) for kind in ("microct", "population") if run.sources[kind]]
-    names = " + ".join(
-        f"{data.name} (phantom)" if data.is_phantom else data.name for data in opened
-    )
-    claims.start(folder / "claims" / f"{notebook}.json", notebook, names)
-    note_execution(
-        folder,
-        notebook,
-        {
-            "datasets": {
-                data.name: {"path": str(data.path), "fingerprint": data.fingerprint}
-                for data in opened
-            }
-        },
-    )
+    names = [f"{data.name} (phantom)" if data.is_phantom else data.name for data in run.datasets]
+    run.ledger = claims.Ledger(folder / "claims" / f"{notebook}.json", notebook, " + ".join(names))
+    facts = {
+        data.name: {"path": str(data.path), "fingerprint": data.fingerprint}
+        for data in run.datasets
+    }
+    provenance.note(folder, notebook, {"datasets": facts})
     return run
 
 
 def claim_folder(folder: Path) -> Path:
-    """Return a run folder, made if missing; refuse one that holds somebody else's files."""
+    """Return a run folder, made if missing; refuse one that holds somebody else's files.
+
+    Raises
+    ------
+    FileExistsError
+        If ``folder`` is a file, or holds files and is not a run folder.
+    """
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; expected a run folder. Choose another --out.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).exists():
         raise FileExistsError(
-            f"{folder} exists, is not empty and is not a run folder; nothing was written. Choose another --out."
+            f"{folder} exists, is not empty and is not a run folder; nothing was written. "
+            "Choose another --out."
         )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKER).touch()
@@ -146,50 +220,6 @@ def make_phantom(kind: str, out: Path, *, progress: bool = False, **options: Any
     """Generate a phantom dataset folder; see :mod:`helpers.data.phantoms`."""
     from helpers.data.phantoms import microct, population
 
-    with files.lock(out.parent / f".{out.name}.lock"):
-        return {"microct": microct, "population": population}[kind].generate(
-            out, progress=progress, **options
-        )
-
-
-def note_execution(folder: Path, notebook: str, facts: dict) -> None:
-    """Merge what is known of one notebook's execution into ``provenance.json``."""
-    path = folder / "provenance.json"
-    with files.lock(folder / ".provenance.lock"):
-        content = json.loads(path.read_text()) if path.exists() else {}
-        content.update(
-            {
-                "python": platform.python_version(),
-                "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-                "device": _device(),
-                "commit": _commit(),
-                "packages": {name: _version(name) for name in PACKAGES},
-            }
-        )
-        content.setdefault("notebooks", {}).setdefault(notebook, {}).update(facts)
-        files.write_json(path, content)
-
-
-@functools.cache
-def _device() -> str:
-    import torch
-
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
-
-
-@functools.cache
-def _commit() -> str:
-    result = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-        cwd=project_root(),
-        capture_output=True,
-        text=True,
-    )
-    return result.stdout.strip() or "not a git clone"
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "not installed"
+    with lock(out.parent / f".{out.name}.lock"):
+        generators = {"microct": microct, "population": population}
+        return generators[kind].generate(out, progress=progress, **options)

@@ -1,37 +1,35 @@
-"""The scoreboard as a table and as one picture."""
+"""The scoreboard as a table of a page, as one picture, and as text."""
 
-from __future__ import annotations
+import csv
+import io
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
-import pandas as pd
+from helpers.book.claims import NOT_REPRODUCED, NOT_RUN, REPRODUCED, number_text
 
-from helpers.book import claims
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas.io.formats.style import Styler
 
-COLOURS = {
-    claims.REPRODUCED: "#1f7a3a",
-    claims.NOT_REPRODUCED: "#b03030",
-    claims.NOT_RUN: "#9a9a9a",
-}
+COLOURS = {REPRODUCED: "#1f7a3a", NOT_REPRODUCED: "#b03030", NOT_RUN: "#9a9a9a"}
+KEYS = ("id", "published", "values", "mean", "sd", "verdict", "dataset", "notebook")
 
 
-def summary(rows):
-    """Show how many claims of each paper were reproduced, not reproduced, not run."""
+def summary(rows: list[dict]) -> "Figure":
+    """Show how many claims of each paper got each verdict."""
+    import matplotlib.pyplot as plt
+
     papers = sorted({row["id"][0] for row in rows})
+    counts = Counter((row["id"][0], row["verdict"]) for row in rows)
     figure, axis = plt.subplots(figsize=(7, 0.5 * len(papers) + 1))
     left = [0] * len(papers)
     for verdict, colour in COLOURS.items():
-        counts = [
-            sum(row["id"][0] == paper and row["verdict"] == verdict for row in rows)
-            for paper in papers
-        ]
-        bars = axis.barh(papers, counts, left=left, color=colour, label=verdict)
-        axis.bar_label(
-            bars,
-            labels=[str(count) if count else "" for count in counts],
-            label_type="center",
-            color="white",
-        )
-        left = [a + b for a, b in zip(left, counts)]
+        widths = [counts[paper, verdict] for paper in papers]
+        bars = axis.barh(papers, widths, left=left, color=colour, label=verdict)
+        labels = [str(width or "") for width in widths]
+        axis.bar_label(bars, labels=labels, label_type="center", color="white")
+        left = [a + b for a, b in zip(left, widths)]
     axis.set_yticks(range(len(papers)), [f"paper {paper}" for paper in papers])
     axis.invert_yaxis()
     axis.set_xlabel("claims")
@@ -39,24 +37,25 @@ def summary(rows):
     return figure
 
 
-def table(rows):
-    """Return the rows of one paper as a styled table, verdicts in colour."""
+def table(rows: list[dict]) -> "Styler":
+    """Return rows of `helpers.book.claims.scoreboard` as a styled table, verdicts in colour."""
+    import pandas as pd
+
     frame = pd.DataFrame(
-        [
-            {
-                "claim": row["id"],
-                "where": row["where"],
-                "statement": row["statement"],
-                "published": str(row["published"]),
-                "found": _found(row),
-                "rule": row["rule"],
-                "verdict": row["verdict"],
-                "data": row["dataset"] or row["reason"],
-                "page": row["notebook"],
-            }
-            for row in rows
-        ]
+        {
+            "claim": row["id"],
+            "where": row["where"],
+            "statement": row["statement"],
+            "published": str(row["published"]),
+            "found": _found(row),
+            "rule": row["rule"],
+            "verdict": row["verdict"],
+            "data": row["dataset"] or row["reason"],
+            "page": row["notebook"],
+        }
+        for row in rows
     )
+    left = "text-align: left; vertical-align: top; font-size: 0.8em"
     return (
         frame.style.hide(axis="index")
         .format({"page": lambda name: f'<a href="{name}.html">{name}</a>'})
@@ -65,21 +64,49 @@ def table(rows):
             subset=["verdict"],
         )
         .set_properties(subset=["claim", "verdict"], **{"white-space": "nowrap"})
-        .set_table_styles(
-            [
-                {
-                    "selector": "td, th",
-                    "props": "text-align: left; vertical-align: top; font-size: 0.8em",
-                }
-            ]
-        )
+        .set_table_styles([{"selector": "td, th", "props": left}])
     )
 
 
-def _found(row) -> str:
-    text = claims.number_text(row["mean"])
+def _found(row: dict) -> str:
+    text = number_text(row["mean"])
     if isinstance(row["sd"], float):
-        text += f" ± {row['sd']:.2g} (n = {len(row['values'])})"
-    elif len(row["values"]) > 1:
-        text += f" (mean, n = {len(row['values'])})"
-    return text
+        return f"{text} ± {row['sd']:.2g} (n = {len(row['values'])})"
+    return f"{text} (mean, n = {len(row['values'])})" if len(row["values"]) > 1 else text
+
+
+def text(rows: list[dict], form: str, several: bool = False) -> str:
+    """Return the scoreboard of one or several runs as text.
+
+    Parameters
+    ----------
+    rows : list of dict
+        As of `helpers.book.claims.scoreboard`, with the run's name under ``run``.
+    form : {"table", "csv", "json"}
+    several : bool
+        Whether the rows are of several runs, so that each says which.
+    """
+    if form == "json":
+        keys = (*KEYS, "run") if several else KEYS
+        return json.dumps({"claims": [{key: row[key] for key in keys} for row in rows]}, indent=1)
+    if form == "csv":
+        stream = io.StringIO()
+        columns = ("run", *(key for key in KEYS if key != "values"))
+        writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            numbers = {
+                key: "" if row[key] is None else number_text(row[key]) for key in ("mean", "sd")
+            }
+            writer.writerow({**row, **numbers})
+        return stream.getvalue().rstrip("\n")
+    cells = [("claim", "published", "found (mean ± sd)", "verdict", "run" if several else "data")]
+    for row in rows:
+        spread = f" ± {row['sd']:.2g}" if isinstance(row["sd"], float) else ""
+        data = row["run"] if several else row["dataset"] or row["reason"]
+        found = number_text(row["mean"]) + spread
+        cells.append((row["id"], str(row["published"]), found, row["verdict"], data))
+    widths = [min(58, max(map(len, column))) for column in zip(*cells)]
+    lines = ["  ".join(t.ljust(w) for t, w in zip(row, widths)).rstrip() for row in cells]
+    verdicts = Counter(row["verdict"] for row in rows)
+    return "\n".join([*lines, "; ".join(f"{verdicts[verdict]} {verdict}" for verdict in COLOURS)])

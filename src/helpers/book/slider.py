@@ -2,22 +2,31 @@
 script to load.
 """
 
-from __future__ import annotations
-
 import base64
 import html
 import io
 
+import matplotlib.pyplot as plt
+from IPython.display import HTML
+
 _PAGE = """<figure class="image-slider" style="margin:0">
-<label style="display:flex;gap:.8em;align-items:center;max-width:40em"><span style="white-space:nowrap">{title}</span>
-<input type="range" min="0" max="{last}" value="{start}" step="1" style="flex:1" aria-label="{title}"
- oninput="this.closest('figure').querySelectorAll('[data-frame]').forEach((e, i) =&gt; e.hidden = i % {count} != this.value)">
+<label style="display:flex;gap:.8em;align-items:center;max-width:40em">
+<span style="white-space:nowrap">{title}</span>
+<input type="range" min="0" max="{last}" value="{start}" step="1" style="flex:1"
+ aria-label="{title}" oninput="this.closest('figure').querySelectorAll('[data-frame]')
+ .forEach((e, i) =&gt; e.hidden = i % {count} != this.value)">
 {labels}</label>
 {images}
 </figure>"""
 
 
-def image_slider(pngs, labels, title="", width=None, start=0):
+def image_slider(
+    pngs: list[bytes | plt.Figure],
+    labels: list[str],
+    title: str = "",
+    width: int | None = None,
+    start: int = 0,
+) -> HTML:
     """Return pictures of which a slider shows one at a time.
 
     Parameters
@@ -42,26 +51,22 @@ def image_slider(pngs, labels, title="", width=None, start=0):
     ValueError
         If there are no pictures, not one label for each, or none at `start`.
     """
-    from IPython.display import HTML
-
     if not len(pngs) or len(pngs) != len(labels):
         raise ValueError(
-            f"a slider needs one label for each of its pictures, found {len(pngs)} pictures and {len(labels)} labels"
+            "a slider needs one label for each of its pictures, "
+            f"found {len(pngs)} pictures and {len(labels)} labels"
         )
     if not 0 <= start < len(pngs):
         raise ValueError(f"a slider over {len(pngs)} pictures cannot start at index {start}")
-    pngs = [png if isinstance(png, bytes) else figure_png(png) for png in pngs]
-    labels = [html.escape(str(label)) for label in labels]
-    style = f"width:{width}px;max-width:100%" if width else "max-width:100%"
-    captions = "".join(
-        f'<output data-frame{" hidden" * (i != start)} style="min-width:9em">{label}</output>'
-        for i, label in enumerate(labels)
-    )
-    images = "\n".join(
-        f'<img data-frame{" hidden" * (i != start)} style="{style}" alt="{label}" '
-        f'src="data:image/png;base64,{base64.b64encode(png).decode()}">'
-        for i, (png, label) in enumerate(zip(pngs, labels))
-    )
+    size = f"width:{width}px;max-width:100%" if width else "max-width:100%"
+    captions, images = "", []
+    for i, (png, label) in enumerate(zip(pngs, labels)):
+        data = base64.b64encode(png if isinstance(png, bytes) else figure_png(png)).decode()
+        frame, name = "data-frame" + " hidden" * (i != start), html.escape(str(label))
+        captions += f'<output {frame} style="min-width:9em">{name}</output>'
+        images.append(
+            f'<img {frame} style="{size}" alt="{name}" src="data:image/png;base64,{data}">'
+        )
     return HTML(
         _PAGE.format(
             title=html.escape(title),
@@ -69,15 +74,13 @@ def image_slider(pngs, labels, title="", width=None, start=0):
             count=len(pngs),
             start=start,
             labels=captions,
-            images=images,
+            images="\n".join(images),
         )
     )
 
 
-def figure_png(figure, dpi=90):
+def figure_png(figure: plt.Figure, dpi: int = 90) -> bytes:
     """Return a matplotlib figure as the bytes of a PNG file, and close it."""
-    import matplotlib.pyplot as plt
-
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=dpi, bbox_inches="tight")
     plt.close(figure)

@@ -1,11 +1,14 @@
-"""What all figures share: colours of areas and networks, fonts, outlines, scale bars."""
+"""What all figures share: colours, fonts, and the small pieces that panels are made of."""
 
-from __future__ import annotations
+from collections.abc import Iterable, Sequence
 
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.colors import ListedColormap, to_rgb
-from matplotlib.patches import Patch
+from matplotlib.container import BarContainer
+from matplotlib.image import AxesImage
+from matplotlib.patches import Patch, Rectangle
 
 # Colours of B Fig. 1, so that an area looks the same on every page; other names take the spare ones
 # in order.
@@ -34,7 +37,7 @@ NETWORK_COLOURS = ("#1f4e79", "#c0504d", "#7f9f3f", "#8064a2", "#d98b2b", "#4bac
 
 def use() -> None:
     """Set the look of all figures of the book."""
-    matplotlib.rcParams.update(
+    plt.rcParams.update(
         {
             "font.size": 9,
             "axes.titlesize": 10,
@@ -52,7 +55,10 @@ def use() -> None:
     )
 
 
-def area_colours(areas) -> list[tuple]:
+# ---------------------------------------------------------------------------- colours
+
+
+def area_colours(areas: Sequence[str]) -> list[tuple]:
     """Return one RGB colour per area name, the same name always the same colour."""
     spare = iter(SPARE_COLOURS * (1 + len(areas) // len(SPARE_COLOURS)))
     return [
@@ -61,51 +67,231 @@ def area_colours(areas) -> list[tuple]:
     ]
 
 
-def area_colourmap(areas) -> ListedColormap:
-    """Return a colour map for label maps: 0 transparent, 1…n the areas."""
-    return ListedColormap([(0, 0, 0, 0), *[(*colour, 1.0) for colour in area_colours(areas)]])
+def network_colours(networks: Iterable[str]) -> dict[str, str]:
+    """Return one colour per network: the trained first, grey for the untrained, the spare ones for
+    the rest.
+    """
+    names = dict.fromkeys(networks)
+    spare = iter(NETWORK_COLOURS[1:-1] * (1 + len(names) // 5))
+    fixed = {"trained CNN": NETWORK_COLOURS[0], "untrained CNN": NETWORK_COLOURS[-1]}
+    return {name: fixed[name] if name in fixed else next(spare) for name in names}
 
 
-def area_legend(axis, areas, **options) -> None:
-    """Add a legend of area colours beside an axis."""
-    handles = [Patch(color=colour, label=name) for name, colour in zip(areas, area_colours(areas))]
-    axis.legend(
-        handles=handles,
-        **{"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "handlelength": 1, **options},
+def label_colourmap(colours: Sequence) -> ListedColormap:
+    """Return a colour map for label maps: 0 transparent, 1…n the given colours."""
+    return ListedColormap(["none", *colours])
+
+
+# ---------------------------------------------------------------------------- axes and legends
+
+
+def small_multiples(
+    count: int,
+    width: float,
+    height: float,
+    *,
+    columns: int | None = None,
+    margin: tuple[float, float] = (0, 0),
+    **options: object,
+) -> tuple[plt.Figure, np.ndarray]:
+    """Start a figure of panels of one size, in one row if ``columns`` is not given.
+
+    Parameters
+    ----------
+    count : int
+    width, height : float
+        Of a panel, in inches.
+    columns : int, optional
+        Places of the last row that are left over stay empty.
+    margin : (float, float)
+        Added to width and height of the whole figure, in inches.
+    **options
+        Of `matplotlib.pyplot.subplots`.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : (count,) array of Axes
+    """
+    columns = columns or count
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(width * columns + margin[0], height * rows + margin[1]),
+        squeeze=False,
+        **options,
     )
+    for axis in axes.flat[count:]:
+        bare(axis)
+    return figure, axes.flat[:count]
+
+
+def bare(axis: plt.Axes, title: str = "", **options: object) -> None:
+    """Remove ticks and frame of an image axis and set its title, with options of the text."""
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
+    axis.set_title(title, **options)
+
+
+def patches(
+    names: Sequence[str], colours: Iterable | None = None, edge: str | None = None
+) -> list[Patch]:
+    """Return what a legend of coloured areas needs.
+
+    Parameters
+    ----------
+    names : sequence of str
+    colours : iterable of colours, optional
+        Those of `area_colours` by default.
+    edge : str, optional
+        Colour of all edges; each its own by default.
+    """
+    return [
+        Patch(facecolor=colour, edgecolor=edge or colour, label=name)
+        for name, colour in zip(names, colours or area_colours(names))
+    ]
+
+
+def side_legend(axis: plt.Axes, handles: Sequence | None = None, **options: object) -> None:
+    """Add a legend to the right of an axis, where it covers nothing."""
+    axis.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), **options)
+
+
+def grouped_bars(
+    axis: plt.Axes,
+    table: pd.DataFrame,
+    colours: Iterable,
+    step: float,
+    width: float,
+    errors: pd.DataFrame | None = None,
+) -> list[BarContainer]:
+    """Draw one group of bars for each row of a table, one bar for each column.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Heights; the index is written below, the columns into the legend.
+    colours : iterable
+        One colour, or one list of them, for each column.
+    step, width : float
+        From bar to bar, and of a bar; groups stand at 0, 1, 2, …
+    errors : DataFrame, optional
+        Half the length of the error bars.
+
+    Returns
+    -------
+    list of BarContainer
+        One for each column.
+    """
+    axis.set_xticks(range(len(table)), table.index)
+    return [
+        axis.bar(
+            np.arange(len(table)) + (i - (table.shape[1] - 1) / 2) * step,
+            table[name],
+            width,
+            yerr=None if errors is None else errors[name],
+            capsize=2,
+            color=colour,
+            label=name,
+        )
+        for i, (name, colour) in enumerate(zip(table, colours))
+    ]
+
+
+# ---------------------------------------------------------------------------- matrices
+
+
+def matrix(
+    axis: plt.Axes,
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    rotation: float = 0,
+    **options: object,
+) -> AxesImage:
+    """Draw a matrix (rows, columns) with its labels, with options of `imshow`."""
+    axis.set_xticks(
+        range(values.shape[1]), columns, rotation=rotation, ha="right" if rotation else "center"
+    )
+    axis.set_yticks(range(values.shape[0]), rows)
+    return axis.imshow(values, **options)
+
+
+def numbers(
+    axis: plt.Axes, values: np.ndarray, white: np.ndarray, form: str = "{:.2f}", size: float = 8
+) -> None:
+    """Write the numbers of a matrix into its cells.
+
+    Parameters
+    ----------
+    values : (rows, columns) array
+        Nothing is written for values that are not finite.
+    white : (rows, columns) bool array
+        Cells so dark that they need white letters.
+    form : str
+        Format of a number.
+    size : float
+        Of the letters, in points.
+    """
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            axis.text(
+                column,
+                row,
+                form.format(value),
+                ha="center",
+                va="center",
+                fontsize=size,
+                color="white" if white[row, column] else "black",
+            )
+
+
+# ---------------------------------------------------------------------------- images
+
+
+def thumbnail_step(array: np.ndarray, longest: int = 1800) -> int:
+    """Return which n-th pixels `thumbnail` keeps."""
+    return max(1, -(-max(array.shape[:2]) // longest))
+
+
+def thumbnail(array: np.ndarray, longest: int = 1800) -> np.ndarray:
+    """Return every n-th pixel of a large image or label map, so that figures stay small files."""
+    step = thumbnail_step(array, longest)
+    return array[::step, ::step]
+
+
+def square(
+    axis: plt.Axes,
+    corner: tuple[float, float],
+    side: float,
+    colour: str | tuple,
+    linewidth: float,
+) -> None:
+    """Frame a square, given by the (x, y) of its first corner."""
+    axis.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=colour, linewidth=linewidth))
 
 
 def scale_bar(
-    axis, pixel_size_um: float, length_um: float, *, colour: str = "white", label: bool = True
+    axis: plt.Axes, pixel_size_um: float, length_um: float, colour: str = "white"
 ) -> None:
     """Draw a scale bar into the lower right corner of an image axis."""
     (left, right), (bottom, top) = axis.get_xlim(), axis.get_ylim()
     width, height = length_um / pixel_size_um, abs(top - bottom)
     x, y = right - 0.03 * (right - left) - width, bottom - 0.06 * (bottom - top)
     axis.plot([x, x + width], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
-    if label:
-        axis.text(
-            x + width / 2,
-            y - 0.02 * height,
-            f"{length_um:g} µm",
-            color=colour,
-            ha="center",
-            va="bottom",
-            fontsize=7,
-        )
+    axis.text(
+        x + width / 2,
+        y - 0.02 * height,
+        f"{length_um:g} µm",
+        color=colour,
+        ha="center",
+        va="bottom",
+        fontsize=7,
+    )
 
 
-def bare(axis, title: str = "") -> None:
-    """Remove ticks and frame of an image axis and set its title."""
-    axis.set_xticks([])
-    axis.set_yticks([])
-    for spine in axis.spines.values():
-        spine.set_visible(False)
-    if title:
-        axis.set_title(title)
-
-
-def mark_phantom(figure, is_phantom: bool) -> None:
+def mark_phantom(figure: plt.Figure, is_phantom: bool) -> None:
     """Write *phantom* onto a figure that shows synthetic data."""
     if is_phantom:
         figure.text(
@@ -118,9 +304,3 @@ def mark_phantom(figure, is_phantom: bool) -> None:
             style="italic",
             color="#b03030",
         )
-
-
-def thumbnail(array: np.ndarray, longest: int = 1800) -> np.ndarray:
-    """Return every n-th pixel of a large image or label map, so that figures stay small files."""
-    step = max(1, -(-max(array.shape[:2]) // longest))
-    return array[::step, ::step]

@@ -4,25 +4,27 @@
 
 from functools import lru_cache
 from math import factorial
+from typing import Any
 
 import numpy as np
+from scipy import fft, ndimage
 
 
-def _high_pass(log_radius, octave):
+def _high_pass(log_radius: np.ndarray, octave: int) -> np.ndarray:
     """Radial raised cosine in log2 frequency: 0 below ``octave - 1``, 1 above ``octave`` (0 is the
     Nyquist limit).
     """
     return np.sin(0.5 * np.pi * np.clip(log_radius - octave + 1, 0.0, 1.0))
 
 
-def _central_half(size):
+def _central_half(size: int) -> slice:
     """Slice of the lower half of the frequencies along one axis of a shifted spectrum."""
     centre, half = int(np.ceil((size + 0.5) / 2)), int(np.ceil((size - 0.5) / 2))
     start = centre - int(np.ceil((half + 0.5) / 2))
     return slice(start, start + half)
 
 
-def pyramid_scales(shape, window=7):
+def pyramid_scales(shape: tuple[int, ...], window: int = 7) -> int:
     """Number of scales of the pyramid of an image of ``shape`` whose smaller side still holds one
     ``window``.
     """
@@ -33,11 +35,11 @@ def pyramid_scales(shape, window=7):
 
 
 @lru_cache(maxsize=8)
-def _pyramid_masks(shape, scales, orientations):
+def _pyramid_masks(shape: tuple[int, int], scales: int, orientations: int) -> list[np.ndarray]:
     """Frequency masks, one (orientations, h, w) complex64 per scale, in the order of an unshifted
     spectrum.
     """
-    order = orientations - 1
+    order, directions = orientations - 1, np.pi * np.arange(orientations)[:, None, None]
     y, x = (np.linspace(-1, 1, n + 1)[:-1] for n in shape)
     angle = np.arctan2(y[:, None], x[None, :])
     radius = np.hypot(y[:, None], x[None, :])
@@ -48,11 +50,8 @@ def _pyramid_masks(shape, scales, orientations):
     low, masks = np.sqrt(1 - _high_pass(log_radius, 0) ** 2), []
     for scale in range(scales):
         high = _high_pass(log_radius, -1 - scale)
-        away = [
-            (angle - np.pi * b / orientations + np.pi) % (2 * np.pi) - np.pi
-            for b in range(orientations)
-        ]
-        bands = np.stack([gain * np.cos(a) ** order * (np.abs(a) < np.pi / 2) for a in away])
+        away = (angle - directions / orientations + np.pi) % (2 * np.pi) - np.pi
+        bands = gain * np.cos(away) ** order * (np.abs(away) < np.pi / 2)
         mask = (-1j) ** order * bands * (high * low)  # (orientations, h, w)
         masks.append(np.fft.ifftshift(mask, axes=(-2, -1)).astype(np.complex64))
         half = tuple(_central_half(n) for n in log_radius.shape)
@@ -61,7 +60,7 @@ def _pyramid_masks(shape, scales, orientations):
     return masks
 
 
-def steerable_pyramid(images, scales=None, orientations=8):
+def steerable_pyramid(images: np.ndarray, scales: int, orientations: int = 8) -> list[np.ndarray]:
     """Oriented complex bands of the steerable pyramid (Simoncelli & Freeman 1995), by FFT, for many
     images at once.
 
@@ -71,8 +70,8 @@ def steerable_pyramid(images, scales=None, orientations=8):
     Parameters
     ----------
     images : ndarray, (N, H, W)
-    scales : int, optional
-        Octaves; by default as many as still hold a 7×7 window.
+    scales : int
+        Octaves, see `pyramid_scales`.
     orientations : int
         Bands per octave, at least 2.
 
@@ -81,10 +80,7 @@ def steerable_pyramid(images, scales=None, orientations=8):
     list of ndarray, (N, orientations, h, w) complex64, finest scale first; h and w halve from one
     to the next
     """
-    from scipy import fft
-
     images = np.asarray(images, np.float32)
-    scales = pyramid_scales(images.shape[1:]) if scales is None else scales
     spectrum = np.fft.fftshift(fft.fft2(images), axes=(-2, -1))  # (N, H, W) complex64
     bands = []
     for mask in _pyramid_masks(images.shape[1:], scales, orientations):
@@ -94,17 +90,24 @@ def steerable_pyramid(images, scales=None, orientations=8):
     return bands
 
 
-def _window_mean(x, window):
-    """Mean over every ``window``×``window`` square that fits, along the last two axes."""
-    for axis in (-1, -2):
-        total = np.cumsum(x, axis=axis, dtype=np.complex128 if np.iscomplexobj(x) else np.float64)
-        total = np.concatenate([np.zeros_like(total.take([0], axis)), total], axis)
-        n = total.shape[axis]
-        x = (total.take(range(window, n), axis) - total.take(range(n - window), axis)) / window
-    return x
+def _window_mean(x: np.ndarray, window: int) -> np.ndarray:
+    """Mean over every ``window``×``window`` square that fits, along the last two of four axes."""
+    wide = np.complex128 if np.iscomplexobj(x) else np.float64
+    means = ndimage.uniform_filter(x, (1, 1, window, window), output=wide)
+    rows, columns = (slice(window // 2, window // 2 + n - window + 1) for n in x.shape[2:])
+    return means[..., rows, columns]
 
 
-def cw_ssim_many(a, b, *, scales=None, orientations=8, window=7, constant=1e-4, batch=16):
+def cw_ssim_many(
+    a: np.ndarray,
+    b: np.ndarray,
+    *,
+    scales: int | None = None,
+    orientations: int = 8,
+    window: int = 7,
+    constant: float = 1e-4,
+    batch: int = 16,
+) -> np.ndarray:
     """CW-SSIM of N pairs of images; see `cw_ssim`.
 
     Parameters
@@ -123,14 +126,14 @@ def cw_ssim_many(a, b, *, scales=None, orientations=8, window=7, constant=1e-4, 
     most = pyramid_scales(a.shape[1:], window)
     if most < 1 or (scales is not None and not 1 <= scales <= most):
         raise ValueError(
-            f"images of {a.shape[1]}×{a.shape[2]} px hold {most} scales of a steerable pyramid with {window}×{window} "
-            f"windows, found scales={scales}; give larger images, fewer scales or a smaller window"
+            f"images of {a.shape[1]}×{a.shape[2]} px hold {most} scales of a steerable pyramid "
+            f"with {window}×{window} windows, found scales={scales}; give larger images, fewer "
+            "scales or a smaller window"
         )
-    scales = most if scales is None else scales
     scores = np.zeros(len(a))
     for start in range(0, len(a), batch):
         part = slice(start, start + batch)
-        pairs = zip(*(steerable_pyramid(x[part], scales, orientations) for x in (a, b)))
+        pairs = zip(*(steerable_pyramid(x[part], scales or most, orientations) for x in (a, b)))
         per_scale = []
         for p, q in pairs:  # (n, orientations, h, w) each
             shared = 2 * np.abs(_window_mean(p * q.conj(), window)) + constant
@@ -140,7 +143,7 @@ def cw_ssim_many(a, b, *, scales=None, orientations=8, window=7, constant=1e-4, 
     return scores
 
 
-def cw_ssim(a, b, **options):
+def cw_ssim(a: np.ndarray, b: np.ndarray, **options: Any) -> float:
     """Complex wavelet structural similarity of two images: 1 for equal ones, 0 for unrelated ones.
 
     In every window of every band of a complex steerable pyramid, ``(2|Σ p q*| + K) / (Σ|p|² + Σ|q|²
@@ -163,5 +166,4 @@ def cw_ssim(a, b, **options):
     ----------
     Sampat et al. 2009, IEEE Trans. Image Processing 18(11), eq. 9; paper C, §3.2 and Fig. 2C.
     """
-    a, b = np.asarray(a), np.asarray(b)
-    return float(cw_ssim_many(a[None], b[None], **options)[0])
+    return float(cw_ssim_many(np.asarray(a)[None], np.asarray(b)[None], **options)[0])

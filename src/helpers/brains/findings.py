@@ -2,22 +2,30 @@
 None where undefined.
 """
 
-import numpy as np
+from collections.abc import Callable, Sequence
 
-from helpers.brains import projective_field, quality, receptive_field
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+from sklearn.metrics import roc_auc_score
+
+from helpers.brains import projective_field, quality
+from helpers.brains import receptive_field as rf
 
 BIOLOGY = ("SSp", "HPF", "RSP")  # the regions in which the paper saw anatomy vary (C §3.3)
 MOVED_NATS = 0.1  # KL from which a latent counts as moved by a region
 
 
-def _curve(scores, family, beta, column):
+def _curve(
+    scores: pd.DataFrame, family: str, beta: float | None, column: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean over seeds against L: (latent dims, values). ``beta`` is ignored for PCA."""
     part = scores[(scores["family"] == family) & ((scores["beta"] == beta) | scores["beta"].isna())]
     mean = part.groupby("latent_dim")[column].mean()
     return mean.index.to_numpy(), mean.to_numpy()
 
 
-def elbows(scores, family, beta):
+def elbows(scores: pd.DataFrame, family: str, beta: float) -> dict[str, float] | None:
     """L at which CW-SSIM and PCA-FD bend; None where the grid is too coarse to tell."""
     try:
         return {
@@ -28,7 +36,7 @@ def elbows(scores, family, beta):
         return None
 
 
-def largest_step(scores, family, column):
+def largest_step(scores: pd.DataFrame, family: str, column: str) -> float | None:
     """The largest change of a measure from one L to the next; below 0 if it only falls. None with a
     single L.
     """
@@ -36,7 +44,14 @@ def largest_step(scores, family, column):
     return float(steps.max()) if len(steps) else None
 
 
-def quality_at(scores, column, seed, beta, chosen, best):
+def quality_at(
+    scores: pd.DataFrame,
+    column: str,
+    seed: int,
+    beta: float,
+    chosen: int,
+    best: Callable[[np.ndarray], float],
+) -> dict[str, float]:
     """One measure of the three models at the chosen L, and each rival's best over all L.
 
     Parameters
@@ -53,7 +68,7 @@ def quality_at(scores, column, seed, beta, chosen, best):
     return {"beta_vae": at["β-VAE", seed], "vae": at["VAE", seed], "pca": at["PCA", 0], **rivals}
 
 
-def fine_texture(scores, beta, largest=8):
+def fine_texture(scores: pd.DataFrame, beta: float, largest: int = 8) -> dict[str, float]:
     """Fine-texture power of reconstructions, mean over L up to ``largest``."""
     small = scores[scores["latent_dim"] <= largest]
     return {
@@ -62,7 +77,9 @@ def fine_texture(scores, beta, largest=8):
     }
 
 
-def large_dimensions(scores, chosen=8, large=32):
+def large_dimensions(
+    scores: pd.DataFrame, chosen: int = 8, large: int = 32
+) -> dict[str, float] | None:
     """What happens at large L: the VAE's CW-SSIM and the PCA's transmission; None if the grid does
     not reach ``large``.
     """
@@ -81,7 +98,7 @@ def large_dimensions(scores, chosen=8, large=32):
     }
 
 
-def denoising(table):
+def denoising(table: pd.DataFrame) -> dict[str, float]:
     """Mean transmission of leakage and missing tissue per model, and CW-SSIM to the clean image.
 
     ``table`` has one row per image: family, kind, transmission, cwssim.
@@ -100,7 +117,9 @@ def denoising(table):
     }
 
 
-def artifact_latents(latents, clean, active, threshold=0.75):
+def artifact_latents(
+    latents: np.ndarray, clean: np.ndarray, active: Sequence[int], threshold: float = 0.75
+) -> tuple[np.ndarray, np.ndarray]:
     """Latents that tell artifact images from clean ones: max(AUC, 1 − AUC) per active latent, and
     which reach the threshold.
 
@@ -109,27 +128,31 @@ def artifact_latents(latents, clean, active, threshold=0.75):
     areas : ndarray, (number of active latents,)
     chosen : ndarray of latent indices
     """
-    from sklearn.metrics import roc_auc_score
-
     areas = np.array([roc_auc_score(~clean, latents[:, k]) for k in active])
     areas = np.maximum(areas, 1 - areas)
     return areas, np.asarray(active)[areas >= threshold]
 
 
-def bright_in_words(names, active, areas, chosen):
+def bright_in_words(
+    names: Sequence[str], active: Sequence[int], areas: np.ndarray, chosen: np.ndarray
+) -> str:
     """What bright pixels are, given what `artifact_latents` found: a sentence."""
     if len(chosen):
         return (
-            f"Artifact latents: {', '.join(names[k] for k in chosen)}, {len(chosen)} of {len(active)} active. "
-            "Bright pixels along them may be artifacts; read those of the others as bright anatomy."
+            f"Artifact latents: {', '.join(names[k] for k in chosen)}, {len(chosen)} of "
+            f"{len(active)} active. Bright pixels along them may be artifacts; read those of the "
+            "others as bright anatomy."
         )
     return (
-        f"None of {len(active)} active latents is an artifact latent (largest AUC {np.max(areas, initial=0.5):.2f}): "
-        "nothing says that bright pixels here are artifacts; read them as bright anatomy."
+        f"None of {len(active)} active latents is an artifact latent "
+        f"(largest AUC {np.max(areas, initial=0.5):.2f}): nothing says that bright pixels here are "
+        "artifacts; read them as bright anatomy."
     )
 
 
-def tail_asymmetry(fields, chosen, atlas):
+def tail_asymmetry(
+    fields: dict[str, np.ndarray], chosen: np.ndarray, atlas: np.ndarray
+) -> dict[str, float] | None:
     """Bright pixels on one side, anatomy on the other? Over the chosen latents; None if there are
     none.
 
@@ -138,16 +161,11 @@ def tail_asymmetry(fields, chosen, atlas):
     """
     if not len(chosen):
         return None
-    bright = projective_field.tail_brightness(fields["bright"], fields["weights"])[
-        chosen
-    ]  # (K, 2) negative, positive
-    total = bright.sum(1)
-    asymmetry = np.divide(
-        np.abs(bright[:, 0] - bright[:, 1]), total, out=np.zeros(len(total)), where=total > 0
-    )
+    bright = fields["bright"][chosen], fields["weights"]
+    asymmetry = np.abs(np.nan_to_num(projective_field.asymmetry_index(*bright)))
+    brighter = projective_field.tail_brightness(*bright).argmax(1)  # 0 negative, 1 positive
     tails = fields["variance"][chosen][:, [2, 3]]  # (K, 2, H, W) negative, positive
     share = tails[..., atlas > 0].sum(-1) / tails.sum((2, 3))  # (K, 2)
-    brighter = bright.argmax(1)
     each = np.arange(len(chosen))
     return {
         "median_asymmetry": float(np.median(asymmetry)),
@@ -156,18 +174,20 @@ def tail_asymmetry(fields, chosen, atlas):
     }
 
 
-def brightness_trend(fields, active):
+def brightness_trend(fields: dict[str, np.ndarray], active: Sequence[int]) -> float:
     """Rank correlation of the size of c with the bright pixels, mean over active latents."""
-    from scipy.stats import spearmanr
-
-    return (
-        float(spearmanr(np.abs(fields["weights"]), fields["bright"][active].mean(0))[0])
-        if np.ptp(fields["bright"][active])
-        else 0.0
-    )
+    bright = fields["bright"][active]
+    size = np.abs(fields["weights"])
+    return float(spearmanr(size, bright.mean(0))[0]) if np.ptp(bright) else 0.0
 
 
-def biology(fields, active, atlas, regions, brain):
+def biology(
+    fields: dict[str, np.ndarray],
+    active: Sequence[int],
+    atlas: np.ndarray,
+    regions: Sequence[str],
+    brain: np.ndarray,
+) -> dict[str, float] | None:
     """Mean small-weight variance in the paper's regions and over the brain; None if the atlas lacks
     them.
     """
@@ -181,7 +201,9 @@ def biology(fields, active, atlas, regions, brain):
     }
 
 
-def moved_share(impact, regions, threshold=MOVED_NATS):
+def moved_share(
+    impact: np.ndarray, regions: Sequence[str], threshold: float = MOVED_NATS
+) -> dict[str, float] | None:
     """Share of latents that the hippocampus, and the striatum, move by more than ``threshold``
     nats; None without them.
 
@@ -195,7 +217,9 @@ def moved_share(impact, regions, threshold=MOVED_NATS):
     }
 
 
-def filled_and_scaled(filled, scaled, regions, threshold=MOVED_NATS):
+def filled_and_scaled(
+    filled: np.ndarray, scaled: np.ndarray, regions: Sequence[str], threshold: float = MOVED_NATS
+) -> list[str]:
     """In words: how many latents HPF and STR move when filled and when gently scaled, and how alike
     the two matrices are.
 
@@ -208,27 +232,26 @@ def filled_and_scaled(filled, scaled, regions, threshold=MOVED_NATS):
     -------
     list of str
     """
-    from scipy.stats import spearmanr
-
     if not filled.shape[1]:
         return ["No latent is active."]
     words = []
     for name in ("HPF", "STR"):
         if name in regions:
             hard, gentle = filled[regions.index(name)], scaled[regions.index(name)]
+            held = [row.max() / max(row.sum(), 1e-12) for row in (hard, gentle)]
             words.append(
-                f"{name} moves {(hard > threshold).sum()} of {len(hard)} active latents by more than {threshold:g} nat when filled, "
-                f"{(gentle > threshold).sum()} when scaled; its most moved latent holds {hard.max() / max(hard.sum(), 1e-12):.0%} "
-                f"of the row when filled, {gentle.max() / max(gentle.sum(), 1e-12):.0%} when scaled."
+                f"{name} moves {(hard > threshold).sum()} of {len(hard)} active latents by more "
+                f"than {threshold:g} nat when filled, {(gentle > threshold).sum()} when scaled; "
+                f"its most moved latent holds {held[0]:.0%} of the row when filled, "
+                f"{held[1]:.0%} when scaled."
             )
     if np.ptp(filled) and np.ptp(scaled):
-        words.append(
-            f"Rank correlation of the two matrices: {spearmanr(filled.ravel(), scaled.ravel())[0]:.2f}."
-        )
+        rho = spearmanr(filled, scaled, axis=None)[0]
+        words.append(f"Rank correlation of the two matrices: {rho:.2f}.")
     return words
 
 
-def field_mismatch(impact, drawn):
+def field_mismatch(impact: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
     """How far receptive and projective fields disagree, over all (region, latent) pairs.
 
     Parameters
@@ -242,29 +265,23 @@ def field_mismatch(impact, drawn):
         ``pairs``: in the top quarter of one and the bottom half of the other; ``rho``: rank
         correlation.
     """
-    from scipy.stats import spearmanr
-
     top = [x >= np.quantile(x, 0.75) for x in (impact, drawn)]
     bottom = [x <= np.median(x) for x in (impact, drawn)]
     pairs = (top[0] & bottom[1]) | (top[1] & bottom[0])
-    return {"pairs": float(pairs.sum()), "rho": float(spearmanr(impact.ravel(), drawn.ravel())[0])}
+    return {"pairs": float(pairs.sum()), "rho": float(spearmanr(impact, drawn, axis=None)[0])}
 
 
-def decorrelation(responses, active, draws=200, seed=0):
+def decorrelation(
+    responses: np.ndarray, active: Sequence[int], draws: int = 200, seed: int = 0
+) -> dict[str, float]:
     """Decorrelation score of one model with its bootstrap interval (95 %) and its null (median and
     95 %).
     """
-    impact = receptive_field.normalise_rows(
-        receptive_field.kl_matrix(*receptive_field.fit_gaussians(responses))
-    )
-    low, high = np.nanpercentile(
-        receptive_field.bootstrap_scores(responses, active, draws, seed), [2.5, 97.5]
-    )
-    null = np.nanpercentile(
-        receptive_field.decorrelation_null(impact, active, draws, seed), [2.5, 50, 97.5]
-    )
+    impact = rf.normalise_rows(rf.kl_matrix(*rf.fit_gaussians(responses)))
+    low, high = np.nanpercentile(rf.bootstrap_scores(responses, active, draws, seed), [2.5, 97.5])
+    null = np.nanpercentile(rf.decorrelation_null(impact, active, draws, seed), [2.5, 50, 97.5])
     return {
-        "score": receptive_field.decorrelation_score(impact, active),
+        "score": rf.decorrelation_score(impact, active),
         "low": low,
         "high": high,
         "null_low": null[0],

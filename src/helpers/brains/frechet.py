@@ -1,22 +1,28 @@
 """PCA-FD: Fréchet distance of Gaussians fitted to PCA scores (C §3.2)."""
 
+from collections.abc import Callable
+
 import numpy as np
+from sklearn.decomposition import PCA
 
 
-def frechet_distance(mean_a, covariance_a, mean_b, covariance_b):
+def frechet_distance(
+    mean_a: np.ndarray, covariance_a: np.ndarray, mean_b: np.ndarray, covariance_b: np.ndarray
+) -> float:
     """Squared Fréchet distance of two Gaussians, ``|μa − μb|² + Tr(A + B − 2 (AB)^½)`` (Dowson &
     Landau 1982).
     """
     values, vectors = np.linalg.eigh(covariance_a)
     root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T  # A^½
-    cross = np.sqrt(
-        np.clip(np.linalg.eigvalsh(root @ covariance_b @ root), 0, None)
-    ).sum()  # Tr (AB)^½
+    squares = np.linalg.eigvalsh(root @ covariance_b @ root)
+    cross = np.sqrt(np.clip(squares, 0, None)).sum()  # Tr (AB)^½
     shift = np.sum((np.asarray(mean_a) - np.asarray(mean_b)) ** 2)
     return float(max(shift + np.trace(covariance_a) + np.trace(covariance_b) - 2 * cross, 0.0))
 
 
-def pca_metric(images, n_components, seed=0):
+def pca_metric(
+    images: np.ndarray, n_components: int, seed: int = 0
+) -> Callable[[np.ndarray], np.ndarray]:
     """Fit the PCA of the metric to real images and return a function (N, H, W) -> scores (N,
     n_components).
 
@@ -25,42 +31,47 @@ def pca_metric(images, n_components, seed=0):
     ValueError
         if there are no more images than components.
     """
-    from sklearn.decomposition import PCA
-
     flat = np.asarray(images, np.float32).reshape(len(images), -1)
     if n_components >= len(flat):
         raise ValueError(
-            f"a PCA of {n_components} components needs more than {n_components} images to be fitted on, "
-            f"found {len(flat)}; give more images as basis or fewer components"
+            f"a PCA of {n_components} components needs more than {n_components} images to be "
+            f"fitted on, found {len(flat)}; give more images as basis or fewer components"
         )
-    pca = PCA(
-        n_components, svd_solver="full" if len(flat) < 500 else "randomized", random_state=seed
-    ).fit(flat)
+    solver = "full" if len(flat) < 500 else "randomized"
+    pca = PCA(n_components, svd_solver=solver, random_state=seed).fit(flat)
 
-    def project(images):
+    def project(images: np.ndarray) -> np.ndarray:
         if images[0].size != flat.shape[1]:
             raise ValueError(
-                f"expected images of one size as reference, generated and basis, found {images[0].size} and {flat.shape[1]} px"
+                "expected images of one size as reference, generated and basis, "
+                f"found {images[0].size} and {flat.shape[1]} px"
             )
-        return pca.transform(np.asarray(images, np.float32).reshape(len(images), -1)).astype(
-            np.float64
-        )
+        rows = np.asarray(images, np.float32).reshape(len(images), -1)
+        return pca.transform(rows).astype(np.float64)
 
     return project
 
 
-def score_distance(reference, generated):
+def score_distance(reference: np.ndarray, generated: np.ndarray) -> float:
     """Fréchet distance of Gaussians fitted to two sets of scores, (n, d) and (m, d)."""
     if min(len(reference), len(generated)) < 2:
         raise ValueError("a covariance needs at least 2 images in reference and in generated")
-    gaussians = [
-        (scores.mean(0), np.atleast_2d(np.cov(scores, rowvar=False)))
+    moments = [
+        moment
         for scores in (reference, generated)
+        for moment in (scores.mean(0), np.atleast_2d(np.cov(scores, rowvar=False)))
     ]
-    return frechet_distance(*gaussians[0], *gaussians[1])
+    return frechet_distance(*moments)
 
 
-def pca_frechet_distance(reference, generated, n_components, *, basis=None, seed=0):
+def pca_frechet_distance(
+    reference: np.ndarray,
+    generated: np.ndarray,
+    n_components: int,
+    *,
+    basis: np.ndarray | None = None,
+    seed: int = 0,
+) -> float:
     """Fréchet distance between Gaussians fitted to the PCA scores of real and of generated images.
 
     Parameters

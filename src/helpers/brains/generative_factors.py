@@ -1,25 +1,30 @@
 """Latents against the generative factors that only phantoms know."""
 
 import numpy as np
+from scipy import optimize, special, stats
 
 
-def _ranks_in_bins(values, bins):
+def _ranks_in_bins(values: np.ndarray, bins: int) -> np.ndarray:
     """Equal-count bins of each column: (N, C) -> (N, C) int."""
-    values = np.asarray(values, float)
-    ranks = np.argsort(np.argsort(values, axis=0, kind="stable"), axis=0, kind="stable")
+    ranks = stats.rankdata(values, method="ordinal", axis=0).astype(int) - 1
     return ranks * bins // len(values)
 
 
-def _information(a, b, bins):
+def _information(a: np.ndarray, b: np.ndarray, bins: int) -> np.ndarray:
     """Mutual information of every pair of binned columns in nats: (N, A), (N, B) -> (A, B)."""
     one_hot = [np.eye(bins)[x] for x in (a, b)]  # (N, columns, bins)
     joint = np.einsum("nai,nbj->abij", *one_hot, optimize=True) / len(a)  # (A, B, bins, bins)
     independent = joint.sum(3, keepdims=True) * joint.sum(2, keepdims=True)
-    ratio = np.divide(joint, independent, out=np.ones_like(joint), where=joint > 0)
-    return (joint * np.log(ratio)).sum((2, 3))
+    return special.rel_entr(joint, independent).sum((2, 3))
 
 
-def mutual_information(latents, factors, bins=10, permutations=20, seed=0):
+def mutual_information(
+    latents: np.ndarray,
+    factors: np.ndarray,
+    bins: int = 10,
+    permutations: int = 20,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
     """Mutual information between latents and generative factors, with the bias that chance alone
     gives taken off.
 
@@ -37,10 +42,10 @@ def mutual_information(latents, factors, bins=10, permutations=20, seed=0):
     null : ndarray, (permutations, L, F), nats
         What shuffled factors give, before the bias is taken off.
     """
-    latents, factors = np.asarray(latents, float), np.asarray(factors, float)
     if len(latents) != len(factors) or len(latents) < 2 * bins:
         raise ValueError(
-            f"expected as many rows of latents as of factors and at least {2 * bins}, found {len(latents)} and {len(factors)}"
+            f"expected as many rows of latents as of factors and at least {2 * bins}, "
+            f"found {len(latents)} and {len(factors)}"
         )
     rng = np.random.default_rng(seed)
     a, b = _ranks_in_bins(latents, bins), _ranks_in_bins(factors, bins)
@@ -50,7 +55,7 @@ def mutual_information(latents, factors, bins=10, permutations=20, seed=0):
     return np.clip(_information(a, b, bins) - null.mean(0), 0, None), null
 
 
-def mutual_information_gap(information, bins=10):
+def mutual_information_gap(information: np.ndarray, bins: int = 10) -> np.ndarray:
     """Mutual information gap: for each factor, how far the best latent is ahead of the second, in
     units of the entropy.
 
@@ -72,7 +77,7 @@ def mutual_information_gap(information, bins=10):
     return (ordered[-1] - ordered[-2]) / np.log(bins)
 
 
-def matched_correlation(latents, factors):
+def matched_correlation(latents: np.ndarray, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Absolute rank correlation of latents and factors, latents put in the order that matches
     factors one-to-one best.
 
@@ -88,15 +93,10 @@ def matched_correlation(latents, factors):
         Latent (0-based) in each row: first the partners of the factors in turn, then those without
         one.
     """
-    from scipy.optimize import linear_sum_assignment
-    from scipy.stats import rankdata
-
-    ranks = [rankdata(np.asarray(x, float), axis=0) for x in (latents, factors)]
-    standard = [
-        np.divide(r - r.mean(0), r.std(0), out=np.zeros_like(r), where=r.std(0) > 0) for r in ranks
-    ]
-    correlation = np.abs(standard[0].T @ standard[1] / len(standard[0]))  # (L, F)
-    rows, columns = linear_sum_assignment(-correlation)
+    ranks = (stats.rankdata(x, axis=0) for x in (latents, factors))
+    a, b = ((r - r.mean(0)) / np.where(r.std(0) > 0, r.std(0), 1) for r in ranks)
+    correlation = np.abs(a.T @ b / len(a))  # (L, F)
+    rows, columns = optimize.linear_sum_assignment(-correlation)
     partners = rows[np.argsort(columns)]
     order = np.concatenate([partners, np.setdiff1d(np.arange(len(correlation)), partners)])
     return correlation[order], order

@@ -1,9 +1,10 @@
 """Which images do not look like the rest: scores from what a model fails to rebuild."""
 
 import numpy as np
+from sklearn.metrics import roc_auc_score, roc_curve
 
 
-def residual_scale(images, rebuilt, floor=1e-3):
+def residual_scale(images: np.ndarray, rebuilt: np.ndarray, floor: float = 1e-3) -> np.ndarray:
     """Typical absolute residual per pixel over images, robust against a minority of bad ones: (N,
     H, W) twice -> (H, W).
 
@@ -12,7 +13,9 @@ def residual_scale(images, rebuilt, floor=1e-3):
     return np.maximum(1.4826 * np.median(np.abs(np.subtract(images, rebuilt)), axis=0), floor)
 
 
-def outlier_score(images, rebuilt, scale, share=0.01):
+def outlier_score(
+    images: np.ndarray, rebuilt: np.ndarray, scale: np.ndarray, share: float = 0.01
+) -> np.ndarray:
     """How badly the worst pixels of each image are rebuilt, in units of what is usual there.
 
     Parameters
@@ -35,7 +38,7 @@ def outlier_score(images, rebuilt, scale, share=0.01):
     return np.partition(residuals, -count, axis=1)[:, -count:].mean(1)
 
 
-def detection(scores, bad):
+def detection(scores: np.ndarray, bad: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """Receiver operating curve of a score that should be high for bad items.
 
     Parameters
@@ -48,8 +51,6 @@ def detection(scores, bad):
     -------
     (false positive rates, true positive rates, area under the curve)
     """
-    from sklearn.metrics import roc_auc_score, roc_curve
-
     bad = np.asarray(bad, bool)
     if bad.all() or not bad.any():
         raise ValueError(

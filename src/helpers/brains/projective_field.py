@@ -2,15 +2,17 @@
 3A, S4).
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+from tqdm.auto import tqdm
 
 STRATA = ("small positive", "small negative", "large negative", "large positive")
 LARGE = 3.5  # |c| beyond which an interpolation weight is large: half of the paper's ±7
-
 NOTHING = 1e-12  # variance of rounding errors: (a millionth of the intensity range)²
 
 
-def interpolation_weights(limit=7.0, step=0.005):
+def interpolation_weights(limit: float = 7.0, step: float = 0.005) -> np.ndarray:
     """Weights c from ``-limit`` to ``limit``, both included; the paper's are 2,801."""
     if not 0 < step <= limit:
         raise ValueError(f"expected 0 < step ≤ limit, found step={step}, limit={limit}")
@@ -18,7 +20,9 @@ def interpolation_weights(limit=7.0, step=0.005):
     return np.arange(-count, count + 1) * (limit / count)
 
 
-def traverse(decode, z0, latent, weights):
+def traverse(
+    decode: Callable[[np.ndarray], np.ndarray], z0: np.ndarray, latent: int, weights: np.ndarray
+) -> np.ndarray:
     """Images along one latent, ``decode(z0 + c·v_k)``.
 
     Parameters
@@ -33,63 +37,29 @@ def traverse(decode, z0, latent, weights):
     -------
     ndarray, (C, H, W)
     """
-    z = np.repeat(np.asarray(z0, np.float32)[None], len(weights), axis=0)  # (C, L)
+    z = np.tile(np.asarray(z0, np.float32), (len(weights), 1))  # (C, L)
     z[:, latent] += weights
     return decode(z)
 
 
-class StreamingVariance:
-    """Mean and variance per pixel of images that arrive in batches; none is kept (Chan, Golub &
-    LeVeque 1979).
-    """
-
-    def __init__(self):
-        self.count, self.mean, self.squares = 0, 0.0, 0.0
-
-    def add(self, images):
-        """Take in images (n, H, W)."""
-        images = np.asarray(images, np.float64)
-        if len(images):
-            mean = images.mean(0)
-            self._merge(len(images), mean, ((images - mean) ** 2).sum(0))
-        return self
-
-    def _merge(self, count, mean, squares):
-        total = self.count + count
-        shift = mean - self.mean
-        self.squares = self.squares + squares + shift**2 * (self.count * count / total)
-        self.mean = self.mean + shift * (count / total)
-        self.count = total
-
-    def merged(self, other):
-        """What one stream of both would give."""
-        both = StreamingVariance()
-        for part in (self, other):
-            if part.count:
-                both._merge(part.count, part.mean, part.squares)
-        return both
-
-    @property
-    def variance(self):
-        """(H, W), population variance."""
-        if not self.count:
-            raise ValueError("no images yet: there is no variance")
-        return self.squares / self.count
-
-
-def stratum(weights):
+def stratum(weights: np.ndarray) -> np.ndarray:
     """Index into `STRATA` of each weight; -1 at zero. The quarter just above zero, just below, and
     both far tails.
     """
-    weights = np.asarray(weights)
-    return np.select(
-        [weights == 0, weights < -LARGE, weights < 0, weights <= LARGE], [-1, 2, 1, 0], 3
-    )
+    conditions = [weights == 0, weights < -LARGE, weights < 0, weights <= LARGE]
+    return np.select(conditions, [-1, 2, 1, 0], 3)
 
 
 def stratified_variance(
-    decode, z0, latents, weights=None, *, bright=None, batch=256, progress=False
-):
+    decode: Callable[[np.ndarray], np.ndarray],
+    z0: np.ndarray,
+    latents: Sequence[int],
+    weights: np.ndarray | None = None,
+    *,
+    bright: float | None = None,
+    batch: int = 256,
+    progress: bool = False,
+) -> dict[str, np.ndarray | None]:
     """Variance per pixel of each stratum of interpolation weights, one latent at a time, averaged
     over start images.
 
@@ -114,32 +84,34 @@ def stratified_variance(
         weights"); ``bright`` (K, C): mean number of bright pixels per image at each weight, or
         None; ``weights`` (C,).
     """
-    from tqdm.auto import tqdm
-
     z0 = np.atleast_2d(np.asarray(z0, np.float32))
     weights = interpolation_weights() if weights is None else np.sort(np.asarray(weights, float))
     groups = stratum(weights)
     absent = [name for i, name in enumerate(STRATA) if not (groups == i).any()]
     if absent:
         raise ValueError(
-            f"interpolation weights from {weights.min():g} to {weights.max():g} leave these strata empty: {', '.join(absent)}"
+            f"interpolation weights from {weights.min():g} to {weights.max():g} leave these strata "
+            f"empty: {', '.join(absent)}"
         )
+    members = np.stack([*(groups == i for i in range(len(STRATA))), groups >= 2]).astype(float)
+    shares = members / members.sum(1, keepdims=True)  # (5, C): rows sum to 1
     variance, counts = [], np.zeros((len(latents), len(weights)))
     for row, latent in enumerate(tqdm(latents, desc="projective fields", disable=not progress)):
-        mean_variance = 0.0
+        total = 0.0
         for start in z0:
-            streams = [StreamingVariance() for _ in STRATA]
+            # Moments of differences from the start image: those of brightness itself would make the
+            # variance a small difference of large numbers (Chan, Golub & LeVeque 1983).
+            origin, moments = traverse(decode, start, latent, np.zeros(1))[0], 0.0
             for i in range(0, len(weights), batch):
-                images = traverse(decode, start, latent, weights[i : i + batch])  # (n, H, W)
-                for group, stream in enumerate(streams):
-                    stream.add(images[groups[i : i + batch] == group])
+                part = slice(i, i + batch)
+                images = traverse(decode, start, latent, weights[part])  # (n, H, W)
+                moved = np.subtract(images, origin, dtype=np.float64).reshape(len(images), -1)
+                moments = moments + np.stack([shares[:, part] @ x for x in (moved, moved**2)])
                 if bright is not None:
-                    counts[row, i : i + batch] += (images > bright).sum((1, 2))
-            tails = streams[2].merged(streams[3])
-            mean_variance = mean_variance + np.stack([s.variance for s in (*streams, tails)]) / len(
-                z0
-            )
-        variance.append(mean_variance)
+                    counts[row, part] += (images > bright).sum((1, 2))
+            mean, square = moments.reshape(2, len(shares), *origin.shape)
+            total = total + np.maximum(square - mean**2, 0)
+        variance.append(total / len(z0))
     return {
         "variance": np.stack(variance),
         "bright": counts / len(z0) if bright is not None else None,
@@ -147,7 +119,7 @@ def stratified_variance(
     }
 
 
-def field_rgb(variance, percentile=99.0):
+def field_rgb(variance: np.ndarray, percentile: float = 99.0) -> np.ndarray:
     """One colour picture per latent: cyan just above zero, magenta just below, yellow for large
     weights, on white.
 
@@ -161,21 +133,21 @@ def field_rgb(variance, percentile=99.0):
     -------
     ndarray, (K, H, W, 3) in [0, 1]
     """
-    three = np.asarray(variance)[:, [0, 1, 4]]  # (K, 3, H, W)
+    three = variance[:, [0, 1, 4]]  # (K, 3, H, W)
     top = np.percentile(three, percentile, axis=(2, 3), keepdims=True)
     scaled = np.divide(three, top, out=np.zeros_like(three), where=top > NOTHING)
     return 1 - np.clip(scaled, 0, 1).transpose(0, 2, 3, 1)
 
 
-def tail_brightness(bright, weights):
+def tail_brightness(bright: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Mean number of bright pixels in the negative and in the positive tail: (K, C), (C,) -> (K,
     2).
     """
     groups = stratum(weights)
-    return np.stack([np.asarray(bright)[:, groups == g].mean(1) for g in (2, 3)], axis=1)
+    return np.stack([bright[:, groups == g].mean(1) for g in (2, 3)], axis=1)
 
 
-def asymmetry_index(bright, weights):
+def asymmetry_index(bright: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """How one-sided a latent's bright artifacts are: ``(e₋ − e₊) / (e₋ + e₊)``, e the bright pixels
     of each tail.
 
@@ -195,9 +167,7 @@ def asymmetry_index(bright, weights):
     return np.divide(negative - positive, total, out=np.full(len(total), np.nan), where=total > 0)
 
 
-def region_variance(variance, atlas, n_regions):
+def region_variance(variance: np.ndarray, atlas: np.ndarray, n_regions: int) -> np.ndarray:
     """Mean variance inside each region: (K, S, H, W), (H, W) with labels 1…R -> (K, S, R)."""
-    variance = np.asarray(variance)
-    return np.stack(
-        [variance[..., atlas == label].mean(-1) for label in range(1, n_regions + 1)], axis=-1
-    )
+    labels = range(1, n_regions + 1)
+    return np.stack([variance[..., atlas == label].mean(-1) for label in labels], axis=-1)

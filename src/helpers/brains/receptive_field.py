@@ -2,14 +2,14 @@
 §3.3, Fig. 3B–E).
 """
 
-from itertools import combinations
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 WEIGHTS = (0.0, 0.5, 1.0, 1.5, 2.0)
 
 
-def region_masks(atlas, n_regions):
+def region_masks(atlas: np.ndarray, n_regions: int) -> np.ndarray:
     """Label map (H, W) with labels 1…R -> masks (R, H, W) bool.
 
     Raises
@@ -17,22 +17,24 @@ def region_masks(atlas, n_regions):
     ValueError
         if a region has no pixel: at reduced resolution a small region can vanish.
     """
-    masks = np.stack([np.asarray(atlas) == label for label in range(1, n_regions + 1)])
-    empty = [str(i + 1) for i, mask in enumerate(masks) if not mask.any()]
+    labels = range(1, n_regions + 1)
+    empty = [str(label) for label in labels if not (atlas == label).any()]
     if empty:
         raise ValueError(
             f"regions without a pixel in the atlas: labels {', '.join(empty)} of 1…{n_regions}"
         )
-    return masks
+    return np.stack([atlas == label for label in labels])
 
 
-def region_brightness(images, masks):
+def region_brightness(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
     """Mean brightness of each region over images: (N, H, W), (R, H, W) -> (R,)."""
     average = np.asarray(images, np.float32).mean(0)
     return np.array([average[mask].mean() for mask in masks])
 
 
-def fill_region(images, mask, brightness, weight):
+def fill_region(
+    images: np.ndarray, mask: np.ndarray, brightness: float, weight: float
+) -> np.ndarray:
     """Replace a region by a flat patch: ``x̃ = x₀(1 − m) + w·b·m``.
 
     Parameters
@@ -53,7 +55,7 @@ def fill_region(images, mask, brightness, weight):
     return filled
 
 
-def scale_region(images, mask, gain):
+def scale_region(images: np.ndarray, mask: np.ndarray, gain: float) -> np.ndarray:
     """Multiply a region by a gain and keep its texture: a change that stays near the data (ours,
     beside the paper's).
     """
@@ -62,7 +64,14 @@ def scale_region(images, mask, gain):
     return scaled
 
 
-def region_responses(encode, images, masks, weights=WEIGHTS, *, perturb=None, progress=False):
+def region_responses(
+    encode: Callable[[np.ndarray], np.ndarray],
+    images: np.ndarray,
+    masks: np.ndarray,
+    weights: Sequence[float] = WEIGHTS,
+    *,
+    keep_texture: bool = False,
+) -> np.ndarray:
     """Latents of every image with every region perturbed at every weight.
 
     Parameters
@@ -72,28 +81,25 @@ def region_responses(encode, images, masks, weights=WEIGHTS, *, perturb=None, pr
         Clean ones.
     masks : ndarray, (R, H, W) bool
     weights : sequence of float
-    perturb : callable, optional
-        ``perturb(images, region index, weight) -> images``; by default `fill_region` with the
-        regions' own mean brightness over ``images``.
+    keep_texture : bool
+        Multiply a region by the weight (`scale_region`) instead of filling it with the weight times
+        its mean brightness over ``images`` (`fill_region`).
 
     Returns
     -------
     ndarray, (R, W, N, L)
     """
-    from tqdm.auto import tqdm
+    brightness = region_brightness(images, masks)
 
-    if perturb is None:
-        brightness = region_brightness(images, masks)
-        perturb = lambda x, region, weight: fill_region(
-            x, masks[region], brightness[region], weight
-        )  # noqa: E731
-    steps = tqdm(range(len(masks)), desc="receptive fields", disable=not progress)
-    return np.stack(
-        [[encode(perturb(images, region, weight)) for weight in weights] for region in steps]
-    )
+    def changed(region: int, weight: float) -> np.ndarray:
+        if keep_texture:
+            return scale_region(images, masks[region], weight)
+        return fill_region(images, masks[region], brightness[region], weight)
+
+    return np.stack([[encode(changed(r, weight)) for weight in weights] for r in range(len(masks))])
 
 
-def fit_gaussians(responses):
+def fit_gaussians(responses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance over images of each (region, weight, latent): (R, W, N, L) -> two (R, W,
     L).
     """
@@ -103,7 +109,9 @@ def fit_gaussians(responses):
     return responses.mean(2), responses.var(2, ddof=1)
 
 
-def gaussian_kl(mean_p, var_p, mean_q, var_q):
+def gaussian_kl(
+    mean_p: np.ndarray, var_p: np.ndarray, mean_q: np.ndarray, var_q: np.ndarray
+) -> np.ndarray:
     """KL(p ‖ q) of univariate Gaussians in nats, elementwise.
 
     ``½ (ln(σq²/σp²) + (σp² + (μp − μq)²)/σq² − 1)``
@@ -118,20 +126,19 @@ def gaussian_kl(mean_p, var_p, mean_q, var_q):
     )
     if not (np.all(var_p > 0) and np.all(var_q > 0)):
         raise ValueError(
-            "variances must be positive; found one that is not: is a latent the same for all images?"
+            "variances must be positive; found one that is not: "
+            "is a latent the same for all images?"
         )
     return 0.5 * (np.log(var_q / var_p) + (var_p + (mean_p - mean_q) ** 2) / var_q - 1)
 
 
-def kl_matrix(mean, variance, low=0, high=-1, symmetric=False):
+def kl_matrix(mean: np.ndarray, variance: np.ndarray, symmetric: bool = False) -> np.ndarray:
     """Impact of each region on each latent: KL from the darkest to the brightest perturbation,
-    KL(low ‖ high).
+    KL(first weight ‖ last).
 
     Parameters
     ----------
     mean, variance : ndarray, (R, W, L), of `fit_gaussians`
-    low, high : int
-        Which weights to compare.
     symmetric : bool
         Mean of both directions instead.
 
@@ -139,27 +146,27 @@ def kl_matrix(mean, variance, low=0, high=-1, symmetric=False):
     -------
     ndarray, (R, L), nats
     """
-    p, q = (mean[:, low], variance[:, low]), (mean[:, high], variance[:, high])
+    p, q = ((mean[:, end], variance[:, end]) for end in (0, -1))
     forward = gaussian_kl(*p, *q)
     return 0.5 * (forward + gaussian_kl(*q, *p)) if symmetric else forward
 
 
-def normalise_rows(matrix):
+def normalise_rows(matrix: np.ndarray) -> np.ndarray:
     """Share of each latent in a region's total impact: rows of (R, L) divided by their sums (a zero
     row stays zero).
     """
     total = matrix.sum(1, keepdims=True)
-    return np.divide(matrix, total, out=np.zeros_like(matrix, dtype=float), where=total > 0)
+    return matrix / np.where(total > 0, total, 1)
 
 
-def unmoved_latents(impact, share=0.1):
+def unmoved_latents(impact: np.ndarray, share: float = 0.1) -> np.ndarray:
     """Latents that some region leaves alone: its impact there is below ``share`` of its largest.
     (R, L) -> indices.
     """
     return np.flatnonzero((impact < share * impact.max(1, keepdims=True)).any(0))
 
 
-def localised_latents(impact, share=0.4):
+def localised_latents(impact: np.ndarray, share: float = 0.4) -> np.ndarray:
     """Latents moved mostly by one region, which holds at least ``share`` of the sum over regions.
     (R, L) -> indices.
 
@@ -167,17 +174,15 @@ def localised_latents(impact, share=0.4):
     alone.
     """
     total = impact.sum(0)
-    return np.flatnonzero(
-        np.divide(impact.max(0), total, out=np.zeros_like(total), where=total > 0) >= share
-    )
+    return np.flatnonzero(impact.max(0) / np.where(total > 0, total, 1) >= share)
 
 
-def impact_covariance(impact):
+def impact_covariance(impact: np.ndarray) -> np.ndarray:
     """Covariance across regions between the latents' impact profiles: (R, L) -> (L, L)."""
     return np.atleast_2d(np.cov(impact, rowvar=False))
 
 
-def decorrelation_score(impact, active=None):
+def decorrelation_score(impact: np.ndarray, active: Sequence[int] | None = None) -> float:
     """How differently latents respond to regions: mean over pairs of ``1 − |correlation of impact
     profiles|``.
 
@@ -197,18 +202,17 @@ def decorrelation_score(impact, active=None):
     ----------
     Paper C, Fig. 3E, which gives no formula.
     """
-    impact = np.asarray(impact, float)
-    columns = range(impact.shape[1]) if active is None else active
-    profiles = [impact[:, k] for k in columns if np.ptp(impact[:, k]) > 0]
+    profiles = impact.T if active is None else impact.T[active]  # (latents, R)
+    profiles = profiles[np.ptp(profiles, axis=1) > 0]
     if len(profiles) < 2:
         return float("nan")
-    correlation = np.corrcoef(profiles)
-    return float(
-        np.mean([1 - abs(correlation[i, j]) for i, j in combinations(range(len(profiles)), 2)])
-    )
+    pairs = np.triu_indices(len(profiles), 1)
+    return float(np.mean(1 - np.abs(np.corrcoef(profiles)[pairs])))
 
 
-def decorrelation_null(impact, active=None, draws=500, seed=0):
+def decorrelation_null(
+    impact: np.ndarray, active: Sequence[int] | None = None, draws: int = 500, seed: int = 0
+) -> np.ndarray:
     """Scores after shuffling each latent's profile over the regions, on its own: what unrelated
     latents score. (draws,)
     """
@@ -218,20 +222,18 @@ def decorrelation_null(impact, active=None, draws=500, seed=0):
     )
 
 
-def bootstrap_scores(responses, active=None, draws=200, seed=0, low=0, high=-1, symmetric=False):
+def bootstrap_scores(
+    responses: np.ndarray, active: Sequence[int] | None = None, draws: int = 200, seed: int = 0
+) -> np.ndarray:
     """Decorrelation scores with the images resampled: (R, W, N, L) -> (draws,), for an interval."""
-    rng = np.random.default_rng(seed)
-    pair = np.asarray(responses, np.float64)[:, [low, high]]  # (R, 2, N, L)
-    centred = pair - pair.mean(
-        2, keepdims=True
-    )  # the variance below is then a difference of small numbers
-    n, scores = pair.shape[2], []
+    rng, scores = np.random.default_rng(seed), []
+    pair = np.asarray(responses, np.float64)[:, [0, -1]]  # (R, 2, N, L): darkest and brightest
+    mean, n = pair.mean(2, keepdims=True), pair.shape[2]
+    centred = pair - mean  # the variance below is then a difference of small numbers
     for _ in range(draws):
-        share = (
-            np.bincount(rng.integers(n, size=n), minlength=n) / n
-        )  # how often each image is drawn
+        share = np.bincount(rng.integers(n, size=n), minlength=n) / n  # of the draws, by image
         shift = np.einsum("rwnl,n->rwl", centred, share)
         variance = np.einsum("rwnl,n->rwl", centred**2, share) - shift**2
-        impact = kl_matrix(pair.mean(2) + shift, variance, symmetric=symmetric)
+        impact = kl_matrix(mean[:, :, 0] + shift, variance)
         scores.append(decorrelation_score(normalise_rows(impact), active))
     return np.array(scores)

@@ -1,15 +1,25 @@
-"""What comes in: dataset folders and their checks, phantoms, downloads, intensity, patches, atlas."""
+"""What comes in: dataset folders, phantoms, downloads, intensity, patches, the atlas."""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["ccf", "files", "intensity", "patches", "phantoms", "sources"],
+    submodules=[
+        "ccf",
+        "datasets",
+        "files",
+        "folders",
+        "intensity",
+        "patches",
+        "phantoms",
+        "sources",
+    ],
     submod_attrs={
         "datasets": [
             "DatasetError",
             "MicroCT",
             "Population",
+            "Problem",
             "Slice",
             "check",
             "open_microct",

@@ -5,9 +5,8 @@ Volumes are (AP, DV, ML) = (528, 320, 456) at 25 µm. The paper's images are the
 cut to the 448 columns 4:452.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ COLUMNS = slice(4, 452)  # centre crop, 456 -> 448
 REGIONS = ("SSp", "HPF", "STR", "TH", "HY", "RSP")
 
 
-def read_graph(path):
+def read_graph(path: str | Path) -> dict[str, list[int]]:
     """Read a structure graph in the service's JSON and check that it is one.
 
     Returns
@@ -31,29 +30,27 @@ def read_graph(path):
     ValueError
         If the file is not a structure graph.
     """
+    families: dict[str, list[int]] = {}
     try:
-        roots = json.loads(Path(path).read_text(encoding="utf-8"))["msg"]
-        families = {}
-        for root in roots:
+        for root in json.loads(Path(path).read_text(encoding="utf-8"))["msg"]:
             _collect(root, families)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{path} is not a structure graph ({type(error).__name__}: {str(error)[:80]}); expected the JSON of "
-            "structure_graph_download/1.json, a tree of structures with id, acronym and children"
+            f"{path} is not a structure graph ({type(error).__name__}: {str(error)[:80]}); "
+            "expected the JSON of structure_graph_download/1.json, a tree of structures with id, "
+            "acronym and children"
         ) from None
     return families
 
 
-def _collect(node, families):
+def _collect(node: dict, families: dict[str, list[int]]) -> list[int]:
     """Return the ids of a node and everything below it, filling ``families`` on the way."""
-    ids = [int(node["id"])]
-    for child in node["children"]:
-        ids += _collect(child, families)
-    families[node["acronym"]] = ids
-    return ids
+    below = [number for child in node["children"] for number in _collect(child, families)]
+    families[node["acronym"]] = [int(node["id"]), *below]
+    return families[node["acronym"]]
 
 
-def section_of(volume, ap=None):
+def section_of(volume: np.ndarray, ap: int | None = None) -> np.ndarray:
     """One coronal section of a 25 µm volume, cut to 448 columns.
 
     Parameters
@@ -75,7 +72,8 @@ def section_of(volume, ap=None):
     ap = SECTION if ap is None else ap
     if sorted(volume.shape) != sorted(VOLUME_SHAPE):
         raise ValueError(
-            f"volume has shape {volume.shape}; expected the sides {VOLUME_SHAPE} (AP, DV, ML at 25 µm) in any order"
+            f"volume has shape {volume.shape}; expected the sides {VOLUME_SHAPE} "
+            "(AP, DV, ML at 25 µm) in any order"
         )
     if not 0 <= ap < VOLUME_SHAPE[0]:
         raise ValueError(f"section {ap} is outside the volume; expected 0 to {VOLUME_SHAPE[0] - 1}")
@@ -83,7 +81,7 @@ def section_of(volume, ap=None):
     return np.transpose(volume, order)[ap][:, COLUMNS]
 
 
-def region_mask(labels, families, acronym):
+def region_mask(labels: np.ndarray, families: dict[str, list[int]], acronym: str) -> np.ndarray:
     """Where an annotation section shows a structure or any of its descendants, bool.
 
     Raises
@@ -93,12 +91,15 @@ def region_mask(labels, families, acronym):
     """
     if acronym not in families:
         raise ValueError(
-            f"the structure graph knows no {acronym!r}; expected an acronym such as {', '.join(REGIONS)}"
+            f"the structure graph knows no {acronym!r}; expected an acronym such as "
+            + ", ".join(REGIONS)
         )
     return np.isin(labels, families[acronym])
 
 
-def region_atlas(labels, families, regions=REGIONS):
+def region_atlas(
+    labels: np.ndarray, families: dict[str, list[int]], regions: Sequence[str] = REGIONS
+) -> np.ndarray:
     """Label map of some regions, 1…r in their order, 0 elsewhere, (H, W) uint8.
 
     Raises
@@ -111,8 +112,8 @@ def region_atlas(labels, families, regions=REGIONS):
         mask = region_mask(labels, families, acronym)
         if not mask.any():
             raise ValueError(
-                f"{acronym} does not occur in this section of the annotation; "
-                f"expected all of {', '.join(regions)}. Is it section {SECTION} of the 25 µm annotation?"
+                f"{acronym} does not occur in this section of the annotation; expected all of "
+                f"{', '.join(regions)}. Is it section {SECTION} of the 25 µm annotation?"
             )
         atlas[mask] = label
     return atlas

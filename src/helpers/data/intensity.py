@@ -5,12 +5,11 @@ here is a linear map, or says what it clipped, so that pictures can be brought b
 scale for display.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+from skimage.filters import threshold_otsu
 
 SHRINK = 4  # the tissue mask is found on a picture this many times smaller
 
@@ -31,23 +30,20 @@ class Standardisation:
     sd: float
     gain: np.ndarray | float = 1.0
 
-    def apply(self, image):
+    def apply(self, image: np.ndarray) -> np.ndarray:
         """Raw intensity of the slice to tissue units, float32."""
         flat = np.asarray(image, np.float32) / self.gain
         return ((flat - np.float32(self.mean)) / np.float32(self.sd)).astype(np.float32)
 
-    def invert(self, image):
-        """Tissue units back to raw intensity, float32."""
-        flat = np.asarray(image, np.float32) * np.float32(self.sd) + np.float32(self.mean)
-        return (flat * self.gain).astype(np.float32)
-
     @property
-    def raw_zero(self):
+    def raw_zero(self) -> float:
         """What a raw zero (the padding of windows that leave the slice) becomes."""
         return -self.mean / self.sd
 
 
-def standardise(image, mask=None, cupping=True):
+def standardise(
+    image: np.ndarray, mask: np.ndarray | None = None, cupping: bool = True
+) -> tuple[np.ndarray, Standardisation]:
     """Standardise a slice over its tissue: mean 0 and standard deviation 1 there, alike from top to
     bottom.
 
@@ -74,21 +70,18 @@ def standardise(image, mask=None, cupping=True):
     mask = tissue_mask(image) if mask is None else mask
     gain = cupping_gain(image, mask) if cupping else 1.0
     tissue = (image / gain)[mask]
-    mean, sd = (
-        (float(tissue.mean(dtype=np.float64)), float(tissue.std(dtype=np.float64)))
-        if tissue.size
-        else (0.0, 0.0)
-    )
+    mean = float(tissue.mean(dtype=np.float64)) if tissue.size else 0.0
+    sd = float(tissue.std(dtype=np.float64)) if tissue.size else 0.0
     if not sd > 1e-6 * abs(mean):  # rounding alone gives a constant image a tiny spread
         raise ValueError(
-            f"the tissue must have more than one gray value, found {tissue.size} tissue pixels with a standard "
-            f"deviation of {sd}: is this the right image?"
+            f"the tissue must have more than one gray value, found {tissue.size} tissue pixels "
+            f"with a standard deviation of {sd}: is this the right image?"
         )
     scale = Standardisation(mean, sd, gain)
     return scale.apply(image), scale
 
 
-def cupping_gain(image, mask=None, blocks=20):
+def cupping_gain(image: np.ndarray, mask: np.ndarray | None = None, blocks: int = 20) -> np.ndarray:
     """The slow change of brightness across the rows that the scanner adds.
 
     Tomograms are darker inside than at the rim (cupping, from beam hardening and scatter), more or
@@ -114,32 +107,27 @@ def cupping_gain(image, mask=None, blocks=20):
     """
     image = np.asarray(image, np.float32)
     mask = tissue_mask(image) if mask is None else mask
-    shrink = SHRINK if min(image.shape) >= 16 * SHRINK else 1
-    small = ndimage.uniform_filter(image, shrink)[shrink // 2 :: shrink, shrink // 2 :: shrink]
+    small, shrink = _shrunk(image)
     inside = mask[shrink // 2 :: shrink, shrink // 2 :: shrink] & (small > 0)
-    inside &= ndimage.binary_erosion(
-        inside, iterations=24 // shrink, border_value=1
-    )  # the rim is bright by itself
+    # the rim is bright by itself
+    inside &= ndimage.binary_erosion(inside, iterations=24 // shrink, border_value=1)
     depth = np.linspace(-1, 1, image.shape[0])
     rows = depth[np.minimum(np.arange(len(small)) * shrink + shrink // 2, len(depth) - 1)]
     log = np.where(inside, np.log(np.where(inside, small, 1)), np.nan)
     bends = []
-    for part, there in zip(
-        np.array_split(log, blocks, axis=1), np.array_split(inside, blocks, axis=1)
-    ):
-        enough = there.mean(axis=1) > 0.25 if there.size else np.zeros(len(rows), bool)
+    for columns in np.array_split(np.arange(log.shape[1]), blocks):
+        enough = inside[:, columns].sum(axis=1) > 0.25 * len(columns)
         if enough.sum() > max(8, 0.3 * len(rows)):
-            bends.append(np.polyfit(rows[enough] ** 2, np.nanmedian(part[enough], axis=1), 1)[0])
+            typical = np.nanmedian(log[enough][:, columns], axis=1)
+            bends.append(np.polyfit(rows[enough] ** 2, typical, 1)[0])
     bend = max(0.0, float(np.median(bends))) if len(bends) > blocks // 4 else 0.0
+    if not bend:
+        return np.ones((len(depth), 1), np.float32)
     gain = np.exp(bend * depth**2)
-    return (
-        (gain / gain[mask.any(axis=1)].mean()).astype(np.float32)[:, None]
-        if bend
-        else np.ones((len(depth), 1), np.float32)
-    )
+    return (gain / gain[mask.any(axis=1)].mean()).astype(np.float32)[:, None]
 
 
-def tissue_mask(image, opening=12, smallest=0.05):
+def tissue_mask(image: np.ndarray, opening: float = 12, smallest: float = 0.05) -> np.ndarray:
     """Where a slice holds tissue, against its black surroundings.
 
     A threshold between dark and bright (Otsu) on the smoothed slice; what is thinner than about ``2
@@ -159,22 +147,20 @@ def tissue_mask(image, opening=12, smallest=0.05):
     Returns
     -------
     (H, W) bool array
+
+    Raises
+    ------
+    ValueError
+        If the image holds non-finite pixels.
     """
     image = np.asarray(image, np.float32)
-    if not np.isfinite(image).all():
-        raise ValueError(
-            f"the image must be finite, found {int((~np.isfinite(image)).sum())} pixels that are not"
-        )
-    shrink = SHRINK if min(image.shape) >= 16 * SHRINK else 1
-    small = ndimage.uniform_filter(image, shrink)[shrink // 2 :: shrink, shrink // 2 :: shrink]
+    bad = int((~np.isfinite(image)).sum())
+    if bad:
+        raise ValueError(f"the image must be finite, found {bad} pixels that are not")
+    small, shrink = _shrunk(image)
     small = ndimage.gaussian_filter(small, 4 / shrink)
-    threshold = _otsu(small)
-    dark, bright = small <= threshold, small > threshold
-    if (
-        not dark.any()
-        or not bright.any()
-        or np.median(small[dark]) > 0.4 * np.median(small[bright])
-    ):
+    bright = small > threshold_otsu(small)
+    if not bright.any() or np.median(small[~bright]) > 0.4 * np.median(small[bright]):
         return np.ones(image.shape, bool)
     radius = opening / shrink
     depth = ndimage.distance_transform_edt(np.pad(bright, 1, mode="edge"))[1:-1, 1:-1]
@@ -185,28 +171,25 @@ def tissue_mask(image, opening=12, smallest=0.05):
     opened = bright & (ndimage.distance_transform_edt(~core) <= radius)
     pieces, n = ndimage.label(opened)
     sizes = ndimage.sum_labels(opened, pieces, np.arange(1, n + 1))
-    kept = np.isin(pieces, 1 + np.flatnonzero(sizes >= smallest * sizes.max()))
-    kept = ndimage.binary_fill_holes(kept)
-    large = np.repeat(np.repeat(kept, shrink, axis=0), shrink, axis=1)[
-        : image.shape[0], : image.shape[1]
+    large = 1 + np.flatnonzero(sizes >= smallest * sizes.max())
+    kept = ndimage.binary_fill_holes(np.isin(pieces, large))
+    index = [
+        np.minimum(np.arange(side) // shrink, have - 1)
+        for side, have in zip(image.shape, kept.shape)
     ]
-    missing = [(0, side - have) for side, have in zip(image.shape, large.shape)]
-    return np.pad(large, missing, mode="edge")
+    return kept[np.ix_(*index)]
 
 
-def _otsu(values, bins=256):
-    """Threshold with the largest variance between the two classes it makes (Otsu 1979)."""
-    counts, edges = np.histogram(values, bins)
-    middle = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)
-    above = below[-1] - below
-    mass = np.cumsum(counts * middle)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = below * above * (mass / below - (mass[-1] - mass) / above) ** 2
-    return middle[np.nanargmax(between)] if np.isfinite(between).any() else middle[-1]
+def _shrunk(image: np.ndarray) -> tuple[np.ndarray, int]:
+    """The image made smaller by local means, and by how much: not at all if it is small already."""
+    shrink = SHRINK if min(image.shape) >= 16 * SHRINK else 1
+    grid = slice(shrink // 2, None, shrink)
+    return ndimage.uniform_filter(image, shrink)[grid, grid], shrink
 
 
-def match_brightness(images, target=None):
+def match_brightness(
+    images: np.ndarray, target: float | None = None
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Scale each image to one mean brightness (paper C, section 2.1).
 
     Parameters
@@ -230,7 +213,9 @@ def match_brightness(images, target=None):
     return images * factors[:, None, None], factors, target
 
 
-def clip_outliers(images, ceiling=None, percentile=99.9):
+def clip_outliers(
+    images: np.ndarray, ceiling: float | None = None, percentile: float = 99.9
+) -> tuple[np.ndarray, float]:
     """Clip outlier pixels and scale to [0, 1]; no image is dropped.
 
     Parameters
@@ -254,7 +239,7 @@ def clip_outliers(images, ceiling=None, percentile=99.9):
     return np.clip(images / np.float32(ceiling), 0, 1), float(ceiling)
 
 
-def centre_crop(images, shape):
+def centre_crop(images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Cut the middle out of images or label maps (…, H, W): ``shape`` = (h, w); an odd remainder
     leaves one pixel more at the end.
 

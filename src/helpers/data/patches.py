@@ -8,10 +8,9 @@ does (``purity=0``) and boundaries are allowed. Windows that leave the slice are
 slice's raw zero.
 """
 
-from __future__ import annotations
-
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,17 +37,21 @@ class Patches:
         Per image, the value outside of it (what a raw zero becomes).
     """
 
-    images: tuple
+    images: tuple[np.ndarray, ...]
     slice_index: np.ndarray
     centres: np.ndarray
     labels: np.ndarray
     size: int = SIZE
-    padding: tuple = ()
+    padding: tuple[float, ...] = ()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labels)
 
-    def cut(self, chosen=None):
+    def padded(self, values: Sequence[float]) -> "Patches":
+        """The same patches with another value outside of each image."""
+        return replace(self, padding=tuple(values))
+
+    def cut(self, chosen: np.ndarray | Sequence[int] | None = None) -> np.ndarray:
         """The patches (all, or those at the indices `chosen`) as a float32 array (N, 1, size,
         size).
         """
@@ -62,7 +65,9 @@ class Patches:
         return out
 
 
-def cut_patches(image, centres, size=SIZE, padding=0.0):
+def cut_patches(
+    image: np.ndarray, centres: np.ndarray, size: int = SIZE, padding: float = 0.0
+) -> np.ndarray:
     """Cut windows out of a slice.
 
     Parameters
@@ -75,33 +80,44 @@ def cut_patches(image, centres, size=SIZE, padding=0.0):
     -------
     (N, 1, size, size) float32 array
     """
-    centres = np.asarray(centres)
     out = np.full((len(centres), 1, size, size), padding, np.float32)
-    height, width = image.shape
-    for patch, (row, column) in zip(out, centres - size // 2):
+    for patch, (row, column) in zip(out[:, 0], np.asarray(centres) - size // 2):
         top, left = max(row, 0), max(column, 0)
         inside = image[top : max(row + size, 0), left : max(column + size, 0)]
-        patch[
-            0,
-            top - row : top - row + inside.shape[0],
-            left - column : left - column + inside.shape[1],
-        ] = inside
+        place = patch[top - row :, left - column :]
+        place[: inside.shape[0], : inside.shape[1]] = inside
     return out
 
 
-def window_sums(mask, size=SIZE):
-    """Number of true pixels in the window around every pixel, by an integral image; outside counts
-    as false.
+def window_sums(mask: np.ndarray, size: int = SIZE) -> np.ndarray:
+    """Number of true pixels in the window around every pixel, by an integral image.
 
-    Returns an (H, W) int32 array for an (H, W) mask.
+    Parameters
+    ----------
+    mask : (H, W) bool array
+        Outside of it counts as false.
+    size : int
+        Side of the windows; that of (row, column) begins ``size // 2`` before it.
+
+    Returns
+    -------
+    (H, W) int32 array
+        Windows that lie wholly inside the mask have rows ``size // 2`` to
+        ``H - size + size // 2``, and columns likewise.
     """
     before = size // 2
-    padded = np.pad(mask, ((before + 1, size - before - 1), (before + 1, size - before - 1)))
+    padded = np.pad(mask, (before + 1, size - before - 1))
     table = padded.cumsum(0, dtype=np.int32).cumsum(1, dtype=np.int32)
     return table[size:, size:] - table[:-size, size:] - table[size:, :-size] + table[:-size, :-size]
 
 
-def allowed_centres(labels, area, purity=1.0, size=SIZE, forbidden=None):
+def allowed_centres(
+    labels: np.ndarray,
+    area: int,
+    purity: float = 1.0,
+    size: int = SIZE,
+    forbidden: np.ndarray | None = None,
+) -> np.ndarray:
     """Centre pixels at which a patch of this area may lie.
 
     Parameters
@@ -127,8 +143,16 @@ def allowed_centres(labels, area, purity=1.0, size=SIZE, forbidden=None):
 
 
 def sample_patches(
-    images, labels, per_area, areas, *, purity=1.0, seed=0, size=SIZE, padding=(), forbidden=None
-):
+    images: Sequence[np.ndarray],
+    labels: Sequence[np.ndarray],
+    per_area: int,
+    areas: Sequence[str],
+    *,
+    purity: float = 1.0,
+    seed: int | Sequence[int] = 0,
+    size: int = SIZE,
+    forbidden: Sequence[np.ndarray] | None = None,
+) -> Patches:
     """Draw the same number of patches from every area, at random over all slices together.
 
     Parameters
@@ -144,16 +168,16 @@ def sample_patches(
         Names in class order; label ``i + 1`` belongs to ``areas[i]``.
     purity : float
         See :func:`allowed_centres`: 1 for training, 0 for validation and test.
-    seed : int
-    padding : sequence of float, optional
-        Per image, the value a raw zero has in it (default 0).
+    seed : int or sequence of int
+    size : int
+        Side of a patch in pixels.
     forbidden : sequence of (H, W) bool arrays, optional
         Pixels no window may touch, for instance those of validation windows.
 
     Returns
     -------
     Patches
-        Sorted by area.
+        Sorted by area; padded by 0, see :meth:`Patches.padded`.
 
     Raises
     ------
@@ -165,43 +189,46 @@ def sample_patches(
             raise ValueError(
                 f"image and labels must have one shape: found {image.shape} and {label.shape}"
             )
-    forbidden = [None] * len(labels) if forbidden is None else forbidden
     rng = np.random.default_rng(seed)
     chosen = []
     for area, name in enumerate(areas, start=1):
         places = [
             np.flatnonzero(allowed_centres(label, area, purity, size, block))
-            for label, block in zip(labels, forbidden)
+            for label, block in zip(labels, forbidden or [None] * len(labels))
         ]
-        sizes = [len(p) for p in places]
-        if sum(sizes) == 0:
+        ends = np.cumsum([len(p) for p in places])
+        if not ends[-1]:
             pixels = sum(int((label == area).sum()) for label in labels)
-            need = (
-                f"a {size}×{size} window with {purity:.0%} of its pixels"
-                if purity > 0
-                else "a pixel"
-            )
+            window = f"a {size}×{size} window with {purity:.0%} of its pixels"
             raise ValueError(
-                f"area {name!r} ({pixels} annotated pixels here) is too small: expected room for {need} in "
-                "it, found none. Annotate more of it, join it with another area, or leave it out"
+                f"area {name!r} ({pixels} annotated pixels here) is too small: expected room for "
+                f"{window if purity > 0 else 'a pixel'} in it, found none. Annotate more of it, "
+                "join it with another area, or leave it out"
             )
-        if sum(sizes) < per_area:
+        scarce = bool(ends[-1] < per_area)
+        if scarce:
             warnings.warn(
-                f"area {name!r} has only {sum(sizes)} places for {per_area} patches: some are used repeatedly",
+                f"area {name!r} has only {ends[-1]} places for {per_area} patches: "
+                "some are used repeatedly",
                 stacklevel=2,
             )
-        drawn = np.sort(rng.choice(sum(sizes), per_area, replace=sum(sizes) < per_area))
-        index = np.searchsorted(np.cumsum(sizes), drawn, side="right")  # slice of each drawn place
-        flat = np.concatenate(places)[drawn]
+        drawn = np.sort(rng.choice(ends[-1], per_area, replace=scarce))
+        index = np.searchsorted(ends, drawn, side="right")  # slice of each drawn place
         widths = np.array([label.shape[1] for label in labels])[index]
-        chosen.append(
-            np.stack([index, flat // widths, flat % widths, np.full(per_area, area)], axis=1)
-        )
+        rows, columns = np.divmod(np.concatenate(places)[drawn], widths)
+        chosen.append(np.stack([index, rows, columns, np.full(per_area, area)], axis=1))
     table = np.concatenate(chosen).astype(np.int64)  # (N, 4): slice, row, column, area
-    return Patches(tuple(images), table[:, 0], table[:, 1:3], table[:, 3], size, tuple(padding))
+    return Patches(tuple(images), table[:, 0], table[:, 1:3], table[:, 3], size)
 
 
-def separate_validation(labels, areas, share=0.2, seed=0, size=SIZE, purity=1.0):
+def separate_validation(
+    labels: np.ndarray,
+    areas: Sequence[str],
+    share: float = 0.2,
+    seed: int = 0,
+    size: int = SIZE,
+    purity: float = 1.0,
+) -> tuple[np.ndarray, np.ndarray]:
     """Set part of a slice aside for validation, for data without a validation slice.
 
     Of every area a strip is set aside: `share` of its pixels, next to each other along the axis in
@@ -239,8 +266,7 @@ def separate_validation(labels, areas, share=0.2, seed=0, size=SIZE, purity=1.0)
     for _ in range(20):  # strips of neighbouring areas can crowd out an area: then draw again
         validation = np.zeros_like(labels)
         for area in range(1, len(areas) + 1):
-            strip = _strip(labels == area, share, rng.uniform())
-            validation[strip] = area
+            validation[_strip(labels == area, share, rng.uniform())] = area
         # windows reach from -size // 2 to size - size // 2 - 1 around their centre; take the larger
         # for both sides
         forbidden = window_sums(validation > 0, 2 * (size // 2) + 1) > 0
@@ -252,23 +278,23 @@ def separate_validation(labels, areas, share=0.2, seed=0, size=SIZE, purity=1.0)
         if not crowded:
             return validation, forbidden
     raise ValueError(
-        f"no room for training patches of {crowded[0]!r} is left once {share:.0%} of every area is set aside "
-        "for validation: annotate more of it, give a validation slice, or set a smaller share aside"
+        f"no room for training patches of {crowded[0]!r} is left once {share:.0%} of every area is "
+        "set aside for validation: annotate more of it, give a validation slice, or set a smaller "
+        "share aside"
     )
 
 
-def _strip(mask, share, where):
+def _strip(mask: np.ndarray, share: float, where: float) -> np.ndarray:
     """Pixels of `mask` in a band across its longer axis that holds `share` of them and starts at
     quantile (1 - share)·where.
     """
-    rows, columns = np.nonzero(mask)
-    if not len(rows):
-        return np.zeros_like(mask)
-    along = rows if np.ptp(rows) > np.ptp(columns) else columns
+    if not mask.any():
+        return mask
+    place = np.argwhere(mask)
+    height, width = np.ptp(place, axis=0)
+    axis = 0 if height > width else 1
     first, last = np.quantile(
-        along, [(1 - share) * where, (1 - share) * where + share], method="nearest"
+        place[:, axis], [(1 - share) * where, (1 - share) * where + share], method="nearest"
     )
-    keep = (along >= first) & (along <= last)
-    strip = np.zeros_like(mask)
-    strip[rows[keep], columns[keep]] = True
-    return strip
+    along = np.ogrid[: mask.shape[0], : mask.shape[1]][axis]
+    return mask & (along >= first) & (along <= last)

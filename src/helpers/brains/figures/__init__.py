@@ -1,37 +1,36 @@
-"""One function per panel: arrays in, a matplotlib figure out."""
+"""One function per panel: arrays in, a matplotlib figure out.
+
+A panel lies in the module named after its page; what several pages show lies in ``shared``.
+"""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=[],
     submod_attrs={
+        "shared": ["draw_matrix", "gallery", "image_rows", "matrix"],
         "vae_models": [
-            "region_outlines",
-            "region_colours",
-            "template_and_atlas",
-            "overview",
-            "history_colours",
-            "training_curves",
-            "gallery",
-            "against_latent_dim",
             "against_beta",
-            "bars_per_artifact",
-            "receiver_operating_curves",
-            "uncertainty",
+            "against_latent_dim",
+            "history_colours",
+            "overview",
+            "template_and_atlas",
+            "training_curves",
         ],
-        "fields": [
-            "stratified_maps",
-            "variance_maps",
-            "traversal_strips",
+        "denoising": ["bars_per_artifact", "receiver_operating_curves", "uncertainty"],
+        "projective_field": [
+            "bright_pixels",
             "png_frames",
-            "matrix",
-            "impact_and_covariance",
-            "masked_inputs",
+            "stratified_maps",
+            "traversal_strips",
+            "variance_maps",
+        ],
+        "receptive_field": [
             "activation_grid",
             "activation_panels",
             "decorrelation",
-            "bright_pixels",
+            "impact_and_covariance",
+            "masked_inputs",
             "region_against_latent",
         ],
     },

@@ -12,7 +12,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "trained_models": [
             "Model",
-            "Prepared",
             "model_grid",
             "pca_baselines",
             "prepared_population",

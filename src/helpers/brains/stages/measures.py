@@ -1,37 +1,25 @@
-"""Stages of paper C: what is measured on trained models. Each result is stored under the key of its
-model.
-"""
+"""Stages of paper C: what is measured on trained models, stored under the key of its model."""
 
-from __future__ import annotations
-
-import json
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from helpers.book.run import Run
 from helpers.brains import cwssim, frechet, projective_field, quality, receptive_field, vae
-from helpers.brains.stages.trained_models import Model, Prepared, prepared_population
-from helpers.data import intensity
-from helpers.data.files import write_json
-from helpers.data.phantoms import brain_artifacts
+from helpers.brains.preparation import Prepared
+from helpers.brains.stages.trained_models import Model, prepared_population
 from helpers.data.phantoms import population as phantom
 
 BRIGHT_PERCENTILE = 99.9  # of clean images: pixels above it are bright artifacts (C §3.3)
 
 
 def spread(indices: np.ndarray, count: int) -> np.ndarray:
-    """Return at most ``count`` of the indices, evenly spaced, so that every model is measured on
-    the same images.
-    """
-    return (
-        indices
-        if len(indices) <= count
-        else indices[np.linspace(0, len(indices) - 1, count).astype(int)]
-    )
+    """Return at most ``count`` of the indices, evenly spaced: the same images for every model."""
+    if len(indices) <= count:
+        return indices
+    return indices[np.linspace(0, len(indices) - 1, count).astype(int)]
 
 
 def injected_artifacts(prepared: Prepared, per_type: int = 20, seed: int = 0) -> dict:
@@ -61,39 +49,27 @@ def denoising_table(
     ``error_inside`` and ``error_outside`` the artifact's mask (mean squares).
     """
 
-    def make(folder: Path) -> None:
+    def compute() -> dict:
         tables = []
-        for kind, (clean, corrupted, masks) in injected_artifacts(
-            prepared_population(run, rows), per_type, seed
-        ).items():
+        injected = injected_artifacts(prepared_population(run, rows), per_type, seed)
+        for kind, (clean, corrupted, masks) in injected.items():
             rebuilt, rebuilt_clean = (
                 vae.reconstruct(model.net, stack) for stack in (corrupted, clean)
             )
             squares = (rebuilt - clean) ** 2
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "kind": kind,
-                        "transmission": quality.transmission(
-                            clean, corrupted, rebuilt_clean, rebuilt
-                        ),
-                        "cwssim": cwssim.cw_ssim_many(clean, rebuilt),
-                        "error": squares.mean((1, 2)),
-                        "error_inside": _mean_where(squares, masks),
-                        "error_outside": _mean_where(squares, ~masks),
-                    }
-                )
-            )
-        pd.concat(tables).to_csv(folder / "denoising.csv", index=False)
+            columns = {
+                "kind": kind,
+                "transmission": quality.transmission(clean, corrupted, rebuilt_clean, rebuilt),
+                "cwssim": cwssim.cw_ssim_many(clean, rebuilt),
+                "error": squares.mean((1, 2)),
+                "error_inside": _mean_where(squares, masks),
+                "error_outside": _mean_where(squares, ~masks),
+            }
+            tables.append(pd.DataFrame(columns))
+        return {"all": pd.concat(tables)}
 
-    return run.artifact(
-        "denoising",
-        {"rows": rows, "per_type": per_type, "seed": seed},
-        make,
-        lambda folder: pd.read_csv(folder / "denoising.csv"),
-        inputs=[model.key],
-        methods=[quality, vae, brain_artifacts, intensity],
-    ).value
+    parameters = {"rows": rows, "per_type": per_type, "seed": seed}
+    return run.stored("denoising", parameters, compute, inputs=[model.key]).value["all"]
 
 
 def _mean_where(values: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -120,18 +96,19 @@ def model_scores(
     over pixels, clean test images); ``fine_power`` of the reconstructions and ``fine_power_real``;
     ``active`` latents; mean transmission per artifact type (where artifacts are known).
     """
-    data = prepared_population(run, rows)
-    basis = data.images[data.validation]
-    metric = lru_cache(
-        lambda: frechet.pca_metric(basis, min(metric_components, len(basis) - 1))
-    )  # fitted once, and only if something is missing
+    known = prepared_population(run, rows).clean is not None
+
+    def row(model: Model) -> dict:
+        facts = {name: getattr(model, name) for name in ("family", "latent_dim", "beta", "seed")}
+        scores = _scores(run, model, rows, images, metric_components)
+        if not known:
+            return facts | scores
+        table = denoising_table(run, model, rows=rows, per_type=per_type)
+        passed = table.groupby("kind")["transmission"].mean()
+        return facts | scores | {f"transmission_{kind}": passed[kind] for kind in phantom.ARTIFACTS}
+
     with ThreadPoolExecutor(torch_threads()) as pool:
-        return pd.DataFrame(
-            pool.map(
-                lambda model: _score(run, model, metric, rows, images, metric_components, per_type),
-                models,
-            )
-        )
+        return pd.DataFrame(pool.map(row, models))
 
 
 def torch_threads() -> int:
@@ -141,105 +118,73 @@ def torch_threads() -> int:
     return torch.get_num_threads()
 
 
-def _score(
-    run: Run, model: Model, metric, rows: int, images: int, metric_components: int, per_type: int
-) -> dict:
-    def make(folder: Path) -> None:
+def _scores(run: Run, model: Model, rows: int, images: int, metric_components: int) -> dict:
+    def compute() -> dict:
         data = prepared_population(run, rows)
         real = data.images[data.reference]
         rebuilt = vae.reconstruct(model.net, real)
         shown = spread(np.arange(len(real)), images)
         similarity = cwssim.cw_ssim_many(real[shown], rebuilt[shown])
-        prior = model.net.decode(
-            np.random.default_rng(0).standard_normal((len(real), model.latent_dim))
-        )
+        draws = np.random.default_rng(0).standard_normal((len(real), model.latent_dim))
         generated = {
             "clean": rebuilt,
             "all": vae.reconstruct(model.net, data.images[data.test]),
-            "prior": prior,
+            "prior": model.net.decode(draws),
         }
-        project = metric()
-        write_json(
-            folder / "scores.json",
-            {
-                "cwssim": similarity.mean(),
-                "cwssim_sd": similarity.std(ddof=1),
-                **{
-                    f"fd_{name}": frechet.score_distance(project(real), project(stack))
-                    for name, stack in generated.items()
-                },
-                "error": float(quality.reconstruction_error(real, rebuilt).mean() * real[0].size),
-                "fine_power": quality.high_frequency_power(rebuilt).mean(),
-                "fine_power_real": quality.high_frequency_power(real).mean(),
-                "active": len(vae.active_latents(model.net, real)),
+        project = _metric(run, rows, metric_components)
+        scores = project(real)
+        return {
+            "cwssim": similarity.mean(),
+            "cwssim_sd": similarity.std(ddof=1),
+            **{
+                f"fd_{name}": frechet.score_distance(scores, project(stack))
+                for name, stack in generated.items()
             },
-        )
+            "error": float(quality.reconstruction_error(real, rebuilt).mean() * real[0].size),
+            "fine_power": quality.high_frequency_power(rebuilt).mean(),
+            "fine_power_real": quality.high_frequency_power(real).mean(),
+            "active": len(vae.active_latents(model.net, real)),
+        }
 
     parameters = {"rows": rows, "images": images, "metric_components": metric_components}
-    row = {
-        "family": model.family,
-        "latent_dim": model.latent_dim,
-        "beta": model.beta,
-        "seed": model.seed,
-    }
-    row.update(
-        run.artifact(
-            "scores",
-            parameters,
-            make,
-            lambda folder: json.loads((folder / "scores.json").read_text()),
-            inputs=[model.key],
-            methods=[quality, vae, intensity],
-        ).value
-    )
-    if prepared_population(run, rows).clean is not None:
-        passed = (
-            denoising_table(run, model, rows=rows, per_type=per_type)
-            .groupby("kind")["transmission"]
-            .mean()
-        )
-        row.update({f"transmission_{kind}": passed[kind] for kind in phantom.ARTIFACTS})
-    return row
+    return run.stored("scores", parameters, compute, inputs=[model.key]).value
+
+
+def _metric(run: Run, rows: int, components: int) -> Callable:
+    """Return the projection of PCA-FD, fitted to validation images that no PCA model saw."""
+
+    def fit() -> Callable:
+        data = prepared_population(run, rows)
+        basis = data.images[data.validation]
+        return frechet.pca_metric(basis, min(components, len(basis) - 1))
+
+    return run.held(("PCA-FD", rows, components), fit)
 
 
 def projective_fields(
     run: Run, model: Model, *, rows: int = 80, step: float = 0.05, starts: int = 4
 ) -> dict:
-    """Return the stratified variance of every latent and its bright pixels; see
-    `helpers.brains.projective_field`.
+    """Return the stratified variance of every latent and its bright pixels.
 
-    Adds ``threshold``: the intensity above which a pixel counts as bright, from all clean images.
+    See `helpers.brains.projective_field`. Adds ``threshold``: the intensity above which a pixel
+    counts as bright, from all clean images.
     """
 
-    def make(folder: Path) -> None:
+    def compute() -> dict:
         data = prepared_population(run, rows)
         threshold = float(np.percentile(data.images[data.clean_all], BRIGHT_PERCENTILE))
-        z0 = model.net.encode(data.images[spread(data.reference, starts)])
         found = projective_field.stratified_variance(
             model.net.decode,
-            z0,
+            model.net.encode(data.images[spread(data.reference, starts)]),
             range(model.latent_dim),
             projective_field.interpolation_weights(step=step),
             bright=threshold,
             progress=True,
         )
-        for name, array in {**found, "threshold": threshold}.items():
-            np.save(folder / f"{name}.npy", array)
+        return {**found, "threshold": threshold}
 
-    def load(folder: Path) -> dict:
-        return {
-            name: np.load(folder / f"{name}.npy", allow_pickle=False)
-            for name in ("variance", "bright", "weights", "threshold")
-        }
-
-    return run.artifact(
-        "projective-fields",
-        {"rows": rows, "step": step, "starts": starts},
-        make,
-        load,
-        inputs=[model.key],
-        methods=[projective_field, vae, intensity],
-    ).value
+    parameters = {"rows": rows, "step": step, "starts": starts}
+    return run.stored("projective-fields", parameters, compute, inputs=[model.key]).value
 
 
 def region_responses(
@@ -248,7 +193,7 @@ def region_responses(
     *,
     rows: int = 80,
     images: int = 300,
-    weights=receptive_field.WEIGHTS,
+    weights: Sequence[float] = receptive_field.WEIGHTS,
     keep_texture: bool = False,
 ) -> np.ndarray:
     """Return the latents of clean images with each region perturbed, (regions, weights, images, L).
@@ -261,25 +206,14 @@ def region_responses(
         Multiply a region by the weight instead of filling it with one brightness.
     """
 
-    def make(folder: Path) -> None:
+    def compute() -> dict:
         data = prepared_population(run, rows)
-        chosen = data.images[spread(data.clean_all, images)]
         masks = receptive_field.region_masks(data.atlas, len(data.regions))
-        perturb = (
-            (
-                lambda stack, region, weight: receptive_field.scale_region(
-                    stack, masks[region], weight
-                )
-            )
-            if keep_texture
-            else None
+        chosen = data.images[spread(data.clean_all, images)]
+        responses = receptive_field.region_responses(
+            model.net.encode, chosen, masks, weights, keep_texture=keep_texture
         )
-        np.save(
-            folder / "responses.npy",
-            receptive_field.region_responses(
-                model.net.encode, chosen, masks, weights, perturb=perturb
-            ),
-        )
+        return {"responses": responses}
 
     parameters = {
         "rows": rows,
@@ -287,30 +221,17 @@ def region_responses(
         "weights": list(weights),
         "keep_texture": keep_texture,
     }
-    return run.artifact(
-        "region-responses",
-        parameters,
-        make,
-        lambda folder: np.load(folder / "responses.npy", allow_pickle=False),
-        inputs=[model.key],
-        methods=[receptive_field, vae, intensity],
-    ).value
+    stored = run.stored("region-responses", parameters, compute, inputs=[model.key])
+    return stored.value["responses"]
 
 
 def population_latents(run: Run, model: Model, *, rows: int = 80) -> np.ndarray:
     """Return the latents of every image of the population, (N, L)."""
 
-    def make(folder: Path) -> None:
-        np.save(folder / "latents.npy", model.net.encode(prepared_population(run, rows).images))
+    def compute() -> dict:
+        return {"latents": model.net.encode(prepared_population(run, rows).images)}
 
-    return run.artifact(
-        "latents",
-        {"rows": rows},
-        make,
-        lambda folder: np.load(folder / "latents.npy", allow_pickle=False),
-        inputs=[model.key],
-        methods=[vae, intensity],
-    ).value
+    return run.stored("latents", {"rows": rows}, compute, inputs=[model.key]).value["latents"]
 
 
 def overview(run: Run, model: Model, region: int, *, rows: int = 80) -> dict:

@@ -1,8 +1,10 @@
 """Open, check and begin dataset folders; errors name file, field, found, expected and remedy."""
 
+from pathlib import Path
+
 from helpers.data.datasets.manifest import DatasetError, Problem, read_manifest
-from helpers.data.datasets.microct import MicroCT, Slice, open_microct
-from helpers.data.datasets.population import Population, open_population
+from helpers.data.datasets.microct import MicroCT, Slice, open_microct, read_microct
+from helpers.data.datasets.population import Population, open_population, read_population
 
 __all__ = [
     "DatasetError",
@@ -16,17 +18,11 @@ __all__ = [
 ]
 
 
-def check(path):
+def check(path: str | Path) -> tuple[str | None, list[Problem]]:
     """Return the kind of a dataset folder and every :class:`Problem` in it; writes nothing."""
-    from pathlib import Path
-
-    from helpers.data.datasets.microct import read_microct
-    from helpers.data.datasets.population import read_population
-
-    folder = Path(path)
+    kind = None
     try:
-        kind = read_manifest(folder, None)["kind"]
-        _, problems = {"microct": read_microct, "population": read_population}[kind](folder)
+        kind = read_manifest(Path(path))["kind"]
+        return kind, {"microct": read_microct, "population": read_population}[kind](Path(path))[1]
     except DatasetError as error:
-        return None, error.problems
-    return kind, list(problems)
+        return kind, error.problems

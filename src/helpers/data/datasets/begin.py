@@ -1,14 +1,12 @@
 """Write a first ``dataset.yml`` for a folder of images, to be corrected by hand."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
 import numpy as np
 
 from helpers.data.datasets.images import SUFFIXES, read_array
-from helpers.data.datasets.manifest import MANIFEST, Problems
+from helpers.data.datasets.manifest import MANIFEST, Problem
 from helpers.data.files import atomic
 
 LABEL_WORDS = ("area", "label", "annot", "roi", "seg", "mask")
@@ -30,11 +28,7 @@ def begin(folder: Path) -> Path:
     path = folder / MANIFEST
     if path.exists():
         raise FileExistsError(f"{path} exists already; nothing was written")
-    files = (
-        sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
-        if folder.is_dir()
-        else []
-    )
+    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
     if not files:
         raise FileNotFoundError(
             f"{folder}: found no image; expected a folder with {', '.join(SUFFIXES)} files"
@@ -47,68 +41,61 @@ def begin(folder: Path) -> Path:
         ),
         None,
     )
-    text = _population(folder, stack, files) if stack else _microct(folder, files)
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(
+            f"schema: 1\nkind: {'population' if stack else 'microct'}\n"
+            f"name: {folder.resolve().name}\n"
+            + (_population(stack, files) if stack else _microct(files)),
+            encoding="utf-8",
+        )
     return path
 
 
-def _microct(folder: Path, files: list[Path]) -> str:
-    labels = [p for p in files if any(word in p.stem.lower() for word in LABEL_WORDS)]
-    images = [p for p in files if p not in labels]
+def _microct(files: list[Path]) -> str:
+    maps = [p for p in files if _is_map(p)]
     found: set[int] = set()
     lines = []
-    for index, image in enumerate(images):
+    for index, image in enumerate(p for p in files if p not in maps):
         z = _number(image.stem, index)
         # The label map of z159.tif is the one whose name holds the same number.
-        partner = next((p for p in labels if _number(p.stem, -1) == z), None)
-        role = "train" if partner is not None and not lines else "test"
-        entry = f"z: {z}, role: {role}, image: {image.name}" + (
-            f", areas: {partner.name}" if partner else ""
+        partner = next((p for p in maps if _number(p.stem, -1) == z), None)
+        found.update(_labels(partner))
+        role = "train" if partner and not lines else "test"
+        areas = f", areas: {partner.name}" if partner else ""
+        lines.append(
+            f"  - {{z: {z}, role: {role}, image: {image.name}{areas}}}"
+            "   # check: role is train, validation or test\n"
         )
-        lines.append(f"  - {{{entry}}}   # check: role is train, validation or test")
-        array = read_array(partner, "areas", Problems()) if partner else None
-        if array is not None:
-            found.update(int(value) for value in np.unique(array) if value > 0)
     areas = ", ".join(f"{label}: area{label}" for label in sorted(found)) or "1: first, 2: second"
-    return "\n".join(
-        [
-            "schema: 1",
-            "kind: microct",
-            f"name: {folder.resolve().name}",
-            "pixel_size_um: 1.0   # check: micrometres per pixel",
-            f"areas: {{{areas}}}   # check: names of the labels; 0 is not annotated",
-            "slices:",
-            *lines,
-            "",
-        ]
+    return (
+        "pixel_size_um: 1.0   # check: micrometres per pixel\n"
+        f"areas: {{{areas}}}   # check: names of the labels; 0 is not annotated\n"
+        "slices:\n" + "".join(lines)
     )
 
 
-def _population(folder: Path, stack: Path, files: list[Path]) -> str:
-    atlas = next(
-        (
-            p
-            for p in files
-            if "atlas" in p.stem.lower() or any(word in p.stem.lower() for word in LABEL_WORDS)
-        ),
-        None,
+def _population(stack: Path, files: list[Path]) -> str:
+    atlas = next((p for p in files if _is_map(p, "atlas")), None)
+    regions = ", ".join(f"{label}: region{label}" for label in _labels(atlas) or [1])
+    return (
+        "pixel_size_um: 25.0   # check: micrometres per pixel\n"
+        f"images: {stack.name}\n"
+        f"atlas: {atlas.name if atlas else 'atlas.tif'}   # check: label map on the images' grid\n"
+        f"regions: {{{regions}}}   # check: names of the labels\n"
     )
-    array = read_array(atlas, "atlas", Problems()) if atlas else None
-    found = [int(value) for value in np.unique(array) if value > 0] if array is not None else [1]
-    regions = ", ".join(f"{label}: region{label}" for label in found)
-    return "\n".join(
-        [
-            "schema: 1",
-            "kind: population",
-            f"name: {folder.resolve().name}",
-            "pixel_size_um: 25.0   # check: micrometres per pixel",
-            f"images: {stack.name}",
-            f"atlas: {atlas.name if atlas else 'atlas.tif'}   # check: label map on the images' grid",
-            f"regions: {{{regions}}}   # check: names of the labels",
-            "",
-        ]
-    )
+
+
+def _is_map(path: Path, *more: str) -> bool:
+    return any(word in path.stem.lower() for word in (*LABEL_WORDS, *more))
+
+
+def _labels(path: Path | None) -> list[int]:
+    """The labels above 0 in a label map; none if there is no map or it cannot be read."""
+    try:
+        array = read_array(path, "") if path else np.zeros((1, 1))
+        return [int(value) for value in np.unique(array) if value > 0]
+    except Problem:
+        return []
 
 
 def _number(stem: str, default: int) -> int:

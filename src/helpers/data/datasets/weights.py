@@ -17,13 +17,16 @@ A file without a record serves too: :func:`helpers.tissue.network.pretrained.loa
 the graph itself for whatever the record leaves out.
 """
 
-from __future__ import annotations
-
-import difflib
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+import yaml
+
+from helpers.data.datasets.manifest import did_you_mean, leaves_folder
+from helpers.data.files import file_sha256
 
 MANIFEST = "weights.yml"
 KEYS = ("network", "file", "sha256", "mean", "std", "size", "features", "source", "url", "bytes")
@@ -61,7 +64,7 @@ class Weights:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def open_weights(path) -> Weights:
+def open_weights(path: str | Path | None) -> Weights:
     """Read a weights folder, or a single ``.onnx`` file; no network is loaded yet.
 
     Parameters
@@ -92,14 +95,9 @@ def open_weights(path) -> Weights:
             f"{path}: no such folder or .onnx file. `brainbook fetch weights {path}` "
             "downloads the public networks."
         )
-    records, problems = _read_manifest(folder / MANIFEST), {}
+    records = _read_manifest(folder / MANIFEST)
     if path.is_file():
         records = [r for r in records if r.path.resolve() == path.resolve()]
-    for record in records:
-        if not record.path.is_file():
-            problems[record.network] = (
-                f"{record.path}: named in weights.yml, but the file is missing."
-            )
     named = {record.path.resolve() for record in records}
     records += [Record(plain_name(file), file) for file in files if file.resolve() not in named]
     if not records:
@@ -107,12 +105,17 @@ def open_weights(path) -> Weights:
             f"{path}: holds no .onnx file. `brainbook fetch weights {path}` fetches two."
         )
     names = [record.network for record in records]
-    for name in set(names):
+    for name in names:
         if names.count(name) > 1:
             raise WeightsError(
-                f"{folder / 'weights.yml'}: two networks are called {name!r}; rename one."
+                f"{folder / MANIFEST}: two networks are called {name!r}; rename one."
             )
-    return Weights(folder, tuple(r for r in records if r.network not in problems), problems)
+    missing = {
+        record.network: f"{record.path}: named in {MANIFEST}, but the file is missing."
+        for record in records
+        if not record.path.is_file()
+    }
+    return Weights(folder, tuple(r for r in records if r.network not in missing), missing)
 
 
 def plain_name(file: Path) -> str:
@@ -124,8 +127,6 @@ def plain_name(file: Path) -> str:
 
 
 def _read_manifest(manifest: Path) -> list[Record]:
-    import yaml
-
     if not manifest.is_file():
         return []
     try:
@@ -143,49 +144,40 @@ def _read_manifest(manifest: Path) -> list[Record]:
 
 
 def _record(entry: dict, manifest: Path) -> Record:
-    where = f"{manifest}: network {entry.get('network') or entry.get('file')!r}"
-    for key in entry:
-        if key not in KEYS:
-            near = difflib.get_close_matches(str(key), KEYS, 1)
-            hint = f"; did you mean `{near[0]}`?" if near else ""
-            raise WeightsError(f"{where}: unknown key `{key}`{hint} Known: {', '.join(KEYS)}.")
-    if not isinstance(entry.get("file"), str):
-        raise WeightsError(f"{where}: `file` must name an .onnx file, found {entry.get('file')!r}.")
+    for fault in _faults(entry):
+        where = f"{manifest}: network {entry.get('network') or entry.get('file')!r}"
+        raise WeightsError(f"{where}: {fault}")
     path = manifest.parent / entry["file"]
-    pure = PurePosixPath(entry["file"].replace("\\", "/"))
-    if pure.is_absolute() or ".." in pure.parts:
-        raise WeightsError(f"{where}: `file: {entry['file']}` leaves the weights folder.")
-    if ("mean" in entry) != ("std" in entry):
-        raise WeightsError(f"{where}: give both `mean` and `std`, or neither.")
-    for key in ("mean", "std"):
-        value = entry.get(key)
-        numbers = isinstance(value, list) and all(isinstance(v, (int, float)) for v in value)
-        if value is not None and not (numbers and len(value) in (1, 3)):
-            raise WeightsError(
-                f"{where}: `{key}` must be a list of 1 or 3 numbers, found {value!r}."
-            )
-    if 0 in entry.get("std", ()):
-        raise WeightsError(f"{where}: `std` must not be zero.")
-    size = entry.get("size")
-    if size is not None and not (isinstance(size, int) and size > 0):
-        raise WeightsError(
-            f"{where}: `size` must be a positive whole number of pixels, found {size!r}."
-        )
     return Record(
         network=str(entry.get("network") or path.stem),
         path=path,
         sha256=str(entry["sha256"]).lower() if entry.get("sha256") else None,
-        mean=tuple(map(float, entry["mean"])) if "mean" in entry else None,
-        std=tuple(map(float, entry["std"])) if "std" in entry else None,
-        size=size,
+        mean=tuple(map(float, entry["mean"])) if entry.get("mean") else None,
+        std=tuple(map(float, entry["std"])) if entry.get("std") else None,
+        size=entry.get("size"),
         features=entry.get("features"),
     )
 
 
-def file_sha256(path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
+def _faults(entry: dict) -> Iterator[str]:
+    """What is wrong with a record; what follows the first may be its consequence."""
+    for key in entry:
+        if key not in KEYS:
+            hint = did_you_mean(str(key), KEYS, "Remove it.").lower()
+            yield f"unknown key `{key}`; {hint} Known: {', '.join(KEYS)}."
+    if not isinstance(entry.get("file"), str):
+        yield f"`file` must name an .onnx file, found {entry.get('file')!r}."
+    if leaves_folder(entry["file"]):
+        yield f"`file: {entry['file']}` leaves the weights folder."
+    if ("mean" in entry) != ("std" in entry):
+        yield "give both `mean` and `std`, or neither."
+    for key in ("mean", "std"):
+        value = entry.get(key)
+        numbers = isinstance(value, list) and all(isinstance(v, (int, float)) for v in value)
+        if value is not None and not (numbers and len(value) in (1, 3)):
+            yield f"`{key}` must be a list of 1 or 3 numbers, found {value!r}."
+    if 0 in (entry.get("std") or ()):
+        yield "`std` must not be zero."
+    size = entry.get("size")
+    if size is not None and not (isinstance(size, int) and size > 0):
+        yield f"`size` must be a positive whole number of pixels, found {size!r}."

@@ -4,7 +4,7 @@ They can be put into any section image, so that the truth is known on real data 
 Lengths are in pixels of 25 µm at 320 rows and scale with the image's height.
 """
 
-from __future__ import annotations
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
@@ -15,7 +15,12 @@ from helpers.data.phantoms.brain_atlas import SHAPE
 ARTIFACTS = ("leakage", "missing", "grid")
 
 
-def inject(image, kind, seed=0, brain=None):
+def inject(
+    image: np.ndarray,
+    kind: str,
+    seed: int | Sequence[int] | np.random.Generator = 0,
+    brain: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Put one artifact into an image.
 
     Parameters
@@ -48,14 +53,12 @@ def inject(image, kind, seed=0, brain=None):
     brain = tissue(image) if brain is None else np.asarray(brain, bool)
     if not brain.any():
         raise ValueError("no tissue in the image: every pixel is dark")
-    rng = np.random.default_rng(seed)
-    corrupted = (
-        makers[kind](image, brain, rng, image.shape[0] / SHAPE[0]).clip(0, 1).astype(np.float32)
-    )
+    made = makers[kind](image, brain, np.random.default_rng(seed), image.shape[0] / SHAPE[0])
+    corrupted = made.clip(0, 1).astype(np.float32)
     return corrupted, np.abs(corrupted - image) > 0.02
 
 
-def tissue(image):
+def tissue(image: np.ndarray) -> np.ndarray:
     """Foreground of a section: pixels above a quarter of the bright level, holes filled, (H, W)
     bool.
     """
@@ -63,19 +66,19 @@ def tissue(image):
     return ndimage.binary_fill_holes(smooth > 0.25 * np.percentile(smooth, 95)) & (smooth.max() > 0)
 
 
-def _leakage(image, brain, rng, scale):
+def _leakage(
+    image: np.ndarray, brain: np.ndarray, rng: np.random.Generator, scale: float
+) -> np.ndarray:
     """Bright spots with a halo, as where the injected green label shines into the red channel."""
-    rows, columns = np.indices(image.shape, dtype=np.float32)
     inside = np.argwhere(brain)
     centre = inside[rng.integers(len(inside))].astype(float)
     light = np.zeros(image.shape, np.float32)
     for spot in range(rng.integers(1, 4)):
         radius = scale * rng.uniform(12, 30) / (1 + 0.6 * spot)
         stretch, turn = rng.uniform(0.6, 1.0), rng.uniform(0, np.pi)
-        y, x = rows - centre[0], columns - centre[1]
-        along, across = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
+        along, across = _along_and_across(image.shape, centre, turn)
         distance = np.hypot(along, across / stretch) / radius
-        rough = _smooth_noise(rng, image.shape, max(0.7, 5 * scale))
+        rough = unit_noise(rng, image.shape, max(0.7, 5 * scale))
         core = expit((0.8 - 0.22 * rough - distance) * 7)  # flat top, ragged edge
         light += rng.uniform(0.45, 0.9) * core / (1 + 0.5 * spot) + 0.10 * np.exp(
             -0.5 * (distance / 2) ** 2
@@ -84,54 +87,57 @@ def _leakage(image, brain, rng, scale):
     return image + light * ndimage.gaussian_filter(brain.astype(np.float32), max(0.5, 1.5 * scale))
 
 
-def _missing(image, brain, rng, scale):
+def _missing(
+    image: np.ndarray, brain: np.ndarray, rng: np.random.Generator, scale: float
+) -> np.ndarray:
     """A piece broken off at the border of the section, or a tear that runs into it."""
-    rows, columns = np.indices(image.shape, dtype=np.float32)
     border = np.argwhere(brain & ~ndimage.binary_erosion(brain, border_value=0))
     start = border[rng.integers(len(border))].astype(float)
-    rough = _smooth_noise(rng, image.shape, max(0.8, 7 * scale))
+    rough = unit_noise(rng, image.shape, max(0.8, 7 * scale))
     if rng.random() < 0.7:
         radius = scale * rng.uniform(28, 62)
-        gone = np.hypot(rows - start[0], columns - start[1]) + 7 * scale * rough - radius
+        gone = np.hypot(*_along_and_across(image.shape, start, 0)) + 7 * scale * rough - radius
     else:
-        inwards = np.argwhere(brain).mean(0) - start
-        angle = np.arctan2(*inwards) + rng.uniform(-0.5, 0.5)
-        y, x = rows - start[0], columns - start[1]
-        along, across = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+        angle = np.arctan2(*(np.argwhere(brain).mean(0) - start)) + rng.uniform(-0.5, 0.5)
+        along, across = _along_and_across(image.shape, start, angle)
         length, width = scale * rng.uniform(60, 130), scale * rng.uniform(4, 9)
         gone = np.abs(across + 6 * scale * rough) - width * np.clip(1 - along / length, 0, 1)
         gone = np.where((along > -10 * scale) & (along < length), gone, np.inf)
-    keep = expit(gone / max(0.35, 0.8 * scale))
     empty = np.minimum(image, 0.03 * image.max())
-    return empty + keep * (image - empty)
+    return empty + expit(gone / max(0.35, 0.8 * scale)) * (image - empty)
 
 
-def _grid(image, brain, rng, scale):
+def _grid(
+    image: np.ndarray, brain: np.ndarray, rng: np.random.Generator, scale: float
+) -> np.ndarray:
     """Seams of the mosaic: shading towards the edges of each tile, and bright or dark lines between
     tiles.
     """
-    rows, columns = np.indices(image.shape, dtype=np.float32)
-    turn = np.deg2rad(rng.uniform(-2, 2))
-    y = np.cos(turn) * rows - np.sin(turn) * columns
-    x = np.cos(turn) * columns + np.sin(turn) * rows
+    x, y = _along_and_across(image.shape, (0, 0), np.deg2rad(rng.uniform(-2, 2)))
     shading, line = rng.uniform(0.25, 0.5), rng.choice([-0.22, 0.16])
     gain = np.ones(image.shape, np.float32)
+    width = max(0.5, 0.8 * scale)  # a seam thinner than a pixel is fainter
     for axis in (y, x):
         pitch, offset = scale * rng.uniform(34, 50), rng.random()
         place = (axis / pitch + offset) % 1  # 0…1 within a tile
         gain *= 1 - shading * np.abs(2 * place - 1) ** 4
-        width = max(0.5, 0.8 * scale)  # a seam thinner than a pixel is fainter
-        gain += (
-            line
-            * 0.8
-            * scale
-            / width
-            * np.exp(-0.5 * (np.minimum(place, 1 - place) * pitch / width) ** 2)
-        )
+        seam = np.exp(-0.5 * (np.minimum(place, 1 - place) * pitch / width) ** 2)
+        gain += line * 0.8 * scale / width * seam
     return image * gain / gain.mean()
 
 
-def _smooth_noise(rng, shape, sigma):
+def _along_and_across(
+    shape: tuple[int, int], centre: Sequence[float], turn: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates of every pixel along and across an axis through a place, turned from the
+    columns' axis, (H, W) float32 each.
+    """
+    rows, columns = np.indices(shape, dtype=np.float32)
+    y, x = rows - centre[0], columns - centre[1]
+    return np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
+
+
+def unit_noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float) -> np.ndarray:
     """Gaussian noise of correlation length ``sigma`` px and unit standard deviation, float32."""
     noise = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), sigma)
     return noise / noise.std()

@@ -2,19 +2,18 @@
 and densities.
 """
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import tifffile
-import yaml
 from tqdm import tqdm
 
-from helpers.data.phantoms import folder
-from helpers.data.phantoms.slice_anatomy import LAYERS, draw_anatomy
-from helpers.data.phantoms.slice_tissue import draw_section
+from helpers.data import folders
+from helpers.data.files import write_yaml
+from helpers.data.phantoms.slice_anatomy import LAYERS, Anatomy, draw_anatomy
+from helpers.data.phantoms.slice_tissue import Section, draw_section
 
 VERSION = 3  # raise when the same request would draw other pixels
 SIZES = {"tiny": (608, 1856), "book": (900, 3600), "real": (1420, 5805)}  # height, width in pixels
@@ -23,7 +22,7 @@ SMALLEST = 600  # pixels in height below which areas have no room for a training
 AREA_NAMES = {1: "Cortex", 2: "Striatum", 4: "VP", 5: "ZI", 6: "WM", 7: "Hypothalamus", 8: "WM"}
 
 
-def draw_slice(z, shape, seed=0):
+def draw_slice(z: int, shape: tuple[int, int], seed: int = 0) -> tuple[Anatomy, Section]:
     """Draw one slice of the sample.
 
     Parameters
@@ -43,7 +42,15 @@ def draw_slice(z, shape, seed=0):
     return anatomy, draw_section(anatomy, z, seed)
 
 
-def generate(out, *, seed=0, size="book", slices=SLICES, progress=False, force=False):
+def generate(
+    out: str | Path,
+    *,
+    seed: int = 0,
+    size: str | Sequence[int] = "book",
+    slices: Sequence[tuple[int, str]] = SLICES,
+    progress: bool = False,
+    force: bool = False,
+) -> Path:
     """Write the phantom as a microCT dataset folder.
 
     The same request again does no work. The cell density is stored as whole cells per mm² (16 bit),
@@ -72,45 +79,43 @@ def generate(out, *, seed=0, size="book", slices=SLICES, progress=False, force=F
         For an unknown size, one too small for training patches, repeated z, or an `out` that holds
         anything else.
     """
-    shape = _shape(size)
-    slices = [(int(z), str(role)) for z, role in slices]
-    if len({z for z, _ in slices}) < len(slices) or not slices:
-        raise ValueError(f"slices must be different depths z, found {[z for z, _ in slices]}")
+    out, shape = Path(out), _shape(size)
+    depths = [int(z) for z, _ in slices]
+    if len(set(depths)) < len(depths) or not depths:
+        raise ValueError(f"slices must be different depths z, found {depths}")
     request = {
         "generator": "microct",
         "version": VERSION,
         "seed": int(seed),
         "shape": list(shape),
-        "slices": [[z, role] for z, role in slices],
+        "slices": [[int(z), str(role)] for z, role in slices],
     }
-    if not folder.is_done(out, request, force):
-        with folder.new_folder(out) as partial:
+    if not folders.is_done(out, request, force):
+        with folders.new_folder(out) as partial:
             _write(partial, request, progress)
-    return Path(out)
+    return out
 
 
-def _shape(size):
-    if isinstance(size, str):
-        if size not in SIZES:
-            raise ValueError(
-                f"size must be one of {', '.join(SIZES)} or (height, width) in pixels, found {size!r}"
-            )
-        return SIZES[size]
-    height, width = (int(side) for side in size)
+def _shape(size: str | Sequence[int]) -> tuple[int, int]:
+    if isinstance(size, str) and size not in SIZES:
+        raise ValueError(
+            f"size must be one of {', '.join(SIZES)} or (height, width) in pixels, found {size!r}"
+        )
+    height, width = (int(side) for side in (SIZES[size] if isinstance(size, str) else size))
     if height < SMALLEST or width < 3 * height:
         raise ValueError(
-            f"the sample must be at least {SMALLEST} px high and three times as wide, found {height}×{width}: "
-            "smaller areas have no room for a 128×128 training patch"
+            f"the sample must be at least {SMALLEST} px high and three times as wide, found "
+            f"{height}×{width}: smaller areas have no room for a 128×128 training patch"
         )
     return height, width
 
 
-def _write(out, request, progress):
+def _write(out: Path, request: dict, progress: bool) -> None:
     """Draw all slices, two at a time, and write them with their manifest."""
+    shape, seed = tuple(request["shape"]), request["seed"]
     with ThreadPoolExecutor(2) as pool:
         jobs = [
-            pool.submit(_write_slice, out, z, role, tuple(request["shape"]), request["seed"])
-            for z, role in request["slices"]
+            pool.submit(_write_slice, out, z, role, shape, seed) for z, role in request["slices"]
         ]
         entries = [job.result() for job in tqdm(jobs, desc="phantom slices", disable=not progress)]
     manifest = {
@@ -123,22 +128,21 @@ def _write(out, request, progress):
         "slices": entries,
         "phantom": request,
     }
-    (out / "dataset.yml").write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
+    write_yaml(out / "dataset.yml", manifest)
 
 
-def _write_slice(out, z, role, shape, seed):
+def _write_slice(out: Path, z: int, role: str, shape: tuple[int, int], seed: int) -> dict:
     anatomy, section = draw_slice(z, shape, seed)
     maps = {
-        "image": section.image,
         "areas": anatomy.areas * anatomy.annotated,
         "layers": anatomy.layers * anatomy.annotated,
         "barrels": anatomy.barrels * anatomy.annotated,
         "cell_density": np.round(section.cell_density).astype(np.uint16),
         "axon_density": np.round(255 * section.axon_density).astype(np.uint8),
     }
-    names = {}
+    tifffile.imwrite(out / f"z{z}.tif", section.image)
+    names = {name: f"z{z}_{name}.tif" for name in maps}
     for name, array in maps.items():
-        names[name] = f"z{z}.tif" if name == "image" else f"z{z}_{name}.tif"
-        tifffile.imwrite(out / names[name], array, compression=None if name == "image" else "zlib")
+        tifffile.imwrite(out / names[name], array, compression="zlib")
     truth = {name: names.pop(name) for name in ("barrels", "cell_density", "axon_density")}
-    return {"z": z, "role": role, **names, "truth": truth}
+    return {"z": z, "role": role, "image": f"z{z}.tif", **names, "truth": truth}

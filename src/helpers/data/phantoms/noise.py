@@ -2,7 +2,7 @@
 each z shows a plane.
 """
 
-from __future__ import annotations
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
@@ -11,12 +11,14 @@ FIRST = 10_000  # added to plane numbers, because seeds cannot be negative
 TILE = (1024, 512)  # fibre texture repeats after this many samples across and along
 
 
-def generator(*key):
+def generator(*key: int) -> np.random.Generator:
     """Return the random generator of a key; its last number may be negative."""
     return np.random.default_rng([*key[:-1], key[-1] + FIRST])
 
 
-def smooth_noise(key, shape, wavelength, z, wavelength_z):
+def smooth_noise(
+    key: Sequence[int], shape: tuple[int, int], wavelength: float, z: float, wavelength_z: float
+) -> np.ndarray:
     """Gaussian noise of unit variance that is smooth in the plane and in z.
 
     Parameters
@@ -43,37 +45,44 @@ def smooth_noise(key, shape, wavelength, z, wavelength_z):
     return rows @ knots @ columns.T
 
 
-def _bump(distance):
+def _bump(distance: np.ndarray) -> np.ndarray:
     """Cubic B-spline at a distance in knots."""
     d = np.abs(distance)
-    return np.where(d < 1, 2 / 3 - d**2 + d**3 / 2, np.where(d < 2, (2 - d) ** 3 / 6, 0)).astype(
-        np.float32
-    )
+    outer = np.where(d < 2, (2 - d) ** 3 / 6, 0)
+    return np.where(d < 1, 2 / 3 - d**2 + d**3 / 2, outer).astype(np.float32)
 
 
-def _interpolation(side, count, wavelength):
+def _interpolation(side: int, count: int, wavelength: float) -> np.ndarray:
     """(side, count) matrix from knots to pixels whose rows have unit length."""
     weights = _bump(np.arange(side)[:, None] / wavelength - np.arange(count)[None] + 1.5)
     return weights / np.linalg.norm(weights, axis=1, keepdims=True)
 
 
-def white_noise(key, shape, z, step):
+def white_noise(key: Sequence[int], shape: tuple[int, int], z: float, step: float) -> np.ndarray:
     """White noise in the plane that turns into other white noise over `step` slices; (H, W)
     float32, unit variance.
     """
     plane, part = divmod(z / step, 1)
     noise = np.zeros(shape, np.float32)
-    for offset, weight in enumerate(
-        (np.cos(part * np.pi / 2), np.sin(part * np.pi / 2))
-    ):  # keeps the variance between planes
+    # cosine and sine keep the variance between planes
+    for offset, weight in enumerate((np.cos(part * np.pi / 2), np.sin(part * np.pi / 2))):
         if weight > 1e-6:
-            noise += np.float32(weight) * generator(*key, int(plane) + offset).standard_normal(
-                shape, np.float32
-            )
+            rng = generator(*key, int(plane) + offset)
+            noise += np.float32(weight) * rng.standard_normal(shape, np.float32)
     return noise
 
 
-def fibre_noise(key, across, along, z, *, width, length, steps, z_step):
+def fibre_noise(
+    key: Sequence[int],
+    across: np.ndarray,
+    along: np.ndarray,
+    z: float,
+    *,
+    width: float,
+    length: float,
+    steps: tuple[int, int],
+    z_step: float,
+) -> np.ndarray:
     """Noise of unit variance that is stretched along fibres.
 
     Parameters

@@ -5,9 +5,9 @@ Slice z = 159 of the thalamocortical X-ray volume (Prasad et al. 2020; 1.17 µm 
 areas annotated by hand.
 """
 
-from __future__ import annotations
-
 import io
+
+import pandas as pd
 
 TEXTURE = """\
 area,mm2,mean_gray,sd_gray,p5,p95,sd_of_local_mean,dark_blobs_per_mm2,small_dark_blobs_per_mm2,bright_fibre_fraction,orientation_coherence,power_slope
@@ -19,15 +19,10 @@ Striatum,1.05,0.494,0.132,0.290,0.729,0.052,1418,3080,0.096,0.370,-3.31
 Corpus callosum,0.09,0.605,0.132,0.404,0.831,0.057,1247,4760,0.261,0.594,nan
 Cortex,2.10,0.453,0.093,0.290,0.584,0.026,1090,2408,0.001,0.211,-3.74
 """
-# Dark blobs of cell size per mm² of cortex in ten equal steps from white matter to pia, measured on
-# the same slice.
-CELLS_BY_DEPTH = (1309, 1146, 1164, 1017, 1036, 1208, 1499, 1087, 844, 442)
 
 
-def real_texture():
+def real_texture() -> pd.DataFrame:
     """Return the real tissue's table: one row per area, columns as in
     :func:`helpers.tissue.features.texture.measure`.
     """
-    import pandas as pd
-
     return pd.read_csv(io.StringIO(TEXTURE), index_col="area")

@@ -6,8 +6,6 @@ downwards across it). A slice at depth z looks the description up through a disp
 changes smoothly with z, so the same structures wander from slice to slice.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,15 +15,37 @@ from helpers.data.phantoms.noise import smooth_noise
 # Label codes as in the archive of the real sample, where 3 is the thalamic reticular nucleus; the
 # manifest joins 6 and 8 as WM.
 CORTEX, STRIATUM, VP, ZI, CAPSULE, HYPOTHALAMUS, CALLOSUM = 1, 2, 4, 5, 6, 7, 8
+N_CODES = 9  # 0 to 8
 LAYERS = ("L1", "L2/3", "L4", "L5", "L6")
-LAYER_DEPTHS = (
-    0.10,
-    0.29,
-    0.42,
-    0.70,
-)  # lower borders of L1, L2/3, L4, L5 as a share of the cortex's thickness
+# Lower borders of L1, L2/3, L4, L5 as a share of the cortex's thickness.
+LAYER_DEPTHS = (0.10, 0.29, 0.42, 0.70)
 UNANNOTATED_RIM = 32, 8  # pixels along the cut faces above and below, and at the sample's two ends
 BARREL_PERIOD = 0.17  # of the sample's height
+# Curves v(u) that bound areas: the sample's faces, and both sides of the internal capsule.
+CURVES = {
+    "top": (
+        [0, 0.02, 0.05, 0.09, 0.14, 0.2, 0.3, 0.42, 0.5, 0.6, 0.72, 0.85, 0.95, 1],
+        [0.62, 0.48, 0.33, 0.14, 0.06, 0.08, 0.11, 0.12, 0.12, 0.09, 0.07, 0.05, 0.035, 0.035],
+    ),
+    "bottom": (
+        [0, 0.02, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.57, 0.64, 0.68, 0.75, 0.9, 1],
+        [0.62, 0.74, 0.88, 0.90, 0.91, 0.93, 0.95, 0.965, 0.97, 0.95, 0.965, 0.96, 0.965, 0.97],
+    ),
+    "capsule_inner": (
+        [0.20, 0.25, 0.33, 0.40, 0.45, 0.49, 0.525, 0.55, 0.575],
+        [0.48, 0.455, 0.44, 0.45, 0.49, 0.57, 0.69, 0.84, 1.02],
+    ),
+    "capsule_outer": (
+        [0.47, 0.49, 0.52, 0.56, 0.60, 0.635, 0.655, 0.665],
+        [-0.1, 0.10, 0.24, 0.39, 0.54, 0.72, 0.92, 1.1],
+    ),
+}
+# Fibres that run straight, by their angle in degrees; and in arcs, by the centre (u, v) of these
+# and how much wider than high they are.
+STRAIGHT = {HYPOTHALAMUS: 60, ZI: 50, STRIATUM: -20, CORTEX: 0, CALLOSUM: 88}
+ARCS = {VP: (0.70, 1.5, 1.0), CAPSULE: (0.40, 1.05, 0.8)}
+# How strongly fibres swirl, in pixels; wound most in the capsule, hardly in the callosum.
+SWIRL = {CALLOSUM: 4, VP: 9, CAPSULE: 14}
 
 
 @dataclass(frozen=True)
@@ -42,8 +62,6 @@ class Anatomy:
         1…5 in cortex, 0 elsewhere.
     barrels : (H, W) uint8
         0 outside barrels, 1, 2, … inside them.
-    depth : (H, W) float32
-        In cortex, distance from the pia as a share of its thickness; 0 elsewhere.
     across, along : (H, W) float32
         Coordinates in pixels across and along the fibres; constant `across` is a fibre's path.
     """
@@ -52,12 +70,11 @@ class Anatomy:
     annotated: np.ndarray
     layers: np.ndarray
     barrels: np.ndarray
-    depth: np.ndarray
     across: np.ndarray
     along: np.ndarray
 
 
-def draw_anatomy(z, shape, seed):
+def draw_anatomy(z: int, shape: tuple[int, int], seed: int) -> Anatomy:
     """Lay out one slice of the sample.
 
     Parameters
@@ -79,16 +96,7 @@ def draw_anatomy(z, shape, seed):
     v = (np.arange(height, dtype=np.float32)[:, None] + 0.5) / height + wander[0] + ragged[0]
     u = (np.arange(width, dtype=np.float32)[None] + 0.5) / width + (wander[1] + ragged[1]) / aspect
 
-    top = np.interp(
-        u,
-        [0, 0.02, 0.05, 0.09, 0.14, 0.2, 0.3, 0.42, 0.5, 0.6, 0.72, 0.85, 0.95, 1],
-        [0.62, 0.48, 0.33, 0.14, 0.06, 0.08, 0.11, 0.12, 0.12, 0.09, 0.07, 0.05, 0.035, 0.035],
-    )
-    bottom = np.interp(
-        u,
-        [0, 0.02, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.57, 0.64, 0.68, 0.75, 0.9, 1],
-        [0.62, 0.74, 0.88, 0.90, 0.91, 0.93, 0.95, 0.965, 0.97, 0.95, 0.965, 0.96, 0.965, 0.97],
-    )
+    top, bottom, inner, outer = (np.interp(u, *curve) for curve in CURVES.values())
     pia = 0.985 - 0.016 * (2 * v - 1) ** 2
     tissue = (v > top) & (v < bottom) & (u < pia) & (u > 0.008)
     rim_v, rim_u = UNANNOTATED_RIM[0] / height, UNANNOTATED_RIM[1] / width
@@ -96,88 +104,64 @@ def draw_anatomy(z, shape, seed):
 
     callosum_left = 0.730 + 0.012 * (v - 0.5) - 0.016 * np.clip(v - 0.75, 0, 1)
     callosum_right = callosum_left + 0.062 + 0.01 * np.abs(v - 0.55)
-    capsule_inner = np.interp(
-        u,
-        [0.20, 0.25, 0.33, 0.40, 0.45, 0.49, 0.525, 0.55, 0.575],
-        [0.48, 0.455, 0.44, 0.45, 0.49, 0.57, 0.69, 0.84, 1.02],
-    )
-    capsule_outer = np.interp(
-        u,
-        [0.47, 0.49, 0.52, 0.56, 0.60, 0.635, 0.655, 0.665],
-        [-0.1, 0.10, 0.24, 0.39, 0.54, 0.72, 0.92, 1.1],
-    )
-    hypothalamus_right = 0.245 - 0.175 * np.clip(v - 0.30, 0, 1)
-    vp_left = 0.435 - 0.20 * (v - 0.37) - 0.04 * np.sin(3 * (v - 0.37))
+    areas = np.select(
+        [
+            ~tissue,
+            u > callosum_right,
+            u > callosum_left,
+            u < 0.245 - 0.175 * np.clip(v - 0.30, 0, 1),
+            (v < outer) | (u > 0.665),
+            v < inner,
+            u < 0.435 - 0.20 * (v - 0.37) - 0.04 * np.sin(3 * (v - 0.37)),
+        ],
+        [0, CORTEX, CALLOSUM, HYPOTHALAMUS, STRIATUM, CAPSULE, ZI],
+        VP,
+    ).astype(np.uint8)
 
-    areas = np.full(shape, VP, np.uint8)
-    areas[u < vp_left] = ZI
-    areas[v < capsule_inner] = CAPSULE
-    areas[(v < capsule_outer) | (u > 0.665)] = STRIATUM
-    areas[u < hypothalamus_right] = HYPOTHALAMUS
-    areas[u > callosum_left] = CALLOSUM
-    cortex = u > callosum_right
-    areas[cortex] = CORTEX
-    areas[~tissue] = 0
-
-    depth = np.where(cortex & tissue, (pia - u) / (pia - callosum_right), 0).astype(np.float32)
-    layers = np.where(areas == CORTEX, 1 + np.digitize(depth, LAYER_DEPTHS), 0).astype(np.uint8)
+    cortex = areas == CORTEX
+    depth = np.where(cortex, (pia - u) / (pia - callosum_right), 0).astype(np.float32)
+    layers = np.where(cortex, 1 + np.digitize(depth, LAYER_DEPTHS), 0).astype(np.uint8)
     barrels = _barrels(v, depth, layers, z, seed)
-    across, along = _fibre_coordinates(u, v, areas, depth, z, shape, seed)
-    return Anatomy(areas, annotated, layers, barrels, depth, across, along)
+    across, along = _fibre_coordinates(u * width, v * height, areas)
+    swirl = np.full(N_CODES, 12, np.float32)
+    swirl[list(SWIRL)] = list(SWIRL.values())
+    across += swirl[areas] * smooth_noise((seed, 4), shape, 75, z, 60)
+    return Anatomy(areas, annotated, layers, barrels, across, along)
 
 
-def _barrels(v, depth, layers, z, seed):
+def _barrels(v: np.ndarray, depth: np.ndarray, layers: np.ndarray, z: int, seed: int) -> np.ndarray:
     """Rounded boxes in a row along layer 4, separated by septa; size and place drift with z."""
     rng = np.random.default_rng([seed, 3])
     count = int(1 / BARREL_PERIOD) + 2
     phase, size_phase = rng.uniform(0, 2 * np.pi, (2, count))
-    number = np.clip(
-        np.floor(v / BARREL_PERIOD + 0.5 + 0.15 * np.sin(z / 150 + phase[0])), 0, count - 1
-    ).astype(int)
-    offset = v / BARREL_PERIOD + 0.15 * np.sin(z / 150 + phase[0]) - number
-    half = 0.37 + 0.05 * np.sin(z / 110 + size_phase)
+    wander = 0.15 * np.sin(z / 150 + phase[0])
+    number = np.clip(np.floor(v / BARREL_PERIOD + 0.5 + wander), 0, count - 1).astype(int)
+    half = (0.37 + 0.05 * np.sin(z / 110 + size_phase))[number]
+    across = (v / BARREL_PERIOD + wander - number) / half
     middle, thickness = (LAYER_DEPTHS[1] + LAYER_DEPTHS[2]) / 2, LAYER_DEPTHS[2] - LAYER_DEPTHS[1]
-    inside = (offset / half[number]) ** 4 + ((depth - middle) / (0.43 * thickness)) ** 4 < 1
+    inside = across**4 + ((depth - middle) / (0.43 * thickness)) ** 4 < 1
     return np.where(inside & (layers == 3), number + 1, 0).astype(np.uint8)
 
 
-def _fibre_coordinates(u, v, areas, depth, z, shape, seed):
-    """Coordinates across and along the fibres of each area, in pixels, bent by a smooth field."""
-    height, width = shape
-    x, y = u * width, v * height
-    across, along = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-
-    def straight(area, degrees):
-        a = np.deg2rad(degrees)
-        here = areas == area
+def _fibre_coordinates(
+    x: np.ndarray, y: np.ndarray, areas: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates across and along the fibres of each area, in pixels, (H, W) float32 each."""
+    height, width = areas.shape
+    across, along = np.zeros(areas.shape, np.float32), np.zeros(areas.shape, np.float32)
+    for area, degrees in STRAIGHT.items():
+        here, a = areas == area, np.deg2rad(degrees)
         along[here] = (x * np.cos(a) - y * np.sin(a))[here]
         across[here] = (x * np.sin(a) + y * np.cos(a))[here]
-
-    def arcs(area, centre_u, centre_v, stretch=1.0):
+    for area, (centre_u, centre_v, stretch) in ARCS.items():
         here = areas == area
         dx, dy = (x[here] - centre_u * width) * stretch, y[here] - centre_v * height
-        radius = np.hypot(dx, dy)
-        across[here], along[here] = (
-            radius,
-            np.arctan2(dy, dx) * np.median(radius) if here.any() else radius,
-        )
-
-    straight(HYPOTHALAMUS, 60)
-    straight(ZI, 50)
-    straight(STRIATUM, -20)
-    straight(CORTEX, 0)
-    straight(CALLOSUM, 88)
-    arcs(VP, 0.70, 1.5)
-    arcs(CAPSULE, 0.40, 1.05, 0.8)
-    # how strongly fibres swirl, in pixels; wound most in the capsule, hardly in the callosum
-    swirl = np.select([areas == CALLOSUM, areas == VP, areas == CAPSULE], [4, 9, 14], 12).astype(
-        np.float32
-    )
-    across += swirl * smooth_noise((seed, 4), shape, 75, z, 60)
+        across[here] = np.hypot(dx, dy)
+        along[here] = np.arctan2(dy, dx) * (np.median(np.hypot(dx, dy)) if here.any() else 0)
     return across, along
 
 
-def fibre_angle(anatomy):
+def fibre_angle(anatomy: Anatomy) -> np.ndarray:
     """Return the direction of the fibres at every pixel, as an angle from the columns' axis in
     radians, (H, W) float32.
     """

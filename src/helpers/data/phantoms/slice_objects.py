@@ -5,13 +5,12 @@ slices show the same objects. Places are drawn slab by slab in z; whether a plac
 the object looks, is read from the slice's own maps. Lengths are in pixels.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
 from helpers.data.phantoms.noise import generator, smooth_noise
+from helpers.data.phantoms.slice_anatomy import N_CODES
 
 MM2_PER_PIXEL = (1.17 / 1000) ** 2
 CELL_PITCH = 13.0  # places where cells can be: a jittered lattice with this spacing
@@ -20,33 +19,14 @@ CAPILLARY_REACH = 34  # half length of a capillary segment
 BUNDLE_SLAB = 64  # slices per slab in which bundles are drawn
 
 
-@dataclass(frozen=True)
-class Cells:
-    """Cells that a slice cuts.
-
-    Attributes
-    ----------
-    place : (n, 2) array
-        Row and column.
-    radius, share : (n,) arrays
-        Radius of the cell, and of its section as a share of that.
-    one, two : (n,) arrays
-        Uniform numbers that decide how each cell looks, the same in every slice.
-    """
-
-    place: np.ndarray
-    radius: np.ndarray
-    share: np.ndarray
-    one: np.ndarray
-    two: np.ndarray
-
-
-def soft_step(x, width):
+def soft_step(x: np.ndarray, width: float) -> np.ndarray:
     """Return a step from 0 to 1 at ``x = 0`` that is about four widths wide."""
     return 1 / (1 + np.exp(-np.clip(x / width, -40, 40)))
 
 
-def cut_cells(key, density, mean_radius, z):
+def cut_cells(
+    key: Sequence[int], density: np.ndarray, mean_radius: np.ndarray, z: int
+) -> np.ndarray:
     """Draw the cells that a slice cuts.
 
     Parameters
@@ -59,82 +39,76 @@ def cut_cells(key, density, mean_radius, z):
 
     Returns
     -------
-    Cells
+    (n, 6) array
+        Row and column; radius of the cell, and of its section as a share of that; two uniform
+        numbers that decide how the cell looks, the same in every slice.
     """
-    height, width = density.shape
-    lattice = np.stack(
-        np.meshgrid(
-            np.arange(0, height + CELL_PITCH, CELL_PITCH),
-            np.arange(0, width + CELL_PITCH, CELL_PITCH),
-            indexing="ij",
-        ),
-        -1,
-    ).reshape(-1, 2)
+    sides = [np.arange(0, side + CELL_PITCH, CELL_PITCH) for side in density.shape]
+    lattice = np.stack(np.meshgrid(*sides, indexing="ij"), -1).reshape(-1, 2)
     found = []
     for slab in range(int((z - 12) // CELL_PITCH), int((z + 12) // CELL_PITCH) + 1):
         rng = generator(*key, slab)
         # cells keep apart: little jitter, and every other layer of the lattice is shifted by half a
         # step
-        place = (
-            lattice
-            + rng.uniform(0.2, 0.8, lattice.shape) * CELL_PITCH
-            - CELL_PITCH / 2 * (slab % 2)
-        )
+        jitter = rng.uniform(0.2, 0.8, lattice.shape) * CELL_PITCH
+        place = lattice + jitter - CELL_PITCH / 2 * (slab % 2)
         dz = z - (slab + rng.uniform(0, 1, len(place))) * CELL_PITCH
         mark, one, two = rng.uniform(0, 1, (3, len(place)))
         size = np.clip(1 + 0.18 * rng.standard_normal(len(place)), 0.6, 1.5)
-        inside = (place >= 0).all(1) & (place < [height, width]).all(1)
-        row, column = np.clip(place.astype(int), 0, [height - 1, width - 1]).T
-        radius = mean_radius[row, column] * size
+        inside = (place >= 0).all(1) & (place < density.shape).all(1)
+        here = tuple(np.clip(place.astype(int), 0, np.subtract(density.shape, 1)).T)
+        radius = mean_radius[here] * size
         # a cell of mean radius shows over 2 * VISIBLE * radius slices: this chance per place makes
         # `density` sections per area
-        thickness = np.maximum(2 * VISIBLE * mean_radius[row, column], 1e-6)
-        chance = density[row, column] * MM2_PER_PIXEL * CELL_PITCH**3 / thickness
+        thickness = np.maximum(2 * VISIBLE * mean_radius[here], 1e-6)
+        chance = density[here] * MM2_PER_PIXEL * CELL_PITCH**3 / thickness
         shown = inside & (np.abs(dz) < VISIBLE * radius) & (mark < chance)
-        share = np.sqrt(1 - (dz[shown] / radius[shown]) ** 2)
-        found.append([place[shown], radius[shown], share, one[shown], two[shown]])
-    return Cells(*(np.concatenate(parts) for parts in zip(*found)))
+        found.append(np.column_stack([place, radius, dz, one, two])[shown])
+    cells = np.concatenate(found)
+    cells[:, 3] = np.sqrt(1 - (cells[:, 3] / cells[:, 2]) ** 2)  # from distance to section
+    return cells
 
 
-def stamp_neurons(gray, cells, angle, contrast, nucleus):
+def stamp_neurons(
+    gray: np.ndarray,
+    cells: np.ndarray,
+    angle: np.ndarray,
+    contrast: np.ndarray,
+    nucleus: np.ndarray,
+) -> None:
     """Darken the gray by round bodies with a lighter nucleus and a dark nucleolus; `contrast`,
     `nucleus` are (H, W) maps.
     """
-    row, column = cells.place.astype(int).T
-    radius, share, one, two = (
-        part[:, None, None] for part in (cells.radius, cells.share, cells.one, cells.two)
-    )
-    p, q, pixels = _stamps(
-        gray.shape, cells.place, angle[row, column] + cells.two - 0.5, 1 + 0.35 * one
-    )
-    body = soft_step(radius * share - np.hypot(p, q), 0.5)
+    here = tuple(cells[:, :2].astype(int).T)
+    radius, share, one, two = cells[:, 2:].T[..., None, None]
+    turn = angle[here] + cells[:, 5] - 0.5
+    p, q, pixels = _stamps(gray.shape, cells[:, :2], turn, 1 + 0.35 * one)
     inner = np.hypot(p - 0.1 * radius, q)
     core = soft_step(0.6 * radius * share - inner, 0.5)
     nucleolus = np.exp(-(inner**2) / (2 * 1.2**2)) * (share > 0.75)
-    dark = body - nucleus[row, column][:, None, None] * (0.7 * core - 1.6 * nucleolus)
-    dark *= contrast[row, column][:, None, None] * share * (0.75 + 0.5 * two)
+    dark = soft_step(radius * share - np.hypot(p, q), 0.5)
+    dark -= nucleus[here][:, None, None] * (0.7 * core - 1.6 * nucleolus)
+    dark *= contrast[here][:, None, None] * share * (0.75 + 0.5 * two)
     gray -= np.minimum(_sum_stamps(gray.shape, pixels, dark), 0.4)
 
 
-def stamp_glia(gray, cells, angle):
+def stamp_glia(gray: np.ndarray, cells: np.ndarray, angle: np.ndarray) -> None:
     """Darken the gray by small bodies, elongated along the fibres."""
-    row, column = cells.place.astype(int).T
-    radius, share, one, two = (
-        part[:, None, None] for part in (cells.radius, cells.share, cells.one, cells.two)
-    )
-    p, q, pixels = _stamps(
-        gray.shape, cells.place, angle[row, column] + 0.3 * (cells.two - 0.5), 1.25 + 0.9 * one
-    )
-    dark = (
-        (0.14 + 0.14 * one)
-        * (0.75 + 0.5 * two)
-        * share
-        * soft_step(radius * share - np.hypot(p, q), 0.5)
-    )
+    radius, share, one, two = cells[:, 2:].T[..., None, None]
+    turn = angle[tuple(cells[:, :2].astype(int).T)] + 0.3 * (cells[:, 5] - 0.5)
+    p, q, pixels = _stamps(gray.shape, cells[:, :2], turn, 1.25 + 0.9 * one)
+    dark = (0.14 + 0.14 * one) * (0.75 + 0.5 * two) * share
+    dark = dark * soft_step(radius * share - np.hypot(p, q), 0.5)
     gray -= np.minimum(_sum_stamps(gray.shape, pixels, dark), 0.4)
 
 
-def _stamps(shape, place, theta, stretch, reach=12):
+def _stamps(
+    shape: tuple[int, int],
+    place: np.ndarray,
+    theta: np.ndarray,
+    stretch: np.ndarray | float,
+    reach: int = 12,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Coordinates around each place, along and across its axis and scaled by its stretch, and the
     pixels they belong to.
     """
@@ -148,13 +122,13 @@ def _stamps(shape, place, theta, stretch, reach=12):
     return p, q, np.where(inside, rows * shape[1] + columns, -1)
 
 
-def _sum_stamps(shape, pixels, values):
+def _sum_stamps(shape: tuple[int, int], pixels: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Add up stamps into an image; pixel -1 is outside."""
     total = np.bincount((pixels + 1).ravel(), values.ravel(), minlength=shape[0] * shape[1] + 1)
     return total[1:].reshape(shape).astype(np.float32)
 
 
-def draw_capillaries(gray, key, density, z):
+def draw_capillaries(gray: np.ndarray, key: Sequence[int], density: np.ndarray, z: int) -> None:
     """Paint bent tubes in all directions: black dots where the slice crosses them, curves where it
     follows them.
 
@@ -167,21 +141,15 @@ def draw_capillaries(gray, key, density, z):
     for number in range((z - CAPILLARY_REACH) // slab, (z + CAPILLARY_REACH) // slab + 1):
         rng = generator(*key, number)
         n = rng.poisson(most * height * width)
-        middle = np.stack(
-            [
-                (number + rng.uniform(0, 1, n)) * slab,
-                rng.uniform(0, height, n),
-                rng.uniform(0, width, n),
-            ]
-        )  # z, row, column
+        depth = (number + rng.uniform(0, 1, n)) * slab
+        middle = np.stack([depth, rng.uniform(0, height, n), rng.uniform(0, width, n)])
         mark, size = rng.uniform(0, 1, (2, n))
         direction, bend = rng.standard_normal((2, 3, n))
         direction /= np.linalg.norm(direction, axis=0)
         keep = mark * most < density[middle[1].astype(int), middle[2].astype(int)] * MM2_PER_PIXEL
+        middle, direction, bend = (part[:, keep, None] for part in (middle, direction, bend))
         path = (
-            middle[:, keep, None]
-            + CAPILLARY_REACH * direction[:, keep, None] * step
-            + 7 * bend[:, keep, None] * (step**2 - 0.3)
+            middle + CAPILLARY_REACH * direction * step + 7 * bend * (step**2 - 0.3)
         )  # (3, n, 91)
         radius = np.broadcast_to((1.1 + 0.9 * size[keep] ** 2)[:, None], path.shape[1:])
         section = radius**2 - (path[0] - z) ** 2
@@ -191,7 +159,7 @@ def draw_capillaries(gray, key, density, z):
         gray *= 1 - 0.95 * np.minimum(_sum_stamps(gray.shape, pixels, cover), 1)
 
 
-def draw_vessels(gray, key, z):
+def draw_vessels(gray: np.ndarray, key: Sequence[int], z: int) -> None:
     """Paint a few wide vessels that run through the whole sample, black and empty."""
     height, width = gray.shape
     rng = generator(*key, 0)
@@ -206,22 +174,32 @@ def draw_vessels(gray, key, z):
         gray[box] *= 1 - soft_step(radius[i] - np.hypot(p / stretch[i], q), 0.5).astype(np.float32)
 
 
-def add_bundles(axons, key, areas, bundles, near, z):
+def add_bundles(
+    axons: np.ndarray,
+    key: Sequence[int],
+    areas: np.ndarray,
+    bundles: dict[int, tuple[float, float, float]],
+    near: np.ndarray,
+    z: int,
+) -> None:
     """Raise an axon density by bundles of fibres, bent spindles that end at their area's border.
 
     Parameters
     ----------
-    axons : (H, W) array, changed in place
+    axons : (H, W) array
+        Changed in place.
+    key : sequence of int
     areas : (H, W) int array
-    bundles : {label: (centres per pixel of section and slab, mean direction, range of directions in
-    degrees)}
+    bundles : dict
+        Per label, centres per pixel of section and slab, their mean direction and its range in
+        degrees.
     near : (H / 8, W / 8) array
         Factor on the density.
+    z : int
     """
     height, width = axons.shape
-    table = np.zeros((int(areas.max()) + 1, 3))
-    for label, values in bundles.items():
-        table[label] = values
+    table = np.zeros((N_CODES, 3))
+    table[list(bundles)] = list(bundles.values())
     most = table[:, 0].max()
     bend = 3 * smooth_noise((*key, 1), axons.shape, 30, z, 60)
     for number in range((z - 110) // BUNDLE_SLAB, (z + 110) // BUNDLE_SLAB + 1):
@@ -230,20 +208,13 @@ def add_bundles(axons, key, areas, bundles, near, z):
         y, x = rng.uniform(0, height, n), rng.uniform(0, width, n)
         dz = z - (number + rng.uniform(0, 1, n)) * BUNDLE_SLAB
         mark, length, thick, reach, turn, drift, level = rng.uniform(0, 1, (7, n))
-        length, thick, reach = (
-            22 + 90 * length**1.5,
-            5 + 20 * thick**1.5 * (0.3 + 0.7 * length),
-            40 + 65 * reach,
-        )
+        thick = 5 + 20 * thick**1.5 * (0.3 + 0.7 * length)
+        length, reach = 22 + 90 * length**1.5, 40 + 65 * reach
         y, x = y + 0.8 * dz * (turn - 0.5), x + 0.8 * dz * (drift - 0.5)
-        inside = (y > 0) & (y < height) & (x > 0) & (x < width)
+        shown = (y > 0) & (y < height) & (x > 0) & (x < width) & (np.abs(dz) < reach)
         row, column = np.clip(y, 0, height - 1).astype(int), np.clip(x, 0, width - 1).astype(int)
         label = areas[row, column]
-        shown = (
-            inside
-            & (np.abs(dz) < reach)
-            & (mark * most < table[label, 0] * near[row // 8, column // 8])
-        )
+        shown &= mark * most < table[label, 0] * near[row // 8, column // 8]
         theta = np.deg2rad(table[label, 1] + table[label, 2] * (turn - 0.5))
         for i in np.flatnonzero(shown):
             section = np.sqrt(1 - (dz[i] / reach[i]) ** 2)
@@ -251,25 +222,21 @@ def add_bundles(axons, key, areas, bundles, near, z):
             box, p, q = _box(axons.shape, y[i], x[i], half + 4, theta[i])
             q = q + bend[box] + p**2 / (12 * half)
             edge = thickness * np.clip(1 - (p / half) ** 2, 0, 1) ** 0.7 - np.abs(q)
-            cover = (
-                (0.75 + 0.25 * level[i])
-                * soft_step(edge, 0.9)
-                * (np.abs(p) < half)
-                * (areas[box] == label[i])
-            )
-            axons[box] = np.maximum(axons[box], cover)
+            cover = (0.75 + 0.25 * level[i]) * soft_step(edge, 0.9)
+            here = (np.abs(p) < half) & (areas[box] == label[i])
+            axons[box] = np.maximum(axons[box], cover * here)
 
 
-def _box(shape, y, x, reach, theta):
+def _box(
+    shape: tuple[int, int], y: float, x: float, reach: float, theta: float
+) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray]:
     """Slices of the box around a place, clipped to the image, and coordinates along and across an
     axis in it.
     """
-    rows = slice(int(np.clip(y - reach, 0, shape[0])), int(np.clip(y + reach + 1, 0, shape[0])))
-    columns = slice(int(np.clip(x - reach, 0, shape[1])), int(np.clip(x + reach + 1, 0, shape[1])))
-    dy, dx = np.ogrid[rows, columns]
-    dy, dx = dy - y, dx - x
-    return (
-        (rows, columns),
-        dx * np.cos(theta) + dy * np.sin(theta),
-        -dx * np.sin(theta) + dy * np.cos(theta),
+    box = tuple(
+        slice(*np.clip([middle - reach, middle + reach + 1], 0, side).astype(int))
+        for middle, side in zip((y, x), shape)
     )
+    dy, dx = (index - middle for index, middle in zip(np.ogrid[box], (y, x)))
+    along = dx * np.cos(theta) + dy * np.sin(theta)
+    return box, along, -dx * np.sin(theta) + dy * np.cos(theta)

@@ -5,31 +5,35 @@ Every experiment has a zip of three volumes (red, green, blue) registered to the
 red channel is autofluorescence; of it one coronal section is kept (paper C, section 3.1).
 """
 
-from __future__ import annotations
-
-import csv
+import json
 import socket
-import sys
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import nrrd
 import numpy as np
-import yaml
+import tifffile
+from tqdm import tqdm
 
-from helpers.data import ccf
-from helpers.data.sources import allen_volume, folder
+from helpers.data import ccf, folders
+from helpers.data.files import atomic, file_sha256, holds, write_json, write_yaml
+from helpers.data.sources import allen_volume
 from helpers.data.sources.download import (
+    PATIENCE,
     REGISTRY,
     NotThere,
     Patience,
-    Unreachable,
     WrongContent,
+    explained,
     fetch_file,
     fetch_once,
-    file_sha256,
     need_space,
+    optional_package,
     persist,
     registered,
 )
@@ -39,18 +43,19 @@ SECTION_BYTES = 320 * 448 * 2
 # them unpacked.
 WORKING_BYTES = 4 * 528 * 320 * 456 * 2
 NAME = "allen-connectivity-ap286"
+FETCHED = "fetched.json"
 
 
 def fetch(
-    out,
+    out: str | Path,
     *,
-    limit=None,
-    workers=4,
-    progress=False,
-    force=False,
-    patience=Patience(),
-    registry=REGISTRY,
-):
+    limit: int | None = None,
+    workers: int = 4,
+    progress: bool = False,
+    force: bool = False,
+    patience: Patience = PATIENCE,
+    registry: Path = REGISTRY,
+) -> Path:
     """Download the sections as a population dataset folder.
 
     Parameters
@@ -87,62 +92,52 @@ def fetch(
         raise ValueError(f"limit is {limit}; expected at least one experiment")
     if workers < 1:
         raise ValueError(f"workers is {workers}; expected at least one")
-    cache_class = _allensdk()
+    client = optional_package(
+        "allensdk.core.mouse_connectivity_cache",
+        "the download from the Allen archive needs allensdk, which has no wheels for Python 3.12 "
+        "and later: use Python 3.10 or 3.11 with the full lock (`make LOCK=full`)",
+    )
     out, addresses = Path(out), registered("allen", registry)
-    state = folder.claim(out, "allen", force)
+    state = folders.claim(out, "allen", force)
     with _socket_timeout(patience.timeout):  # allensdk's own queries would wait for ever
-        cache = cache_class(
+        cache = client.MouseConnectivityCache(
             manifest_file=str(out / "allensdk" / "manifest.json"), base_uri=addresses["api"]
         )
         experiments = _experiments(cache, out, patience)[:limit]
         labels, atlas = _annotation(out, addresses, patience)
-        done = _Done(out, experiments)
-        todo = [number for number in experiments if number not in done]
+        fetched = _fetched(out)
+        todo = [number for number in experiments if number not in fetched]
         if todo:
-            needed = len(todo) * 2 * SECTION_BYTES + min(workers, len(todo)) * WORKING_BYTES
-            sentence = need_space(
-                out, needed, f"{len(todo)} of {len(experiments)} experiments to fetch"
-            )
-            _download(
-                cache.api,
-                out,
-                todo,
-                labels > 0,
-                done,
-                workers,
-                patience,
-                sentence if progress else "",
-            )
-    used = [number for number in experiments if done.get(number) == "ok"]
+            size = len(todo) * 2 * SECTION_BYTES + min(workers, len(todo)) * WORKING_BYTES
+            what = f"{len(todo)} of {len(experiments)} experiments to fetch"
+            need_space(out, size, what, show=progress)
+            stop = threading.Event()
+            fetch_one = partial(_section, cache.api, out, labels > 0, patience, stop)
+            for number, row in _download(fetch_one, todo, workers, stop, progress):
+                fetched[number] = row
+                write_json(out / FETCHED, fetched)
+    status = {number: fetched[number]["status"] for number in experiments}
+    left_out = {number: reason for number, reason in status.items() if reason != "ok"}
+    used = [number for number in experiments if number not in left_out]
     request = {
         "experiments": len(experiments),
         "used": len(used),
         "section": ccf.SECTION,
-        "left_out": done.left_out(experiments),
+        "left_out": left_out,
     }
     if not used:
         raise WrongContent(
-            f"none of {len(experiments)} experiments has a usable red channel; the first: {request['left_out'][experiments[0]]}"
+            f"none of {len(experiments)} experiments has a usable red channel; the first: "
+            + left_out[experiments[0]]
         )
     if state.get("request") != request or not (out / "dataset.yml").is_file():
-        _assemble(out, used, labels > 0, atlas, state)
-        folder.record(out, {**state, "request": request})
+        white = _assemble(out, used, labels > 0, atlas)
+        folders.record(out, {**state, "white_level": white, "request": request})
     return out
 
 
-def _allensdk():
-    try:
-        from allensdk.core.mouse_connectivity_cache import MouseConnectivityCache
-    except ImportError:
-        raise ImportError(
-            "the download from the Allen archive needs allensdk, which has no wheels for Python 3.12 and later: "
-            "use Python 3.10 or 3.11 with the full lock (`make LOCK=locks/full.txt`)"
-        ) from None
-    return MouseConnectivityCache
-
-
 @contextmanager
-def _socket_timeout(seconds):
+def _socket_timeout(seconds: float) -> Iterator[None]:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
@@ -151,60 +146,33 @@ def _socket_timeout(seconds):
         socket.setdefaulttimeout(before)
 
 
-def _query(call, what):
-    """Call allensdk's metadata service and turn what it raises into errors that say what happened."""
-    from urllib.error import HTTPError, URLError
-
-    try:
-        return call()
-    except HTTPError as error:
-        if error.code in (404, 410):
-            raise NotThere(f"{what}: the server answers {error.code}") from None
-        raise Unreachable(f"{what}: the server answers {error.code}") from None
-    except (URLError, TimeoutError, ConnectionError) as error:
-        raise Unreachable(
-            f"{what}: no answer ({getattr(error, 'reason', error)}); is there a network?"
-        ) from None
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-    ) as error:  # JSON expected, a page arrived; or an answer without `msg`
-        raise WrongContent(
-            f"{what}: the service answers something else than expected ({type(error).__name__}: {str(error)[:80]})"
-        ) from None
-
-
-def _experiments(cache, out, patience):
+def _experiments(cache: Any, out: Path, patience: Patience) -> list[int]:
     """Numbers of all experiments, in order; the list is kept, so that a later call means the same
     ones.
     """
     kept = out / "allensdk" / "experiments.json"
 
-    def ask():
+    def ask() -> list[int]:
         try:
-            rows = _query(lambda: cache.get_experiments(file_name=str(kept)), "list of experiments")
-        except WrongContent:
+            with explained("list of experiments"):
+                rows = cache.get_experiments(file_name=str(kept))
+            if not rows:
+                raise NotThere("the archive lists no experiments; has its service changed?")
+            return sorted(int(row["id"]) for row in rows)
+        except (WrongContent, NotThere):
             kept.unlink(missing_ok=True)
             raise
-        if not rows:
-            kept.unlink(missing_ok=True)
-            raise NotThere("the archive lists no experiments; has its service changed?")
-        return sorted(int(row["id"]) for row in rows)
 
     return persist(ask, patience, "Allen archive")
 
 
-def _annotation(out, addresses, patience):
+def _annotation(out: Path, addresses: dict, patience: Patience) -> tuple[np.ndarray, np.ndarray]:
     """The annotation's section and the atlas of the regions, (320, 448) each."""
-    import nrrd
-
     known = addresses["annotation_25"]
-    path = out / known["file"]
-    if not path.exists() or file_sha256(path) != known["sha256"]:
+    path, graph = out / known["file"], out / addresses["structure_graph"]["file"]
+    if not holds(path, known["sha256"]):
         path.unlink(missing_ok=True)
         fetch_file(known["url"], path, sha256=known["sha256"], patience=patience)
-    graph = out / addresses["structure_graph"]["file"]
     if not graph.exists():
         fetch_file(addresses["structure_graph"]["url"], graph, patience=patience)
     try:
@@ -216,146 +184,114 @@ def _annotation(out, addresses, patience):
     return labels, ccf.region_atlas(labels, families)
 
 
-def _download(api, out, todo, brain, done, workers, patience, sentence):
-    """Fetch sections in parallel; the first server that does not answer stops the rest."""
-    from tqdm import tqdm
+def _fetched(out: Path) -> dict[int, dict]:
+    """What earlier calls brought, by experiment: its ``status`` (``"ok"``, or why it is left out)
+    and the hashes of its ``zip`` and ``section``; only what still lies there unchanged.
+    """
+    path = out / FETCHED
+    known = json.loads(path.read_text()) if path.exists() else {}
+    return {
+        int(number): row
+        for number, row in known.items()
+        if row["status"] != "ok" or holds(_section_path(out, number), row["section"])
+    }
 
-    if sentence:
-        tqdm.write(sentence, file=sys.stderr)
-    failed, stop = [], threading.Event()
+
+def _section_path(out: Path, number: int | str) -> Path:
+    return out / "sections" / f"{number}.npy"
+
+
+def _download(
+    fetch_one: Callable[[int], dict],
+    todo: list[int],
+    workers: int,
+    stop: threading.Event,
+    progress: bool,
+) -> Iterator[tuple[int, dict]]:
+    """Fetch experiments in parallel and yield what is known of each; the first server that does not
+    answer stops the rest.
+    """
+    failed = []
     with (
         ThreadPoolExecutor(workers) as pool,
-        tqdm(total=len(todo), desc="experiments", unit="brain", disable=not sentence) as bar,
+        tqdm(total=len(todo), desc="experiments", unit="brain", disable=not progress) as bar,
     ):
-        jobs = {
-            pool.submit(_section, api, out, number, brain, patience, stop): number
-            for number in todo
-        }
+        jobs = {pool.submit(fetch_one, number): number for number in todo}
         try:
             for job in as_completed(jobs):
                 try:
-                    done.add(jobs[job], *job.result())
+                    yield jobs[job], job.result()
                 except WrongContent as error:
                     failed.append(str(error))
                 bar.update()
         except BaseException:  # no network, disk full, Ctrl-C: do not start what waits
             stop.set()
-            for job in jobs:
-                job.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
     if failed:
         raise WrongContent(
-            f"{len(failed)} of {len(todo)} experiments arrived broken; the others are kept, and the same command "
-            f"tries these again. The first: {failed[0]}"
+            f"{len(failed)} of {len(todo)} experiments arrived broken; the others are kept, and "
+            f"the same command tries these again. The first: {failed[0]}"
         )
 
 
-def _section(api, out, number, brain, patience, stop):
-    """Fetch one experiment; returns (status, hash of the zip, hash of the section)."""
+def _section(
+    api: Any,
+    out: Path,
+    brain: np.ndarray,
+    patience: Patience,
+    stop: threading.Event,
+    number: int,
+) -> dict:
+    """Fetch one experiment; returns its row of ``fetched.json``."""
     what = f"experiment {number}"
-    path = out / "sections" / f"{number}.npy"
     archive = out / "downloads" / f"{number}.zip"
+
+    def ask() -> str:
+        try:
+            with explained(what):
+                return api.get_reference_aligned_image_channel_volumes_url(number)
+        except IndexError:
+            raise NotThere(
+                f"{what}: the archive has no such experiment, or no registered volumes of it"
+            ) from None
+
+    def receive() -> tuple[str, np.ndarray]:
+        digest = fetch_once(url, archive, timeout=patience.timeout, stop=stop)
+        return digest, allen_volume.red_section(archive, brain)
+
     try:
-        url = persist(lambda: _query(lambda: _address(api, number), what), patience, what)
-
-        def attempt():
-            digest = fetch_once(url, archive, timeout=patience.timeout, stop=stop)
-            return digest, allen_volume.red_section(archive, brain)
-
-        digest, section = persist(attempt, patience, what)
+        url = persist(ask, patience, what)
+        digest, section = persist(receive, patience, what)
     except (NotThere, allen_volume.Unusable) as error:  # it will not get better: noted and left out
-        return str(error), "", ""
+        return {"status": str(error)}
     finally:
         archive.unlink(missing_ok=True)
-    path.parent.mkdir(exist_ok=True)
-    part = path.with_suffix(".part")
-    with open(part, "wb") as stream:
-        np.save(stream, section)
-    part.replace(path)
-    return "ok", digest, file_sha256(path)
+    path = _section_path(out, number)
+    with atomic(path) as part:
+        np.save(part, section)
+    return {"status": "ok", "zip": digest, "section": file_sha256(path)}
 
 
-def _address(api, number):
-    """Where an experiment's zip lies, as the archive says."""
-    try:
-        return api.get_reference_aligned_image_channel_volumes_url(number)
-    except IndexError:
-        raise NotThere(
-            f"experiment {number}: the archive has no such experiment, or no registered volumes of it"
-        ) from None
-
-
-class _Done:
-    """What has been fetched: a CSV that is only ever appended to, so that an interruption costs one
-    line at most.
-    """
-
-    COLUMNS = ("experiment", "status", "zip_sha256", "section_sha256")
-
-    def __init__(self, out, experiments):
-        self.out, self.path, self.lock, self.status = out, out / "fetched.csv", threading.Lock(), {}
-        if not self.path.exists():
-            self.path.write_text(",".join(self.COLUMNS) + "\n")
-        with open(self.path, newline="", encoding="utf-8") as stream:
-            for row in csv.DictReader(stream):
-                if (
-                    row["section_sha256"] is not None
-                    and row["experiment"].isdigit()
-                    and self._holds(row)
-                ):
-                    self.status[int(row["experiment"])] = row["status"]
-
-    def _holds(self, row):
-        section = self.out / "sections" / f"{row['experiment']}.npy"
-        return row["status"] != "ok" or (
-            section.exists() and file_sha256(section) == row["section_sha256"]
-        )
-
-    def __contains__(self, number):
-        return number in self.status
-
-    def get(self, number):
-        return self.status.get(number)
-
-    def add(self, number, status, *hashes):
-        with self.lock, open(self.path, "a", newline="", encoding="utf-8") as stream:
-            csv.writer(stream, lineterminator="\n").writerow((number, status, *hashes))
-            self.status[number] = status
-
-    def left_out(self, experiments):
-        return {
-            number: self.status[number]
-            for number in experiments
-            if self.status.get(number, "ok") != "ok"
-        }
-
-
-def _assemble(out, used, brain, atlas, state):
+def _assemble(out: Path, used: list[int], brain: np.ndarray, atlas: np.ndarray) -> float:
     """Write images.npy on one common scale, the atlas, the list of experiments, and the manifest
-    last.
+    last; returns the intensity that is white.
     """
-    import tifffile
-
-    sections = (np.load(out / "sections" / f"{number}.npy", allow_pickle=False) for number in used)
+    load = lambda number: np.load(_section_path(out, number), allow_pickle=False)
     # White is twice the typical bright tissue, the same for all: brighter leakage saturates,
     # brightness stays comparable.
-    bright = [np.percentile(section[brain], 99) for section in sections]
-    white = 2 * float(np.median(bright))
+    white = 2 * float(np.median([np.percentile(load(number)[brain], 99) for number in used]))
     (out / "dataset.yml").unlink(missing_ok=True)
-    part = out / "images.part"
-    images = np.lib.format.open_memmap(part, "w+", np.uint16, (len(used), *brain.shape))
-    for i, number in enumerate(used):
-        section = np.load(out / "sections" / f"{number}.npy", allow_pickle=False).astype(np.float32)
-        images[i] = np.rint(np.clip(section / white, 0, 1) * 65535)
-    images.flush()
-    del images
-    part.replace(out / "images.npy")
+    with atomic(out / "images.npy") as part:
+        images = np.lib.format.open_memmap(part, "w+", np.uint16, (len(used), *brain.shape))
+        for image, number in zip(images, used):
+            image[:] = np.rint(np.clip(load(number).astype(np.float32) / white, 0, 1) * 65535)
+        images.flush()
+        del images
     tifffile.imwrite(out / "atlas.tif", atlas)
-    folder.write_text(
-        out / "experiments.csv",
-        "index,experiment\n" + "".join(f"{i},{number}\n" for i, number in enumerate(used)),
-    )
-    state["white_level"] = white
+    rows = "".join(f"{i},{number}\n" for i, number in enumerate(used))
+    with atomic(out / "experiments.csv") as part:
+        part.write_text(f"index,experiment\n{rows}")
     manifest = {
         "schema": 1,
         "kind": "population",
@@ -365,4 +301,5 @@ def _assemble(out, used, brain, atlas, state):
         "atlas": "atlas.tif",
         "regions": dict(enumerate(ccf.REGIONS, start=1)),
     }
-    folder.write_text(out / "dataset.yml", yaml.safe_dump(manifest, sort_keys=False))
+    write_yaml(out / "dataset.yml", manifest)
+    return white

@@ -2,8 +2,6 @@
 be otherwise.
 """
 
-from __future__ import annotations
-
 import re
 import tempfile
 import zipfile
@@ -19,10 +17,10 @@ HEADERS = (".mhd", ".mha", ".nrrd", ".nii", ".nii.gz")
 
 
 class Unusable(ValueError):
-    """An experiment whose data are whole but not what the method needs; it is noted and left out."""
+    """An experiment whose data are whole but not what the method needs: noted and left out."""
 
 
-def red_section(archive, brain):
+def red_section(archive: Path, brain: np.ndarray) -> np.ndarray:
     """Read the section of the red channel out of an experiment's zip.
 
     Parameters
@@ -47,24 +45,20 @@ def red_section(archive, brain):
     try:
         with (
             zipfile.ZipFile(archive) as opened,
-            tempfile.TemporaryDirectory(dir=Path(archive).parent) as place,
+            tempfile.TemporaryDirectory(dir=archive.parent) as place,
         ):
-            names = [name for name in opened.namelist() if _is_red(name)]
-            headers = [name for name in names if name.lower().endswith(HEADERS)]
+            names = opened.namelist()
+            red = {PurePosixPath(name).name: name for name in names if _is_red(name)}
+            headers = [name for name in red if name.lower().endswith(HEADERS)]
             if not headers:
-                raise Unusable(
-                    f"no red channel in the zip; found {', '.join(opened.namelist()[:6]) or 'nothing'}"
-                )
-            for name in names:  # written under their bare names: a zip cannot choose where
-                (Path(place) / PurePosixPath(name).name).write_bytes(opened.read(name))
-            volume = _read(Path(place) / PurePosixPath(headers[0]).name)
+                found = ", ".join(names[:6]) or "nothing"
+                raise Unusable(f"no red channel in the zip; found {found}")
+            for name, member in red.items():  # under bare names: a zip cannot choose where
+                (Path(place) / name).write_bytes(opened.read(member))
+            volume = _read(Path(place) / headers[0])
     except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError) as error:
-        start = Path(archive).read_bytes()[:200].lstrip().lower()
-        found = (
-            "a web page"
-            if start.startswith((b"<!doctype", b"<html"))
-            else f"a broken zip ({str(error)[:60]})"
-        )
+        page = archive.read_bytes()[:200].lstrip().lower().startswith((b"<!doctype", b"<html"))
+        found = "a web page" if page else f"a broken zip ({str(error)[:60]})"
         raise WrongContent(f"{found} arrived instead of the volumes") from None
     try:
         section = np.ascontiguousarray(ccf.section_of(volume))
@@ -74,35 +68,31 @@ def red_section(archive, brain):
     return section
 
 
-def _is_red(name):
-    return re.search(
-        r"(^|[_.-])red([_.-]|$)", PurePosixPath(name).name.lower()
-    ) is not None and not name.endswith("/")
+def _is_red(name: str) -> bool:
+    word = re.search(r"(^|[_.-])red([_.-]|$)", PurePosixPath(name).name.lower())
+    return word is not None and not name.endswith("/")
 
 
-def _read(path):
+def _read(path: Path) -> np.ndarray:
     import SimpleITK
 
-    try:
-        return SimpleITK.GetArrayFromImage(
-            SimpleITK.ReadImage(str(path))
-        )  # axes reversed: (ML, DV, AP)
+    try:  # axes come reversed: (ML, DV, AP)
+        return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
     except RuntimeError as error:
-        raise WrongContent(
-            f"{path.name} cannot be read ({str(error).strip().splitlines()[-1][:80]})"
-        ) from None
+        reason = str(error).strip().splitlines()[-1][:80]
+        raise WrongContent(f"{path.name} cannot be read ({reason})") from None
 
 
-def _check(section, brain):
+def _check(section: np.ndarray, brain: np.ndarray) -> None:
     """The section must be bright where the annotation has tissue, and more so than upside down."""
     level = np.clip(section, 0, np.percentile(section, 99)).astype(np.float64)
     if not level.max() > level.min():
         raise Unusable(f"section {ccf.SECTION} of the red channel is empty")
-
-    def contrast(image):
-        return image[brain].mean() - image[~brain].mean()
-
-    if contrast(level) <= 0 or contrast(level[::-1]) > contrast(level):
+    upright, reversed_ = (
+        image[brain].mean() - image[~brain].mean() for image in (level, level[::-1])
+    )
+    if upright <= 0 or reversed_ > upright:
         raise Unusable(
-            f"section {ccf.SECTION} of the red channel does not lie on the annotation; are its axes reversed?"
+            f"section {ccf.SECTION} of the red channel does not lie on the annotation; are its "
+            "axes reversed?"
         )

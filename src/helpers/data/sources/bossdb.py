@@ -2,24 +2,26 @@
 BossDB.
 """
 
-from __future__ import annotations
-
-import os
-import sys
+import shutil
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import yaml
+import tifffile
+from tqdm import tqdm
 
-from helpers.data.sources import folder
+from helpers.data import folders
+from helpers.data.files import atomic, file_sha256, holds, write_yaml
 from helpers.data.sources.download import (
+    PATIENCE,
     REGISTRY,
     Patience,
-    Unreachable,
     WrongContent,
-    check_status,
-    file_sha256,
+    explained,
     need_space,
+    optional_package,
     persist,
     registered,
 )
@@ -29,13 +31,20 @@ from helpers.data.sources.download import (
 SLICES = {159: "train", 209: "validation", 259: "test", 359: "test"}
 ANNOTATED = (109, 159, 209, 259, 309, 359, 409, 410, 460)
 # The archive's coding. Internal capsule and corpus callosum are one class, as in the released
-# labels;
-# 3, the thalamic reticular nucleus, is left out, as in the papers.
+# labels; 3, the thalamic reticular nucleus, is left out, as in the papers.
 AREAS = {1: "Cortex", 2: "Striatum", 4: "VP", 5: "ZI", 6: "WM", 7: "Hypothalamus", 8: "WM"}
 CHUNK = 1024  # columns per request; full height, one slice
 
 
-def fetch(out, slices=None, *, progress=False, force=False, patience=Patience(), registry=REGISTRY):
+def fetch(
+    out: str | Path,
+    slices: Mapping[int, str] | Sequence[int] | None = None,
+    *,
+    progress: bool = False,
+    force: bool = False,
+    patience: Patience = PATIENCE,
+    registry: Path = REGISTRY,
+) -> Path:
     """Download slices with their area labels as a microCT dataset folder.
 
     Parameters
@@ -70,186 +79,140 @@ def fetch(out, slices=None, *, progress=False, force=False, patience=Patience(),
     out, volume = Path(out), registered("bossdb", registry)["thalamocortical"]
     wanted = _wanted(slices, volume["shape"][0])
     remote = _remote(volume, patience)
-    state = folder.claim(out, "bossdb", force)
-    files = {
-        f"z{z}{suffix}.tif": (z, channel)
-        for z in wanted
-        for suffix, channel in (("", "image"), ("_areas", "areas"))
-        if channel == "image" or z in ANNOTATED
-    }
+    state = folders.claim(out, "bossdb", force)
+    entries = [_entry(z, role) for z, role in wanted.items()]
     hashes = state.setdefault("sha256", {})
-    todo = {
-        name: what
-        for name, what in files.items()
-        if name not in hashes
-        or not (out / name).exists()
-        or file_sha256(out / name) != hashes[name]
-    }
+    todo = [
+        (entry["z"], channel, out / entry[channel])
+        for entry in entries
+        for channel in ("image", "areas")
+        if channel in entry and not holds(out / entry[channel], hashes.get(entry[channel]))
+    ]
     if todo:
-        sentence = need_space(
-            out, 2 * len(todo) * volume["shape"][1] * volume["shape"][2], f"{len(todo)} slices"
-        )
-        _show(sentence, progress)
-        channels = {
-            name: _channel(remote, volume, name, patience)
-            for name in sorted({channel for _, channel in todo.values()})
-        }
-        with _bar(todo, volume, progress) as bar:
-            for name, (z, channel) in todo.items():
-                hashes[name] = _fetch_slice(
-                    remote, channels[channel], volume, out / name, z, channel, patience, bar
+        _, *shape = volume["shape"]
+        size = len(todo) * shape[0] * shape[1]
+        need_space(out, 2 * size, f"{len(todo)} slices", show=progress)
+        names = sorted({name for _, name, _ in todo})
+        channels = {name: _channel(remote, volume, name, patience) for name in names}
+        with tqdm(
+            total=size, desc="microCT slices", unit="px", unit_scale=True, disable=not progress
+        ) as bar:
+            for z, name, path in todo:
+                hashes[path.name] = _fetch_slice(
+                    remote, channels[name], shape, path, z, patience, bar
                 )
-                folder.record(out, state)
-    _write_manifest(out, volume, wanted, files)
+                folders.record(out, state)
+    manifest = {
+        "schema": 1,
+        "kind": "microct",
+        "name": "thalamocortical-xray",
+        "pixel_size_um": volume["pixel_size_um"],
+        "areas": AREAS,
+        "slices": entries,
+    }
+    write_yaml(out / "dataset.yml", manifest)
     return out
 
 
-def _wanted(slices, depth):
+def _wanted(slices: Mapping[int, str] | Sequence[int] | None, depth: int) -> dict[int, str]:
     """The request as a mapping z -> role, checked."""
     slices = SLICES if slices is None else slices
-    wanted = (
-        dict(slices)
-        if hasattr(slices, "items")
-        else {int(z): SLICES.get(int(z), "test") for z in slices}
-    )
-    for z, role in wanted.items():
+    if not isinstance(slices, Mapping):
+        slices = {int(z): SLICES.get(int(z), "test") for z in slices}
+    for z, role in slices.items():
         if not 0 <= z < depth:
             raise ValueError(f"slice {z} is outside the volume; expected 0 to {depth - 1}")
         if role not in ("train", "validation", "test"):
             raise ValueError(f"slice {z} has the role {role!r}; expected train, validation or test")
-    if not wanted:
+    if not slices:
         raise ValueError(
             f"no slices asked for; the annotated ones are {', '.join(map(str, ANNOTATED))}"
         )
-    return dict(sorted(wanted.items()))
+    return dict(sorted(slices.items()))
 
 
-def _remote(volume, patience):
-    try:
-        from intern.remote.boss import BossRemote
-    except ImportError:
-        raise ImportError(
-            "the download from BossDB needs the package `intern`; install it with `pip install intern`, "
-            "or make the environment again with `make` (both locks hold it)"
-        ) from None
+def _entry(z: int, role: str) -> dict:
+    """What the manifest says of a slice."""
+    areas = {"areas": f"z{z}_areas.tif"} if z in ANNOTATED else {}
+    return {"z": z, "role": role, "image": f"z{z}.tif", **areas}
+
+
+def _remote(volume: dict, patience: Patience) -> Any:
+    """The archive, as the package `intern` sees it."""
+    boss = optional_package(
+        "intern.remote.boss",
+        "the download from BossDB needs the package `intern`; install it with `pip install "
+        "intern`, or make the environment again with `make` (both locks hold it)",
+    )
     # A given configuration keeps intern from reading one in the user's home.
-    remote = BossRemote({key: volume[key] for key in ("protocol", "host", "token")})
+    remote = boss.BossRemote({key: volume[key] for key in ("protocol", "host", "token")})
     for service in (remote.volume_service, remote.project_service):
-        service.session_send_opts = {
-            **service.session_send_opts,
-            "timeout": patience.timeout,
-        }  # intern itself waits for ever
+        # intern itself waits for ever
+        service.session_send_opts = {**service.session_send_opts, "timeout": patience.timeout}
     return remote
 
 
-def _channel(remote, volume, name, patience):
+def _channel(remote: Any, volume: dict, name: str, patience: Patience) -> Any:
     """The channel's resource, after checking the size of its volume against the registry."""
     from intern.resource.boss.resource import CoordinateFrameResource, ExperimentResource
 
-    def ask():
-        channel = _answered(
-            lambda: remote.get_channel(volume[name], volume["collection"], volume["experiment"]),
-            volume[name],
-        )
-        experiment = _answered(
-            lambda: remote.get_project(
-                ExperimentResource(volume["experiment"], volume["collection"])
-            ),
-            volume["experiment"],
-        )
-        return channel, _answered(
-            lambda: remote.get_project(CoordinateFrameResource(experiment.coord_frame)),
-            experiment.coord_frame,
-        )
+    collection, experiment, channel = (volume[k] for k in ("collection", "experiment", name))
 
-    channel, frame = persist(
-        ask, patience, f"{volume['collection']}/{volume['experiment']}/{volume[name]}"
-    )
-    shape = [
-        frame.z_stop - frame.z_start,
-        frame.y_stop - frame.y_start,
-        frame.x_stop - frame.x_start,
-    ]
+    def ask() -> tuple[Any, Any]:
+        with explained(f"{experiment}/{channel}"):
+            found = remote.get_channel(channel, collection, experiment)
+            frame = remote.get_project(ExperimentResource(experiment, collection)).coord_frame
+            return found, remote.get_project(CoordinateFrameResource(frame))
+
+    found, frame = persist(ask, patience, collection)
+    shape = [getattr(frame, f"{axis}_stop") - getattr(frame, f"{axis}_start") for axis in "zyx"]
     if shape != list(volume["shape"]):
         raise WrongContent(
-            f"{volume['experiment']}: the archive's volume is now {shape} (z, y, x); expected {volume['shape']}"
+            f"{experiment}: the archive's volume is now {shape} (z, y, x); "
+            f"expected {volume['shape']}"
         )
-    if name == "image" and channel.datatype != "uint8":
-        raise WrongContent(
-            f"{volume[name]}: the archive's type is {channel.datatype}; expected uint8"
-        )
-    return channel
+    if name == "image" and found.datatype != "uint8":
+        raise WrongContent(f"{channel}: the archive's type is {found.datatype}; expected uint8")
+    return found
 
 
-def _answered(call, what):
-    """Call intern and turn what it raises into errors that say what happened."""
-    import requests
-
-    try:
-        return call()
-    except requests.exceptions.HTTPError as error:
-        if error.response is None:
-            raise Unreachable(f"{what}: {error}") from None
-        check_status(error.response, what)
-        raise WrongContent(
-            f"{what}: the server answers {error.response.status_code}; expected 200"
-        ) from None
-    except requests.exceptions.JSONDecodeError:
-        raise WrongContent(f"{what}: a page arrived instead of data") from None
-    except requests.exceptions.RequestException as error:
-        raise Unreachable(
-            f"{what}: {type(error).__name__}: no answer; is there a network?"
-        ) from None
-    except (
-        Exception
-    ) as error:  # blosc has its own error; a cut-out of another length cannot be reshaped
-        if type(error).__name__ == "error" or isinstance(error, (ValueError, KeyError, TypeError)):
-            raise WrongContent(
-                f"{what}: what arrived cannot be unpacked ({str(error)[:100]})"
-            ) from None
-        raise
-
-
-def _fetch_slice(remote, channel, volume, path, z, name, patience, bar):
+def _fetch_slice(
+    remote: Any,
+    channel: Any,
+    shape: tuple[int, int],
+    path: Path,
+    z: int,
+    patience: Patience,
+    bar: tqdm,
+) -> str:
     """Fetch one slice chunk by chunk, write it as TIFF, return its SHA-256. Chunks survive an
     interruption.
     """
-    import tifffile
-
-    _, height, width = volume["shape"]
-    chunks = path.parent / "chunks" / path.stem
-    chunks.mkdir(parents=True, exist_ok=True)
-    plane = np.empty((height, width), np.uint8)
-    for left in range(0, width, CHUNK):
-        right = min(left + CHUNK, width)
-        kept = chunks / f"x{left:05d}.npy"
-        piece = _kept(kept, (height, right - left))
+    chunks = path.with_suffix(".chunks")
+    plane = np.empty(shape, np.uint8)
+    for left in range(0, shape[1], CHUNK):
+        place = plane[:, left : left + CHUNK]
+        kept, right = chunks / f"x{left:05d}.npy", left + place.shape[1]
+        piece = _kept(kept, place.shape)
         if piece is None:
-            piece = persist(
-                lambda: _cutout(remote, channel, z, (0, height), (left, right)),
-                patience,
-                f"{channel.name}, z = {z}, x = {left} to {right}",
-            )
-            part = kept.with_suffix(".part")
-            with open(part, "wb") as stream:
-                np.save(stream, piece)
-            os.replace(part, kept)
-        plane[:, left:right] = piece
+            ask = partial(_cutout, remote, channel, z, shape[0], (left, right))
+            what = f"{channel.name}, z = {z}, x = {left} to {right}"
+            piece = persist(ask, patience, what)
+            with atomic(kept) as part:
+                np.save(part, piece)
+        place[:] = piece
         bar.update(piece.size)
-    if name == "areas" and not plane.any():
+    if path.stem.endswith("areas") and not plane.any():
         raise WrongContent(
             f"z = {z}: the archive's annotation of this slice is empty; expected labels 1 to 8"
         )
-    part = path.with_suffix(".part")
-    tifffile.imwrite(part, plane, compression="zlib")
-    os.replace(part, path)
-    for kept in chunks.iterdir():
-        kept.unlink()
-    chunks.rmdir()
+    with atomic(path) as part:
+        tifffile.imwrite(part, plane, compression="zlib")
+    shutil.rmtree(chunks)
     return file_sha256(path)
 
 
-def _kept(path, shape):
+def _kept(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
     """A chunk of an interrupted download, or None."""
     try:
         piece = np.load(path, allow_pickle=False)
@@ -258,56 +221,16 @@ def _kept(path, shape):
     return piece if piece.shape == shape and piece.dtype == np.uint8 else None
 
 
-def _cutout(remote, channel, z, rows, columns):
+def _cutout(remote: Any, channel: Any, z: int, height: int, columns: tuple[int, int]) -> np.ndarray:
     """One cut-out (height, width) uint8."""
     what = f"{channel.name}, z = {z}"
-    piece = _answered(
-        lambda: remote.get_cutout(
-            channel, 0, list(columns), list(rows), [z, z + 1], parallel=False
-        ),
-        what,
-    )
-    if piece.shape != (1, rows[1] - rows[0], columns[1] - columns[0]):
-        raise WrongContent(
-            f"{what}: shape {piece.shape}; expected {(1, rows[1] - rows[0], columns[1] - columns[0])}"
+    with explained(what):
+        piece = remote.get_cutout(
+            channel, 0, list(columns), [0, height], [z, z + 1], parallel=False
         )
+    expected = (1, height, columns[1] - columns[0])
+    if piece.shape != expected:
+        raise WrongContent(f"{what}: shape {piece.shape}; expected {expected}")
     if piece.max(initial=0) > 255:  # annotations come as 64 bit
         raise WrongContent(f"{what}: a value of {piece.max()}; expected 0 to 255")
     return piece[0].astype(np.uint8)
-
-
-def _write_manifest(out, volume, wanted, files):
-    slices = []
-    for z, role in wanted.items():
-        entry = {"z": z, "role": role, "image": f"z{z}.tif"}
-        if f"z{z}_areas.tif" in files:
-            entry["areas"] = f"z{z}_areas.tif"
-        slices.append(entry)
-    manifest = {
-        "schema": 1,
-        "kind": "microct",
-        "name": "thalamocortical-xray",
-        "pixel_size_um": volume["pixel_size_um"],
-        "areas": AREAS,
-        "slices": slices,
-    }
-    folder.write_text(out / "dataset.yml", yaml.safe_dump(manifest, sort_keys=False))
-    if (out / "chunks").is_dir() and not any((out / "chunks").iterdir()):
-        (out / "chunks").rmdir()
-
-
-def _show(sentence, progress):
-    if progress:
-        print(sentence, file=sys.stderr)
-
-
-def _bar(todo, volume, progress):
-    from tqdm import tqdm
-
-    return tqdm(
-        total=len(todo) * volume["shape"][1] * volume["shape"][2],
-        desc="microCT slices",
-        unit="px",
-        unit_scale=True,
-        disable=not progress,
-    )

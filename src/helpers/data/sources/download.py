@@ -2,17 +2,26 @@
 complete.
 """
 
-from __future__ import annotations
-
-import hashlib
+import importlib
 import os
 import random
 import shutil
+import sys
+import threading
 import time
+import urllib.error
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+import requests
 import yaml
+from tqdm import tqdm
+
+from helpers.data.files import file_sha256
 
 REGISTRY = Path(__file__).resolve().parents[4] / "data" / "registry.yml"
 
@@ -23,6 +32,8 @@ class DownloadError(OSError):
 
 class Unreachable(DownloadError):
     """Nobody answers: no network, a wrong address, or a server that is down."""
+
+    retry_after: float | None = None  # seconds the server asks to wait
 
 
 class NotThere(DownloadError):
@@ -37,31 +48,43 @@ class WrongContent(DownloadError):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait and how often to try again; pauses double from ``wait`` up to two minutes."""
+    """How long to wait and how often to try again; pauses double from ``wait`` up to two
+    minutes.
+    """
 
     timeout: float = 30.0  # seconds without a byte
     attempts: int = 5
     wait: float = 2.0  # seconds before the second attempt
 
-    def pause(self, attempt, asked=None):
-        """Sleep before the next attempt: as long as the server asked for, or doubling with some
-        jitter.
-        """
-        time.sleep(
-            min(120.0, asked if asked else self.wait * 2**attempt * random.uniform(0.8, 1.2))
-        )
+
+PATIENCE = Patience()
+NO_ANSWER = (
+    requests.exceptions.RequestException,
+    urllib.error.URLError,
+    TimeoutError,
+    ConnectionError,
+)
 
 
-def registered(section, registry=REGISTRY):
+def registered(section: str, registry: Path = REGISTRY) -> dict:
     """One section of ``data/registry.yml``."""
     return yaml.safe_load(Path(registry).read_text(encoding="utf-8"))[section]
 
 
-def persist(call, patience, what):
+def optional_package(module: str, remedy: str) -> ModuleType:
+    """Import a package that only one download needs; the error without it names the remedy."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise ImportError(remedy) from None
+
+
+def persist(call: Callable[[], Any], patience: Patience, what: str) -> Any:
     """Return ``call()``, trying again while it raises ``Unreachable`` or ``WrongContent``; other
     errors are final.
 
-    After the last attempt the last error is raised, saying how often was tried.
+    After the last attempt the last error is raised, saying how often was tried. Pauses are as long
+    as the server asks for, or double with some jitter.
     """
     for attempt in range(patience.attempts):
         try:
@@ -72,24 +95,29 @@ def persist(call, patience, what):
                     f"{what}: {error} (tried {patience.attempts} times). "
                     "What has arrived is kept: run the same command again to resume."
                 ) from None
-            patience.pause(attempt, getattr(error, "retry_after", None))
+            asked = getattr(error, "retry_after", None)
+            time.sleep(min(120.0, asked or patience.wait * 2**attempt * random.uniform(0.8, 1.2)))
+    return None
 
 
-def fetch_file(url, path, *, sha256=None, patience=Patience()):
-    """Download ``url`` to ``path``, with several attempts; see :func:`fetch_once`.
-
-    Raises
-    ------
-    Unreachable, NotThere, WrongContent
-    """
+def fetch_file(
+    url: str, path: Path, *, sha256: str | None = None, patience: Patience = PATIENCE
+) -> str:
+    """Download ``url`` to ``path``, with several attempts; see :func:`fetch_once`."""
     return persist(
-        lambda: fetch_once(url, path, sha256=sha256, timeout=patience.timeout),
-        patience,
-        Path(path).name,
+        lambda: fetch_once(url, path, sha256=sha256, timeout=patience.timeout), patience, path.name
     )
 
 
-def fetch_once(url, path, *, sha256=None, timeout=30.0, stop=None, progress=False):
+def fetch_once(
+    url: str,
+    path: Path,
+    *,
+    sha256: str | None = None,
+    timeout: float = 30.0,
+    stop: threading.Event | None = None,
+    progress: bool = False,
+) -> str:
     """Download ``url`` to ``path``; nothing is at ``path`` until it is whole.
 
     Parameters
@@ -115,10 +143,9 @@ def fetch_once(url, path, *, sha256=None, timeout=30.0, stop=None, progress=Fals
     ------
     Unreachable, NotThere, WrongContent
     """
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    _stream(url, part, timeout, stop, progress)
+    _stream(url, part, timeout, stop or threading.Event(), progress)
     found = file_sha256(part)
     if sha256 and found != sha256:
         part.unlink()
@@ -127,11 +154,8 @@ def fetch_once(url, path, *, sha256=None, timeout=30.0, stop=None, progress=Fals
     return found
 
 
-def _stream(url, part, timeout, stop, progress):
+def _stream(url: str, part: Path, timeout: float, stop: threading.Event, progress: bool) -> None:
     """Append to ``part`` what is missing of ``url``."""
-    import requests
-    from tqdm.auto import tqdm
-
     have = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
     try:
@@ -139,15 +163,14 @@ def _stream(url, part, timeout, stop, progress):
             if answer.status_code == 416:  # nothing left to send, or another file: start over
                 part.unlink()
                 raise WrongContent(f"{url}: cannot be continued at byte {have}")
-            check_status(answer, url)
-            resumed = answer.status_code == 206
-            length = answer.headers.get("Content-Length")
-            done, left = (have if resumed else 0), int(length or 0)
+            check_status(answer.status_code, answer.headers, url)
+            have = have if answer.status_code == 206 else 0  # or the whole file comes again
+            whole = have + int(answer.headers.get("Content-Length", 0))
             with (
-                open(part, "ab" if resumed else "wb") as stream,
+                open(part, "ab" if have else "wb") as stream,
                 tqdm(
-                    total=done + left or None,
-                    initial=done,
+                    total=whole or None,
+                    initial=have,
                     unit="B",
                     unit_scale=True,
                     desc=part.stem,
@@ -155,76 +178,87 @@ def _stream(url, part, timeout, stop, progress):
                 ) as bar,
             ):
                 for block in answer.iter_content(1 << 18):
-                    stream.write(block)
-                    bar.update(len(block))
-                    if stop is not None and stop.is_set():
+                    bar.update(stream.write(block))
+                    if stop.is_set():
                         raise DownloadError(f"{url}: stopped")
-            whole = (have if resumed else 0) + int(length) if length else None
     except requests.exceptions.RequestException as error:
         raise Unreachable(
             f"{url}: {type(error).__name__}: no answer, or it broke off; is there a network?"
         ) from None
-    if whole is not None and part.stat().st_size < whole:
+    if part.stat().st_size < whole:
         raise Unreachable(f"{url}: broke off after {part.stat().st_size} of {whole} bytes")
 
 
-def check_status(answer, what):
+def check_status(status: int, headers: Mapping[str, str], what: str) -> None:
     """Raise the :class:`DownloadError` that a HTTP status means; do nothing if it is a success."""
-    if answer.status_code in (404, 410):
-        raise NotThere(f"{what}: the server answers {answer.status_code}: there is no such thing")
-    if 400 <= answer.status_code < 500 and answer.status_code not in (408, 429):
-        raise DownloadError(f"{what}: the server refuses ({answer.status_code})")
-    if answer.status_code >= 400:
-        error = Unreachable(f"{what}: the server answers {answer.status_code}")
-        asked = answer.headers.get("Retry-After", "")
+    if status in (404, 410):
+        raise NotThere(f"{what}: the server answers {status}: there is no such thing")
+    if 400 <= status < 500 and status not in (408, 429):
+        raise DownloadError(f"{what}: the server refuses ({status})")
+    if status >= 400:
+        error = Unreachable(f"{what}: the server answers {status}")
+        asked = headers.get("Retry-After", "")
         error.retry_after = float(asked) if asked.isdigit() else None
         raise error
 
 
-def file_sha256(path):
-    """SHA-256 of a file, as hexadecimal text."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn what the client of an archive raises into a :class:`DownloadError`."""
+    try:
+        yield
+    except DownloadError:
+        raise
+    except urllib.error.HTTPError as error:
+        check_status(error.code, error.headers, what)
+        raise
+    except requests.exceptions.HTTPError as error:
+        if error.response is not None:
+            check_status(error.response.status_code, error.response.headers, what)
+        raise WrongContent(f"{what}: {error}") from None
+    except Exception as error:
+        kind = type(error).__name__
+        # a page instead of JSON, an answer without `msg`, data that are cut off; blosc has an error
+        # of its own
+        if isinstance(error, (ValueError, KeyError, TypeError)) or kind == "error":
+            found = f"{kind}: {str(error)[:100]}"
+            raise WrongContent(f"{what}: something else arrived than expected ({found})") from None
+        if isinstance(error, NO_ANSWER):
+            reason = getattr(error, "reason", kind)
+            raise Unreachable(f"{what}: no answer ({reason}); is there a network?") from None
+        raise
 
 
-def need_space(folder, needed, what):
+def need_space(folder: Path, size: int, what: str, show: bool = False) -> None:
     """Say how much disk is needed and refuse to start without it.
 
     Parameters
     ----------
     folder : Path
         Where the data will go; need not exist yet.
-    needed : int
+    size : int
         Bytes.
     what : str
         What takes them, for the message.
-
-    Returns
-    -------
-    str
-        A sentence to show before the work starts.
+    show : bool
+        Say it on the terminal too, before the work starts.
 
     Raises
     ------
     DownloadError
         If the disk has less.
     """
-    existing = next(
-        parent
-        for parent in [Path(folder).absolute(), *Path(folder).absolute().parents]
-        if parent.exists()
-    )
+    place = folder.absolute()
+    existing = next(parent for parent in [place, *place.parents] if parent.exists())
     free = shutil.disk_usage(existing).free
-    sentence = f"{what}: up to {in_words(needed)} of disk, {in_words(free)} are free in {existing}"
-    if needed > free:
+    sentence = f"{what}: up to {in_words(size)} of disk, {in_words(free)} are free in {existing}"
+    if size > free:
         raise DownloadError(f"{sentence}. Free some space or name another folder.")
-    return sentence
+    if show:
+        print(sentence, file=sys.stderr)
 
 
-def in_words(size):
+def in_words(size: float) -> str:
     """Bytes for people: ``"1.5 GB"``."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:

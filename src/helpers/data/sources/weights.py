@@ -3,26 +3,42 @@
 What is downloaded, and from where, stands in ``data/registry.yml``.
 """
 
-from __future__ import annotations
-
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import yaml
 
+from helpers.data import folders
 from helpers.data.datasets.weights import MANIFEST, WeightsError
-from helpers.data.sources import download, folder
+from helpers.data.files import atomic, holds
+from helpers.data.sources.download import (
+    PATIENCE,
+    REGISTRY,
+    DownloadError,
+    Patience,
+    Unreachable,
+    WrongContent,
+    fetch_once,
+    need_space,
+    persist,
+    registered,
+)
 
 RECORD_KEYS = ("network", "file", "sha256", "mean", "std", "source", "url", "bytes")
-HEADER = "# Networks fetched by `brainbook fetch weights`; add records of your own below.\nschema: 1\nkind: weights\nnetworks:\n"
+HEADER = (
+    "# Networks fetched by `brainbook fetch weights`; add records of your own below.\n"
+    "schema: 1\nkind: weights\nnetworks:\n"
+)
 
 
 def fetch(
-    out,
-    names=None,
-    progress=True,
-    force=False,
-    registry=download.REGISTRY,
-    patience=download.Patience(),
+    out: str | Path,
+    names: Sequence[str] | None = None,
+    progress: bool = True,
+    force: bool = False,
+    registry: Path = REGISTRY,
+    patience: Patience = PATIENCE,
 ) -> list[Path]:
     """Download registered networks into the folder ``out`` and write its ``weights.yml``.
 
@@ -36,7 +52,9 @@ def fetch(
         Show a progress bar per file.
     force : bool
         Replace a file of a registered name whose hash is wrong. Other files are never touched.
-    patience : helpers.data.sources.download.Patience
+    registry : path
+        Where the addresses stand.
+    patience : Patience
 
     Returns
     -------
@@ -47,65 +65,51 @@ def fetch(
     ------
     WeightsError
         An unknown name, or a file of a registered name that is something else.
-    helpers.data.sources.folder.OutputError
+    OutputError
         The folder holds something that brainbook did not download.
-    helpers.data.sources.download.DownloadError
+    DownloadError
         ``WrongContent`` if the hash is wrong, ``Unreachable`` or ``NotThere`` if no address
         delivered the file.
     """
-    out, known = Path(out), download.registered("weights", registry)
+    out, known = Path(out), registered("weights", registry)
     names = list(known) if names is None else list(names)
     for name in names:
         if name not in known:
             raise WeightsError(f"{name!r} is not in the registry; known: {', '.join(known)}.")
-    folder.claim(out, "weights")
-    todo = []
-    for name in names:
-        path = out / known[name]["file"]
-        if path.exists() and download.file_sha256(path) != known[name]["sha256"]:
-            if not force:
-                raise WeightsError(
-                    f"{path}: exists, but its SHA-256 is not the registered {known[name]['sha256']}. "
-                    "Move it away, or replace it with --force."
-                )
-            path.unlink()
-        if not path.exists():
-            todo.append(known[name])
-    download.need_space(out, sum(entry["bytes"] for entry in todo), "pretrained networks")
-    for entry in todo:
-        _fetch_from_any(
-            [entry["url"], *entry.get("mirrors", [])],
-            out / entry["file"],
-            entry["sha256"],
-            progress,
-            patience,
-        )
-    _write_manifest(out / MANIFEST, [known[name] for name in names])
-    return [out / known[name]["file"] for name in names]
+    folders.claim(out, "weights")
+    files = {out / known[name]["file"]: known[name] for name in names}
+    todo = {path: entry for path, entry in files.items() if not holds(path, entry["sha256"])}
+    for path, entry in todo.items():
+        if path.exists() and not force:
+            raise WeightsError(
+                f"{path}: exists, but its SHA-256 is not the registered {entry['sha256']}. "
+                "Move it away, or replace it with --force."
+            )
+    need_space(out, sum(entry["bytes"] for entry in todo.values()), "pretrained networks")
+    for path, entry in todo.items():
+        urls = [entry["url"], *entry.get("mirrors", [])]
+        ask = partial(_fetch_from_any, urls, path, entry["sha256"], patience.timeout, progress)
+        persist(ask, patience, path.name)
+    _write_manifest(out / MANIFEST, list(files.values()))
+    return list(files)
 
 
-def _fetch_from_any(urls, path: Path, sha256: str, progress: bool, patience) -> None:
-    """Try each address once per attempt; the error of the first one counts."""
-
-    def one_round():
-        errors = []
-        for url in urls:
-            try:
-                return download.fetch_once(
-                    url, path, sha256=sha256, timeout=patience.timeout, progress=progress
-                )
-            except download.DownloadError as error:
-                errors.append(error)
-        # A wrong file says more than a silent mirror, and a silent one more than "not there".
-        for kind in (download.WrongContent, download.Unreachable, download.DownloadError):
-            for error in errors:
-                if isinstance(error, kind):
-                    raise error
-
-    download.persist(one_round, patience, path.name)
+def _fetch_from_any(
+    urls: Sequence[str], path: Path, sha256: str, timeout: float, progress: bool
+) -> str:
+    """Try each address once; if none serves, the error that says most counts."""
+    errors = []
+    for url in urls:
+        try:
+            return fetch_once(url, path, sha256=sha256, timeout=timeout, progress=progress)
+        except DownloadError as error:
+            errors.append(error)
+    # A wrong file says more than a silent mirror, and a silent one more than "not there".
+    kinds = (WrongContent, Unreachable, DownloadError)
+    raise next(error for kind in kinds for error in errors if isinstance(error, kind))
 
 
-def _write_manifest(path: Path, entries: list[dict]) -> None:
+def _write_manifest(path: Path, entries: Sequence[dict]) -> None:
     """Add records to ``weights.yml``; lines that are there already stay as they are."""
     text = path.read_text(encoding="utf-8") if path.exists() else HEADER
     listed = {record.get("file") for record in yaml.safe_load(text)["networks"] or []}
@@ -113,4 +117,5 @@ def _write_manifest(path: Path, entries: list[dict]) -> None:
         if entry["file"] not in listed:
             record = {key: entry[key] for key in RECORD_KEYS if key in entry}
             text += yaml.safe_dump([record], sort_keys=False, default_flow_style=None, width=1000)
-    folder.write_text(path, text)
+    with atomic(path) as part:
+        part.write_text(text, encoding="utf-8")

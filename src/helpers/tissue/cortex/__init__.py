@@ -1,1 +1,1 @@
-"""Inside cortex: depth, k-means, mixtures, layer scores."""
+"""Inside cortex: depth, k-means, mixtures, what their parts consist of, layer scores, zoom."""

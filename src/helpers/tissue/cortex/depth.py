@@ -1,22 +1,22 @@
-"""Where in the cortex: depth from pia to white matter, layer bands, straight strips across.
+"""Where in the cortex: depth from pia to white matter, layer bands, straight strips across, and
+what is too near the edge of the tissue.
 
 Everything works on arrays that share one grid (pixels, or positions of a dense feature map); sizes
 given in pixels are pixels of that grid.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+from skimage.morphology import remove_small_holes
 
 #: Lower edge of each layer as a fraction of cortical depth (0 = pia, 1 = white matter).
 #: Approximate: it stands in where a slice carries no layer labels.
 DEPTH_BANDS = {"L1": 0.1, "L2/3": 0.35, "L4": 0.5, "L5": 0.7, "L6": 1.0}
 
 
-def cortical_depth(cortex, other):
+def cortical_depth(cortex: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Depth in the cortex: 0 at the pia, 1 at the white matter, NaN outside.
 
     The outline of the cortex is sorted by where it faces: towards the other areas
@@ -46,63 +46,73 @@ def cortical_depth(cortex, other):
     cortex, other = np.asarray(cortex, bool), np.asarray(other, bool)
     if cortex.shape != other.shape or cortex.ndim != 2:
         raise ValueError(
-            f"cortex and other must be two masks of one shape, found {cortex.shape} and {other.shape}"
+            "cortex and other must be two masks of one shape, "
+            f"found {cortex.shape} and {other.shape}"
         )
     if not cortex.any() or not (other & ~cortex).any():
         raise ValueError(
-            "cortical depth needs positions in the cortex and in at least one other area; a mask is empty"
+            "cortical depth needs positions in the cortex and in at least one other area; "
+            "a mask is empty"
         )
     # Smooth over a small part of the cortex's size, so that a ragged outline has a stable normal.
     sigma = max(1.0, 0.02 * np.sqrt(cortex.sum()))
     margin = int(3 * sigma) + 2
-    padded = ndimage.binary_fill_holes(
-        np.pad(cortex, margin)
-    )  # vessels are not part of the outline
+    padded = ndimage.binary_fill_holes(np.pad(cortex, margin))  # vessels are no part of the outline
     distance = ndimage.distance_transform_edt(
         np.pad(~(other & ~cortex), margin, constant_values=True)
     )
     outline = padded & ~ndimage.binary_erosion(padded)
-    normal = [
-        -g[outline] for g in np.gradient(ndimage.gaussian_filter(padded.astype(np.float32), sigma))
-    ]
-    away = [g[outline] for g in np.gradient(ndimage.gaussian_filter(distance, sigma))]
+    inward = np.gradient(ndimage.gaussian_filter(padded.astype(np.float32), sigma))
+    away = np.gradient(ndimage.gaussian_filter(distance, sigma))
     # cosine between the outward normal and the direction away from the other areas
-    cosine = sum(n * a for n, a in zip(normal, away)) / (
-        np.hypot(*normal) * np.hypot(*away) + 1e-12
-    )
-    distances = []
-    for name, facing in (("away from", cosine > 0.7), ("towards", cosine < -0.7)):
-        if not facing.any():
+    lengths = np.hypot(*inward) * np.hypot(*away)
+    cosine = -sum(i * a for i, a in zip(inward, away)) / (lengths + 1e-12)
+    edges = {"away from": outline & (cosine > 0.7), "towards": outline & (cosine < -0.7)}
+    for name, edge in edges.items():
+        if not edge.any():
             raise ValueError(
-                f"no part of the cortex's outline faces {name} the other areas: depth is not defined"
+                f"no part of the cortex's outline faces {name} the other areas: "
+                "depth is not defined"
             )
-        edge = np.zeros_like(padded)
-        edge[outline] = facing
-        distances.append(ndimage.distance_transform_edt(~edge))
-    d_pia, d_inner = distances
-    depth = np.full(padded.shape, np.nan, np.float32)
-    depth[padded] = d_pia[padded] / np.maximum(d_pia[padded] + d_inner[padded], 1e-6)
+    d_pia, d_inner = (ndimage.distance_transform_edt(~edge) for edge in edges.values())
+    depth = (d_pia / np.maximum(d_pia + d_inner, 1e-6)).astype(np.float32)
     return np.where(cortex, depth[margin:-margin, margin:-margin], np.float32(np.nan))
 
 
-def depth_bands(depth, bands=None):
+def depth_bands(depth: np.ndarray) -> np.ndarray:
     """Layer labels 1, 2, … from cortical depth (see `DEPTH_BANDS`); 0 where depth is NaN.
 
     Parameters
     ----------
     depth : array
         Depth in [0, 1], NaN outside the cortex.
-    bands : dict, optional
-        Layer name -> depth of its lower edge, in order from the pia.
 
     Returns
     -------
     uint8 array of the shape of `depth`
     """
-    depth = np.asarray(depth)
-    edges = list((bands or DEPTH_BANDS).values())[:-1]
-    labels = np.digitize(np.nan_to_num(depth, nan=0.0), edges, right=True) + 1
+    labels = np.digitize(depth, list(DEPTH_BANDS.values())[:-1], right=True) + 1
     return np.where(np.isnan(depth), 0, labels).astype(np.uint8)
+
+
+def interior(annotated: np.ndarray, margin: float) -> np.ndarray:
+    """Positions further than `margin` from the edge of the annotated tissue; the others are
+    outliers (paper B, Fig. 2).
+
+    Parameters
+    ----------
+    annotated : (H, W) bool array
+        Union of all areas. Holes smaller than margin² (vessels) do not count as edges.
+    margin : float
+        In positions of the grid (64 pixels: half a window, which then lies wholly in annotated
+        tissue).
+
+    Returns
+    -------
+    (H, W) bool array
+    """
+    whole = remove_small_holes(np.pad(np.asarray(annotated, bool), 1), max(1, int(margin**2)))
+    return (ndimage.distance_transform_edt(whole)[1:-1, 1:-1] > margin) & annotated
 
 
 @dataclass(frozen=True)
@@ -115,16 +125,15 @@ class Strip:
     width: int
     turns: int
 
-    def take(self, array):
+    def take(self, array: np.ndarray) -> np.ndarray:
         """Cut the strip out of an (H, W, …) array and turn it so that depth falls from left to
         right.
         """
-        return np.rot90(
-            array[self.top : self.top + self.height, self.left : self.left + self.width], self.turns
-        )
+        bottom, right = self.top + self.height, self.left + self.width
+        return np.rot90(array[self.top : bottom, self.left : right], self.turns)
 
 
-def cortical_strip(depth, thickness):
+def cortical_strip(depth: np.ndarray, thickness: int) -> Strip:
     """The straight strip from white matter to pia that holds the most cortex (paper A, Fig. 6).
 
     Parameters

@@ -1,10 +1,9 @@
 """K-means on the principal components of cortical features (A Fig. 6)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn import cluster, decomposition
 
 
 @dataclass(frozen=True)
@@ -25,14 +24,20 @@ class KMeansMap:
     explained: np.ndarray
     centres: np.ndarray
 
-    def predict(self, features):
+    def predict(self, features: np.ndarray) -> np.ndarray:
         """Cluster 0 … k − 1 of each position: (…, d) -> (…) uint8."""
         scores = (np.asarray(features, np.float32) - self.mean) @ self.components.T  # (…, c)
         distances = ((scores[..., None, :] - self.centres) ** 2).sum(-1)  # (…, k)
         return distances.argmin(-1).astype(np.uint8)
 
 
-def fit_kmeans(features, k=4, variance=0.95, max_components=10, seed=0):
+def fit_kmeans(
+    features: np.ndarray,
+    k: int = 4,
+    variance: float = 0.95,
+    max_components: int = 10,
+    seed: int = 0,
+) -> KMeansMap:
     """Principal components, then k-means (paper A, Fig. 6).
 
     Parameters
@@ -57,19 +62,17 @@ def fit_kmeans(features, k=4, variance=0.95, max_components=10, seed=0):
     ValueError
         If there are fewer positions than clusters, or a feature is not finite.
     """
-    from sklearn.cluster import KMeans
-    from sklearn.decomposition import PCA
-
     rows = np.asarray(features, np.float32)
     if rows.ndim != 2 or len(rows) < k:
         raise ValueError(
-            f"k-means with k = {k} needs at least as many positions, found features of shape {rows.shape}"
+            f"k-means with k = {k} needs at least as many positions, "
+            f"found features of shape {rows.shape}"
         )
     if not np.isfinite(rows).all():
         raise ValueError("features hold values that are not finite (NaN or infinite)")
-    pca = PCA(svd_solver="full", random_state=seed).fit(rows)
-    kept = 1 + int(np.searchsorted(np.cumsum(pca.explained_variance_ratio_), variance))
-    kept = min(kept, max_components, len(pca.components_))
+    pca = decomposition.PCA(svd_solver="full", random_state=seed).fit(rows)
+    enough = 1 + int(np.searchsorted(np.cumsum(pca.explained_variance_ratio_), variance))
+    kept = min(enough, max_components, len(pca.components_))
     scores = pca.transform(rows)[:, :kept]
-    centres = KMeans(k, n_init=4, random_state=seed).fit(scores).cluster_centers_
+    centres = cluster.KMeans(k, n_init=4, random_state=seed).fit(scores).cluster_centers_
     return KMeansMap(pca.mean_, pca.components_[:kept], pca.explained_variance_ratio_, centres)

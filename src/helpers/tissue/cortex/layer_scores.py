@@ -3,13 +3,16 @@
 Clusters are counted from 0, layers from 1 (0 = none), as in the label images.
 """
 
-from __future__ import annotations
+from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, optimize
+from sklearn.metrics import adjusted_rand_score
+
+from helpers.tissue.cortex.composition import component_means, layer_counts
 
 
-def by_depth(clusters, depth, k):
+def by_depth(clusters: np.ndarray, depth: np.ndarray, k: int) -> np.ndarray:
     """Number clusters anew by the mean depth of their positions, the most superficial first.
 
     k-means numbers its clusters at random; so numbered, they can be spoken of.
@@ -27,32 +30,28 @@ def by_depth(clusters, depth, k):
     """
     clusters, depth = np.asarray(clusters), np.asarray(depth)
     inside = ~np.isnan(depth)
-    count = np.bincount(clusters[inside], minlength=k)
-    total = np.bincount(clusters[inside], depth[inside], minlength=k)
-    mean = np.where(count > 0, total / np.maximum(count, 1), np.inf)
-    return np.argsort(np.argsort(mean, kind="stable"), kind="stable")
+    means = component_means(clusters[inside], depth[inside], k)
+    return np.argsort(np.argsort(means, kind="stable"), kind="stable")  # NaN is sorted to the end
 
 
-def layer_f1(clusters, layers, k, n_layers):
+def layer_f1(clusters: np.ndarray, layers: np.ndarray, k: int, n_layers: int) -> np.ndarray:
     """F1 of every cluster as a detector of every layer, over positions that have a layer.
 
     Returns
     -------
     (k, n_layers) array
     """
-    clusters, layers = np.asarray(clusters).ravel(), np.asarray(layers).ravel()
-    if clusters.shape != layers.shape:
+    if np.size(clusters) != np.size(layers):
         raise ValueError(
-            f"clusters and layers must be of one size, found {clusters.size} and {layers.size}"
+            "clusters and layers must be of one size, "
+            f"found {np.size(clusters)} and {np.size(layers)}"
         )
-    known = layers > 0
-    both = np.zeros((k, n_layers))
-    np.add.at(both, (clusters[known], layers[known].astype(int) - 1), 1)
+    both = layer_counts(clusters, layers, k, n_layers)
     sizes = both.sum(1, keepdims=True) + both.sum(0, keepdims=True)
-    return np.divide(2 * both, sizes, out=np.zeros_like(both), where=sizes > 0)
+    return 2 * both / np.maximum(sizes, 1)
 
 
-def find_layers(f1, wanted):
+def find_layers(f1: np.ndarray, wanted: Sequence[int]) -> dict[int, int]:
     """Distinct clusters that stand for layers, so that the sum of their F1 is largest.
 
     Parameters
@@ -67,16 +66,13 @@ def find_layers(f1, wanted):
     dict
         Layer to cluster.
     """
-    from scipy.optimize import linear_sum_assignment
-
     if len(wanted) > len(f1):
         raise ValueError(f"{len(wanted)} layers need as many clusters, found {len(f1)}")
-    columns = np.asarray(wanted) - 1
-    rows, chosen = linear_sum_assignment(-f1[:, columns])
+    rows, chosen = optimize.linear_sum_assignment(-f1[:, np.asarray(wanted) - 1])
     return {int(wanted[column]): int(row) for row, column in zip(rows, chosen)}
 
 
-def near_borders(layers, distance):
+def near_borders(layers: np.ndarray, distance: float) -> np.ndarray:
     """Positions that lie within some distance of a border between two layers.
 
     Parameters
@@ -90,30 +86,27 @@ def near_borders(layers, distance):
     (H, W) bool array, False where there is no layer.
     """
     layers = np.asarray(layers)
-    border = np.zeros(layers.shape, bool)
-    for axis in (0, 1):
-        a, b = (np.take(layers, range(i, layers.shape[axis] - 1 + i), axis) for i in (0, 1))
-        meet = (a != b) & (a > 0) & (b > 0)
-        before, after = ([slice(None)] * 2 for _ in range(2))
-        before[axis], after[axis] = slice(None, -1), slice(1, None)
-        border[tuple(before)] |= meet
-        border[tuple(after)] |= meet
+    known, cross = layers > 0, ndimage.generate_binary_structure(2, 1)
+    # a position and its four neighbours hold more than one layer
+    highest = ndimage.maximum_filter(layers, footprint=cross)
+    lowest = ndimage.minimum_filter(np.where(known, layers, layers.max()), footprint=cross)
+    border = known & (lowest < highest)
     if not border.any():
         return border
-    return (ndimage.distance_transform_edt(~border) <= distance) & (layers > 0)
+    return known & (ndimage.distance_transform_edt(~border) <= distance)
 
 
-def share_in(clusters, mask, inside, k):
+def share_in(clusters: np.ndarray, mask: np.ndarray, inside: np.ndarray, k: int) -> np.ndarray:
     """Share of each cluster's positions that lie in a mask, among positions ``inside``: (k,) array,
     NaN if empty.
     """
-    clusters, mask, inside = (np.asarray(array).ravel() for array in (clusters, mask, inside))
-    total = np.bincount(clusters[inside], minlength=k).astype(float)
-    hits = np.bincount(clusters[inside & mask], minlength=k)
-    return np.divide(hits, total, out=np.full(k, np.nan), where=total > 0)
+    clusters, mask, inside = (np.asarray(array) for array in (clusters, mask, inside))
+    return component_means(clusters[inside], mask[inside], k)
 
 
-def along_depth(values, depth, bins=25):
+def along_depth(
+    values: np.ndarray, depth: np.ndarray, bins: int = 25
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean of a map in bins of cortical depth.
 
     Parameters
@@ -131,18 +124,12 @@ def along_depth(values, depth, bins=25):
     inside = ~np.isnan(depth)
     index = np.minimum((depth[inside] * bins).astype(int), bins - 1)
     rows = np.asarray(values, float)[inside]
-    count = np.bincount(index, minlength=bins).astype(float)
-    columns = rows.reshape(len(rows), -1)
-    sums = np.stack(
-        [np.bincount(index, column, minlength=bins) for column in columns.T], axis=1
-    )  # (bins, n)
-    means = np.divide(
-        sums, count[:, None], out=np.full_like(sums, np.nan), where=count[:, None] > 0
-    )
+    columns = rows.reshape(len(rows), -1).T
+    means = np.stack([component_means(index, column, bins) for column in columns], axis=1)
     return (np.arange(bins) + 0.5) / bins, means.reshape(bins, *rows.shape[1:])
 
 
-def layer_edges(layers, depth, n_layers):
+def layer_edges(layers: np.ndarray, depth: np.ndarray, n_layers: int) -> list[float]:
     """Depth of the lower edge of each layer: as much of the cortex lies above it as in the layer
     and those above.
 
@@ -159,7 +146,14 @@ def layer_edges(layers, depth, n_layers):
     ]
 
 
-def agreement(clusters, layers, inside, near, k, n_layers):
+def agreement(
+    clusters: np.ndarray,
+    layers: np.ndarray,
+    inside: np.ndarray,
+    near: np.ndarray,
+    k: int,
+    n_layers: int,
+) -> dict[str, float]:
     """Numbers by which A Fig. 6 is judged, over the positions ``inside``.
 
     Parameters
@@ -175,21 +169,14 @@ def agreement(clusters, layers, inside, near, k, n_layers):
         cluster near layer borders, and ``near_borders``, the share of all positions there, which
         any cluster reaches by chance; ``rand``: adjusted Rand index of clusters and layers.
     """
-    from sklearn.metrics import adjusted_rand_score
-
     inside = np.asarray(inside) & (np.asarray(layers) > 0)
     f1 = layer_f1(clusters[inside], layers[inside], k, n_layers)
     found = find_layers(f1, [1, 2])
-    shares = share_in(clusters, near, inside, k)
-    others = [
-        shares[cluster]
-        for cluster in range(k)
-        if cluster not in found.values() and not np.isnan(shares[cluster])
-    ]
+    others = np.delete(share_in(clusters, near, inside, k), list(found.values()))
     return {
         "f1_l1": float(f1[found[1], 0]),
         "f1_l23": float(f1[found[2], 1]),
-        "transition": float(max(others, default=0.0)),
+        "transition": float(np.nan_to_num(others).max(initial=0.0)),
         "near_borders": float(near[inside].mean()),
         "rand": float(adjusted_rand_score(layers[inside], clusters[inside])),
     }

@@ -2,12 +2,12 @@
 each in it.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
+from helpers.data.patches import window_sums
 
-def zoom_box(components, n_components, size):
+
+def zoom_box(components: np.ndarray, n_components: int, size: int) -> tuple[int, int]:
     """The square in which all components meet most evenly (paper B, Fig. 2A2 and B3).
 
     Parameters
@@ -33,7 +33,9 @@ def zoom_box(components, n_components, size):
     return _argmax(rarest * (size**2 + 1.0) + _counts(components >= 0, size))
 
 
-def example_windows(components, n_components, box, box_size, size):
+def example_windows(
+    components: np.ndarray, n_components: int, box: tuple[int, int], box_size: int, size: int
+) -> list[tuple[int, int]]:
     """For each component, the window inside a box that holds most of it.
 
     Parameters
@@ -55,13 +57,13 @@ def example_windows(components, n_components, box, box_size, size):
     return [(top + i, left + j) for i, j in found]
 
 
-def _counts(mask, size):
+def _counts(mask: np.ndarray, size: int) -> np.ndarray:
     """Positions of the mask in every box of a side: (H, W) -> (H − size + 1, W − size + 1)."""
     if min(mask.shape) < size:
         raise ValueError(f"a box of side {size} does not fit into a map of shape {mask.shape}")
-    total = np.pad(np.cumsum(np.cumsum(mask, 0, dtype=np.int64), 1), ((1, 0), (1, 0)))
-    return total[size:, size:] - total[:-size, size:] - total[size:, :-size] + total[:-size, :-size]
+    rows, columns = (slice(size // 2, size // 2 + n - size + 1) for n in mask.shape)
+    return window_sums(mask, size)[rows, columns]
 
 
-def _argmax(values):
+def _argmax(values: np.ndarray) -> tuple[int, int]:
     return tuple(int(i) for i in np.unravel_index(np.argmax(values), values.shape))

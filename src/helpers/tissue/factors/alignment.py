@@ -1,36 +1,33 @@
-"""What a factor aligns with: areas, layers, and the densities of cells and fibres (paper B, §3).
+"""What a factor aligns with: areas, layers, and other factors (paper B, §3).
 
 Coefficients are (n, k), one row per position; labels are 0 = none, 1 … r.
 """
 
-from __future__ import annotations
+from collections.abc import Sequence
 
 import numpy as np
 
+from helpers.tissue.features.resampling import draw_counts, interval
 
-def area_means(coefficients, labels, n_areas):
+
+def area_means(coefficients: np.ndarray, labels: np.ndarray, n_areas: int) -> np.ndarray:
     """Mean coefficient of each factor in each area: (k, n_areas); NaN for an area without
     positions.
     """
+    inside = [labels == a for a in range(1, n_areas + 1)]
     with np.errstate(invalid="ignore"):
-        means = [
-            coefficients[labels == a].sum(axis=0, dtype=np.float64) / (labels == a).sum()
-            for a in range(1, n_areas + 1)
-        ]
+        means = [coefficients[i].sum(axis=0, dtype=np.float64) / i.sum() for i in inside]
     return np.stack(means, axis=1)
 
 
-def area_coverage(coefficients, labels, n_areas):
+def area_coverage(coefficients: np.ndarray, labels: np.ndarray, n_areas: int) -> np.ndarray:
     """Share of each area's positions at which each factor is positive: (k, n_areas)."""
-    with np.errstate(invalid="ignore"):
-        shares = [
-            (coefficients[labels == a] > 0).sum(axis=0) / (labels == a).sum()
-            for a in range(1, n_areas + 1)
-        ]
-    return np.stack(shares, axis=1)
+    return area_means(coefficients > 0, labels, n_areas)
 
 
-def auroc(coefficients, labels, n_areas, bins=1 << 14):
+def auroc(
+    coefficients: np.ndarray, labels: np.ndarray, n_areas: int, bins: int = 1 << 14
+) -> np.ndarray:
     """How well each factor tells each area from all other labelled positions: the area under the
     ROC curve.
 
@@ -51,37 +48,28 @@ def auroc(coefficients, labels, n_areas, bins=1 << 14):
     (k, n_areas) array
         0.5 is chance; NaN for an area that holds none or all of the labelled positions.
     """
-    k = coefficients.shape[1]
-    out = np.full((k, n_areas), np.nan)
-    known = labels > 0
+    known, shape = labels > 0, (n_areas, bins + 1)
     area = labels[known].astype(np.int64) - 1
-    for i in range(k):
+    out = np.full((coefficients.shape[1], n_areas), np.nan)
+    for i, row in enumerate(out):
         values = coefficients[known, i]
-        top = values.max(initial=0)
-        step = (
-            np.ceil(values * (bins / top)).astype(np.int64)
-            if top > 0
-            else np.zeros(len(values), np.int64)
-        )
-        counts = np.bincount(area * (bins + 1) + step, minlength=n_areas * (bins + 1)).reshape(
-            n_areas, bins + 1
-        )
-        others = counts.sum(axis=0) - counts  # (n_areas, bins + 1)
+        step = np.ceil(values * (bins / (values.max(initial=0) or 1))).astype(np.int64)
+        counts = np.bincount(area * (bins + 1) + step, minlength=np.prod(shape)).reshape(shape)
+        others = counts.sum(axis=0) - counts
         below = np.cumsum(others, axis=1) - others
         wins = (counts * (below + 0.5 * others)).sum(axis=1)
         pairs = counts.sum(axis=1).astype(float) * others.sum(axis=1)
-        out[i] = np.divide(wins, pairs, out=np.full(n_areas, np.nan), where=pairs > 0)
+        np.divide(wins, pairs, out=row, where=pairs > 0)
     return out
 
 
-def correlation(coefficients, block=1 << 18):
+def correlation(coefficients: np.ndarray, block: int = 1 << 18) -> np.ndarray:
     """Correlation between factors over positions: (n, k) -> (k, k); NaN for a factor that is
     constant.
     """
-    n, k = coefficients.shape
     mean = coefficients.mean(axis=0, dtype=np.float64)
-    covariance = np.zeros((k, k))
-    for start in range(0, n, block):
+    covariance = np.zeros((len(mean), len(mean)))
+    for start in range(0, len(coefficients), block):
         rows = coefficients[start : start + block] - mean
         covariance += rows.T @ rows
     sd = np.sqrt(np.diag(covariance))
@@ -89,7 +77,7 @@ def correlation(coefficients, block=1 << 18):
         return covariance / np.outer(sd, sd)
 
 
-def mean_absolute_correlation(matrix, chosen=None):
+def mean_absolute_correlation(matrix: np.ndarray, chosen: Sequence[int] | None = None) -> float:
     """Mean absolute correlation over pairs of different factors, of all or of the chosen ones;
     constant ones left out.
     """
@@ -97,7 +85,15 @@ def mean_absolute_correlation(matrix, chosen=None):
     return float(np.nanmean(np.abs(matrix[np.triu_indices(len(matrix), 1)])))
 
 
-def bootstrap_difference(values, first, second, places, block, n=1000, seed=0):
+def bootstrap_difference(
+    values: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    places: np.ndarray,
+    block: float,
+    n: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float, float]:
     """Difference of means between two groups of positions, with an interval that respects their
     neighbourhood.
 
@@ -135,23 +131,24 @@ def bootstrap_difference(values, first, second, places, block, n=1000, seed=0):
     rows, columns = (np.asarray(places) // block).astype(np.int64).T
     _, index = np.unique(rows * (columns.max() + 1) + columns, return_inverse=True)
     # per block: sum and number of values in either group
-    facts = [
-        np.bincount(index, weights=w) for w in (values * first, first, values * second, second)
-    ]
-    facts = np.stack([f.astype(float) for f in facts])  # (4, blocks)
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(
-        facts.shape[1], np.full(facts.shape[1], 1 / facts.shape[1]), n
-    )  # (n, blocks)
-    sums = drawn @ facts.T
+    facts = np.stack(
+        [np.bincount(index, weights=w) for w in (values * first, first, values * second, second)]
+    )  # (4, blocks)
+    drawn = draw_counts(facts.shape[1], n, np.random.default_rng(seed))  # (n, blocks)
+    sums = np.vstack([facts.sum(axis=1), drawn @ facts.T])  # of the sample itself, and of each draw
     with np.errstate(invalid="ignore", divide="ignore"):
         differences = sums[:, 0] / sums[:, 1] - sums[:, 2] / sums[:, 3]
-    a, b, c, d = facts.sum(axis=1)
-    low, high = np.nanpercentile(differences, [2.5, 97.5])
-    return float(a / b - c / d), float(low), float(high)
+    return float(differences[0]), *interval(differences[1:])
 
 
-def laminar_information(labels, layers, depth, across, n_null=200, seed=0):
+def laminar_information(
+    labels: np.ndarray,
+    layers: np.ndarray,
+    depth: np.ndarray,
+    across: np.ndarray,
+    n_null: int = 200,
+    seed: int = 0,
+) -> tuple[float, np.ndarray]:
     """How much a label tells of the cortical layer, and how much it would if it were not arranged
     in layers.
 

@@ -1,7 +1,5 @@
 """Densities of cells and of fibres from the gray values alone, where no ground truth is at hand."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage
 
@@ -10,7 +8,9 @@ from helpers.tissue.features import texture
 WINDOW = 128  # pixels: a density is that of the window a feature sees
 
 
-def cell_density(standardised, mask, pixel_size_um, window=WINDOW):
+def cell_density(
+    standardised: np.ndarray, mask: np.ndarray, pixel_size_um: float, window: int = WINDOW
+) -> np.ndarray:
     """Dark blobs of the size of cell bodies per mm² in the window around each pixel.
 
     Parameters
@@ -33,7 +33,7 @@ def cell_density(standardised, mask, pixel_size_um, window=WINDOW):
     return _mean_in_window(blobs, mask, window) / np.float32((pixel_size_um / 1000) ** 2)
 
 
-def fibre_density(standardised, mask, window=WINDOW):
+def fibre_density(standardised: np.ndarray, mask: np.ndarray, window: int = WINDOW) -> np.ndarray:
     """Share of bright, fibre-like pixels in the window around each pixel: (H, W) float32 in [0, 1].
 
     Myelin is bright: a pixel counts where the standardised image, smoothed by 2 px, is above 1.
@@ -41,7 +41,7 @@ def fibre_density(standardised, mask, window=WINDOW):
     return _mean_in_window(ndimage.gaussian_filter(standardised, 2) > 1, mask, window)
 
 
-def _mean_in_window(events, mask, window):
+def _mean_in_window(events: np.ndarray, mask: np.ndarray, window: int) -> np.ndarray:
     """Mean of the events over the pixels of the mask in the window around each pixel."""
     hits, pixels = (
         ndimage.uniform_filter(image.astype(np.float32), window, mode="constant")

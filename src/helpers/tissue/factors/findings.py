@@ -4,27 +4,32 @@ Arrays have one row per position; areas and layers are 1-based with 0 = none, fa
 0-based.
 """
 
-from __future__ import annotations
+from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
-from helpers.tissue.cortex import mixtures
-from helpers.tissue.factors import alignment
+from helpers.tissue.cortex.composition import blobs, component_means, layer_enrichment
+from helpers.tissue.factors.alignment import bootstrap_difference
+from helpers.tissue.factors.greedy_selection import Selection
 
-SILENT = (
-    0.01  # of the mean in a factor's own area: below, the factor says nothing about another area
-)
-RARE = 0.02  # of all positions: a layer that holds less is not named as preferred, its share is a matter of a few positions
+#: Of the mean in a factor's own area: below, the factor says nothing about another area.
+SILENT = 0.01
+#: Of all positions: a layer that holds less is not named as preferred, for its share is a matter of
+#: a few positions.
+RARE = 0.02
 ALIKE = 1.1  # largest over smallest density, up to which components count as equally dense
 STABLE = 0.95  # likeness of two runs from which on they count as the same
 
 
-def aligned_areas(selection, means, auroc, areas):
+def aligned_areas(
+    selection: Selection, means: np.ndarray, auroc: np.ndarray, areas: Sequence[int]
+) -> dict[str, float]:
     """How clearly the factors selected for some areas belong to them (B Fig. 2C).
 
     Parameters
     ----------
-    selection : factors.Selection
+    selection : Selection
     means, auroc : (k, r) arrays
         Mean coefficient and AUROC of every factor in every area.
     areas : sequence of int
@@ -42,7 +47,7 @@ def aligned_areas(selection, means, auroc, areas):
     return {"worst_auroc": float(min(values)), "highest_in_own_area": float(sum(own))}
 
 
-def silent_factors(selection, means, area):
+def silent_factors(selection: Selection, means: np.ndarray, area: int) -> list[int]:
     """The selected factors whose mean in an area is below 1 % of that in the area they were
     selected for.
     """
@@ -53,7 +58,9 @@ def silent_factors(selection, means, area):
     ]
 
 
-def axon_factor(coefficients, auroc, white_matter, cells):
+def axon_factor(
+    coefficients: np.ndarray, auroc: np.ndarray, white_matter: int, cells: np.ndarray
+) -> tuple[int, dict[str, float]]:
     """The factor of the white matter, and how many cells lie where it is strongest (B §3, "F5").
 
     Parameters
@@ -74,8 +81,8 @@ def axon_factor(coefficients, auroc, white_matter, cells):
         coefficients; ``cells_median``: median over all positions.
     """
     factor = int(np.nanargmax(auroc[:, white_matter - 1]))
-    values = np.asarray(coefficients[:, factor])
-    strongest = np.argpartition(values, -max(1, len(values) // 20))[-max(1, len(values) // 20) :]
+    top = max(1, len(coefficients) // 20)
+    strongest = np.argpartition(coefficients[:, factor], -top)[-top:]
     return factor, {
         "auroc_wm": float(auroc[factor, white_matter - 1]),
         "cells_in_top": float(np.median(cells[strongest])),
@@ -83,7 +90,16 @@ def axon_factor(coefficients, auroc, white_matter, cells):
     }
 
 
-def thalamic_factor(values, labels, layers, places, thalamus, cortex_label, block, seed=0):
+def thalamic_factor(
+    values: np.ndarray,
+    labels: np.ndarray,
+    layers: np.ndarray,
+    places: np.ndarray,
+    thalamus: Sequence[int],
+    cortex_label: int,
+    block: float,
+    seed: int = 0,
+) -> dict[str, float]:
     """Whether a factor of the thalamus is found in layers 4 and 6 of cortex, too (B §3, "F11").
 
     Parameters
@@ -111,7 +127,7 @@ def thalamic_factor(values, labels, layers, places, thalamus, cortex_label, bloc
     others = (labels > 0) & ~inside & (labels != cortex_label)
     cortical = (labels == cortex_label) & (layers > 0)
     deep = np.isin(layers[cortical], (3, 5))
-    difference, low, high = alignment.bootstrap_difference(
+    difference, low, high = bootstrap_difference(
         values[cortical], deep, ~deep, places[cortical], block, seed=seed
     )
     return {
@@ -123,7 +139,9 @@ def thalamic_factor(values, labels, layers, places, thalamus, cortex_label, bloc
     }
 
 
-def split_of_layers(components, layers, cells, n_components):
+def split_of_layers(
+    components: np.ndarray, layers: np.ndarray, cells: np.ndarray, n_components: int
+) -> dict[str, float]:
     """How L2/3, L5 and L6 spread over the components, and how these differ in density (B Fig. 2A2,
     B2).
 
@@ -141,9 +159,8 @@ def split_of_layers(components, layers, cells, n_components):
         the two; ``density_ratio``: largest over smallest mean cell density of the components.
     """
     wanted = np.isin(layers, (2, 4, 5))
-    shares = np.sort(
-        np.bincount(components[wanted], minlength=n_components) / max(wanted.sum(), 1)
-    )[::-1]
+    counts = np.bincount(components[wanted], minlength=n_components)
+    shares = np.sort(counts / max(wanted.sum(), 1))[::-1]
     density = component_means(components, cells, n_components)
     return {
         "two_hold": float(shares[:2].sum()),
@@ -152,7 +169,13 @@ def split_of_layers(components, layers, cells, n_components):
     }
 
 
-def dense_axon_component(components, layers, cells, axons, n_components):
+def dense_axon_component(
+    components: np.ndarray,
+    layers: np.ndarray,
+    cells: np.ndarray,
+    axons: np.ndarray,
+    n_components: int,
+) -> tuple[int, dict[str, float]]:
     """The component that is richest in cells and axons together, and how it prefers L4 and L6 (B
     §3).
 
@@ -163,13 +186,14 @@ def dense_axon_component(components, layers, cells, axons, n_components):
         ``enrichment_l4``, ``enrichment_l6``: share of the layer in the component over its share in
         cortex.
     """
-    product = component_means(components, cells * axons, n_components)
-    component = int(np.nanargmax(product))
+    component = int(np.nanargmax(component_means(components, cells * axons, n_components)))
     enrichment = layer_enrichment(components, layers, n_components)[component]
     return component, {"enrichment_l4": float(enrichment[2]), "enrichment_l6": float(enrichment[4])}
 
 
-def barrel_component(components, layers, smallest):
+def barrel_component(
+    components: np.ndarray, layers: np.ndarray, smallest: float
+) -> tuple[int, np.ndarray, dict[str, float]]:
     """The component most typical of L4, and in how many separate pieces it lies there (B Fig. 2B2).
 
     Parameters
@@ -188,39 +212,20 @@ def barrel_component(components, layers, smallest):
         ``l4_enrichment``: its share of L4 over that of cortex; ``blobs``.
     """
     used = (components >= 0) & (layers > 0)
-    n = int(components.max()) + 1
-    enrichment = layer_enrichment(components[used], layers[used], n)[:, 2]
+    enrichment = layer_enrichment(components[used], layers[used], components.max() + 1)[:, 2]
     component = int(np.nanargmax(enrichment))
     found = (components == component) & (layers == 3)
-    return (
-        component,
-        found,
-        {
-            "l4_enrichment": float(enrichment[component]),
-            "blobs": float(mixtures.blobs(found, smallest).max()),
-        },
-    )
+    value = {"l4_enrichment": enrichment[component], "blobs": blobs(found, smallest).max()}
+    return component, found, {name: float(number) for name, number in value.items()}
 
 
-def layer_enrichment(components, layers, n_components, n_layers=5):
-    """Share of each layer in each component over its share of all positions: (c, m); NaN for an
-    absent layer.
-    """
-    base = np.bincount(layers[layers > 0], minlength=n_layers + 1)[1:] / max((layers > 0).sum(), 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return mixtures.layer_shares(components, layers, n_components, n_layers) / np.where(
-            base > 0, base, np.nan
-        )
-
-
-def component_means(components, values, n_components):
-    """Mean of some values over the positions of each component: (c,); NaN for an empty one."""
-    count = np.bincount(components, minlength=n_components).astype(float)
-    sums = np.bincount(components, np.asarray(values, float), minlength=n_components)
-    return np.divide(sums, count, out=np.full(n_components, np.nan), where=count > 0)
-
-
-def describe(components, layers, cells, n_components, layer_names):
+def describe(
+    components: np.ndarray,
+    layers: np.ndarray,
+    cells: np.ndarray,
+    n_components: int,
+    layer_names: Sequence[str],
+) -> list[str]:
     """Name components by what they are: density of cells, and the layers they prefer.
 
     Returns
@@ -232,30 +237,28 @@ def describe(components, layers, cells, n_components, layer_names):
     density = component_means(components, cells, n_components)
     enrichment = np.nan_to_num(layer_enrichment(components, layers, n_components, len(layer_names)))
     common = np.bincount(layers, minlength=len(layer_names) + 1)[1:] >= RARE * len(layers)
-    names = []
-    for c in range(n_components):
-        liked = [
-            name
-            for name, value, often in zip(layer_names, enrichment[c], common)
-            if often and value > 1.2
-        ]
-        names.append(
-            f"{float(f'{density[c]:.2g}'):g} cells/mm², "
-            + (f"prefers {', '.join(liked)}" if liked else "no preferred layer")
-        )
+    liked = [", ".join(np.compress(common & (row > 1.2), layer_names)) for row in enrichment]
+    names = [
+        f"{float(f'{mean:.2g}'):g} cells/mm², "
+        + (f"prefers {few}" if few else "no preferred layer")
+        for mean, few in zip(density, liked)
+    ]
     return [
         f"{name} ({chr(97 + names[:c].count(name))})" if names.count(name) > 1 else name
         for c, name in enumerate(names)
     ]
 
 
-def densities_in_words(ratio):
-    """Say whether components differ in cell density, given the largest density over the smallest."""
+def densities_in_words(ratio: float) -> str:
+    """Say whether components differ in density of cells, given the largest over the smallest."""
     verb = "hardly differ" if ratio < ALIKE else "differ"
-    return f"Densities of cells {verb} between components: the largest is {ratio:.2f} times the smallest."
+    return (
+        f"Densities of cells {verb} between components: "
+        f"the largest is {ratio:.2f} times the smallest."
+    )
 
 
-def stability_in_words(table, column, used):
+def stability_in_words(table: pd.DataFrame, column: str, used: int) -> str:
     """Say which of the numbers tried give the same result from one start to the next, and whether
     the one used does.
 
@@ -268,23 +271,20 @@ def stability_in_words(table, column, used):
     if not table["stability"].notna().any():
         return "Stability needs at least two seeds."
     tried, stable = table[column].tolist(), table.loc[table["stability"] >= STABLE, column].tolist()
-    listed = ", ".join(map(str, stable)) or "none"
-    own = (
-        "was not tried"
-        if used not in tried
-        else "is one of them"
-        if used in stable
-        else "is not one of them"
-    )
+    own = "was not tried" if used not in tried else "is not one of them"
     return (
-        f"Of the numbers tried ({', '.join(map(str, tried))}), these have a stability of at least {STABLE}: {listed}. "
-        f"The number used, {used}, {own}."
+        f"Of the numbers tried ({', '.join(map(str, tried))}), these have a stability of at least "
+        f"{STABLE}: {', '.join(map(str, stable)) or 'none'}. "
+        f"The number used, {used}, {'is one of them' if used in stable else own}."
     )
 
 
-def criterion_in_words(numbers, bic):
+def criterion_in_words(numbers: Sequence[int], bic: Sequence[float]) -> str:
     """Say which number of components BIC chooses, if any."""
     best = numbers[int(np.argmin(bic))]
     if best == max(numbers):
-        return f"BIC is lowest at the largest number tried, {best}: it may fall further, and so does not choose one."
+        return (
+            f"BIC is lowest at the largest number tried, {best}: "
+            "it may fall further, and so does not choose one."
+        )
     return f"BIC is lowest at {best}."

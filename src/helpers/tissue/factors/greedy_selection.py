@@ -1,7 +1,5 @@
 """Greedy selection of factors by coverage and leakage (B §2)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,14 +19,16 @@ class Selection:
         Per factor and area; column a − 1 is area a; scores = coverage − leakage.
     """
 
-    factors: list
-    areas: list
+    factors: list[int]
+    areas: list[int]
     scores: np.ndarray
     coverage: np.ndarray
     leakage: np.ndarray
 
 
-def select_factors(coefficients, labels, p, lam=0.5):
+def select_factors(
+    coefficients: np.ndarray, labels: np.ndarray, p: int, lam: float = 0.5
+) -> Selection:
     """Choose p factors greedily, each for an area of its own (paper B, §2).
 
     For factor i and area a, coverage is the number of positive coefficients inside a, leakage is
@@ -59,7 +59,8 @@ def select_factors(coefficients, labels, p, lam=0.5):
     coefficients, labels = np.asarray(coefficients), np.asarray(labels)
     if coefficients.ndim != 2 or labels.shape != coefficients.shape[:1]:
         raise ValueError(
-            f"coefficients must be (n, k) and labels (n,), found {coefficients.shape} and {labels.shape}"
+            "coefficients must be (n, k) and labels (n,), "
+            f"found {coefficients.shape} and {labels.shape}"
         )
     if not labels.size or labels.min() < 0 or labels.max() < 1:
         raise ValueError(
@@ -68,17 +69,18 @@ def select_factors(coefficients, labels, p, lam=0.5):
     k, r = coefficients.shape[1], int(labels.max())
     if not 1 <= p <= min(k, r):
         raise ValueError(
-            f"p = {p} factors cannot be chosen: one factor per area, so 1 ≤ p ≤ min(k = {k}, areas = {r})"
+            f"p = {p} factors cannot be chosen: one factor per area, "
+            f"so 1 ≤ p ≤ min(k = {k}, areas = {r})"
         )
-    coverage = np.stack(
-        [(coefficients[labels == a] > 0).sum(axis=0) for a in range(1, r + 1)], axis=1
-    )  # (k, r)
+    active = coefficients > 0
+    # (k, r) each
+    coverage = np.stack([active[labels == a].sum(axis=0) for a in range(1, r + 1)], axis=1)
     leakage = lam * (coverage.sum(axis=1, keepdims=True) - coverage)
     scores = coverage - leakage
-    left, factors, areas = scores.astype(float), [], []
+    left, pairs = scores.astype(float), []
     for _ in range(p):
         i, a = np.unravel_index(np.argmax(left), left.shape)  # argmax takes the first of equals
-        factors.append(int(i))
-        areas.append(int(a) + 1)
+        pairs.append((int(i), int(a) + 1))
         left[i, :] = left[:, a] = -np.inf
+    factors, areas = map(list, zip(*pairs))
     return Selection(factors, areas, scores, coverage, leakage)

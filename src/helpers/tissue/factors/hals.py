@@ -1,4 +1,4 @@
-"""Hierarchical alternating least squares in row blocks: the solver behind `factors.fit_nmf`.
+"""Hierarchical alternating least squares in row blocks: the solver behind `nmf.fit_nmf`.
 
 X (n, d) ≈ W (n, k) @ H (k, d). Inside a block W is kept transposed, (k, b), so that the coordinate
 updates run along memory. H is always a (k, d) float32 tensor.
@@ -8,10 +8,11 @@ to be shared between threads, which would spend their time waiting for each othe
 busy machine.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +20,14 @@ from tqdm.auto import tqdm
 
 #: Rows of one block. On a processor a block, its coefficients and their products stay in cache.
 BLOCK_ROWS = {"cpu": 1 << 13, "cuda": 1 << 19}
-#: Random starts tried on the sample of rows; then rounds of (alternations for each, how many of them go on).
+#: Random starts on the sample of rows; then rounds of (alternations for each, how many go on).
 STARTS, ROUNDS = 8, ((20, 3), (40, 1))
 #: Coordinate sweeps over W or H before the other takes its turn.
 SWEEPS = 4
 
 
 @contextmanager
-def workers(device="cpu"):
+def workers(device: torch.device | str = "cpu") -> Iterator[ThreadPoolExecutor]:
     """A pool of as many threads as torch may use, each computing on its own."""
     before = torch.get_num_threads()
     count = before if torch.device(device).type == "cpu" else 1
@@ -37,13 +38,13 @@ def workers(device="cpu"):
         torch.set_num_threads(before)
 
 
-def parts(X, device="cpu"):
+def parts(X: Any, device: torch.device | str = "cpu") -> list[slice]:
     """Slices of the rows of X, one per block."""
     step = BLOCK_ROWS[torch.device(device).type]
     return [slice(start, min(start + step, X.shape[0])) for start in range(0, X.shape[0], step)]
 
 
-def block(X, part, device="cpu"):
+def block(X: Any, part: slice, device: torch.device | str = "cpu") -> torch.Tensor:
     """Rows of X as a (b, d) float32 tensor on the device."""
     rows = X[part]
     if not torch.is_tensor(rows):
@@ -52,11 +53,20 @@ def block(X, part, device="cpu"):
     return rows.to(device, torch.float32)
 
 
-def sweep_coefficients(W, A, G, sweeps):
+def coefficients(W: np.ndarray, part: slice, device: torch.device) -> torch.Tensor:
+    """Rows of W (n, k) on the device, transposed so that updates run along memory: (k, b)."""
+    return torch.from_numpy(W[part]).to(device).T.contiguous()
+
+
+def squared_norm(X: torch.Tensor) -> float:
+    """‖X‖², summed in double precision."""
+    return float(X.square().sum(dtype=torch.float64))
+
+
+def sweep_coefficients(W: torch.Tensor, A: torch.Tensor, G: torch.Tensor, sweeps: int) -> None:
     """Update W (k, b) in place, one factor at a time: A = H Xᵀ (k, b), G = H Hᵀ (k, k)."""
-    others = G / G.diagonal()[:, None].clamp_min(1e-30)
-    others.fill_diagonal_(0)
-    targets = A / G.diagonal()[:, None].clamp_min(1e-30)
+    own = G.diagonal()[:, None].clamp_min(1e-30)
+    others, targets = (G / own).fill_diagonal_(0), A / own
     row = torch.empty_like(W[0])
     for _ in range(sweeps):
         for j in range(len(W)):
@@ -65,7 +75,7 @@ def sweep_coefficients(W, A, G, sweeps):
             torch.clamp_min(row, 0, out=W[j])
 
 
-def sweep_components(H, C, D, sweeps):
+def sweep_components(H: torch.Tensor, C: torch.Tensor, D: torch.Tensor, sweeps: int) -> None:
     """Update H (k, d) in place, one factor at a time: C = WᵀX (k, d), D = WᵀW (k, k)."""
     for _ in range(sweeps):
         for j in range(len(H)):
@@ -75,13 +85,13 @@ def sweep_components(H, C, D, sweeps):
                     H[j] = row
 
 
-def squared_error(total, H, C, D):
+def squared_error(total: float, H: torch.Tensor, C: torch.Tensor, D: torch.Tensor) -> float:
     """‖X − WH‖² from ‖X‖², WᵀX and WᵀW."""
     H, C, D = H.double(), C.double(), D.double()
     return max(0.0, total - 2 * float((C * H).sum()) + float((D * (H @ H.T)).sum()))
 
 
-def nndsvda(X, k):
+def nndsvda(X: np.ndarray, k: int) -> np.ndarray:
     """Components from the singular vectors of X (n, d), zeros filled (Boutsidis and Gallopoulos
     2008).
     """
@@ -95,31 +105,36 @@ def nndsvda(X, k):
     return H
 
 
-def start(sample, k, init, rng, tol, device="cpu", progress=False):
-    """Components near an optimum for a sample (m, d) of rows: the best of several starts.
+def start(
+    sample: np.ndarray,
+    k: int,
+    rng: np.random.Generator,
+    tol: float,
+    device: torch.device | str = "cpu",
+    progress: bool = False,
+) -> torch.Tensor:
+    """Components near an optimum for a sample (m, d) of rows: the best of several starts, one from
+    singular vectors and the others from random rows.
 
     Returns
     -------
     (k, d) float32 tensor
     """
-    candidates = [nndsvda(sample, k)] if init != "random" else []
-    if init != "nndsvda":
-        usable = np.flatnonzero(sample.any(axis=1))
-        for _ in range(STARTS if init == "best" else 1):
-            candidates.append(
-                sample[rng.choice(usable, k, replace=len(usable) < k)] + 1e-3 * sample.mean()
-            )
-    X = torch.from_numpy(sample).to(device, torch.float32)
-    candidates = [torch.from_numpy(H).to(device, torch.float32) for H in candidates]
+    usable = np.flatnonzero(sample.any(axis=1))
+    drawn = [rng.choice(usable, k, replace=len(usable) < k) for _ in range(STARTS)]
+    starts = [nndsvda(sample, k), *(sample[rows] + 1e-3 * sample.mean() for rows in drawn)]
+    X, *starts = (torch.from_numpy(array).to(device, torch.float32) for array in (sample, *starts))
     with workers(device) as pool:
-        for iterations, kept in ROUNDS if len(candidates) > 1 else ():
-            trials = pool.map(lambda H: alternate(X, H, iterations, 0), candidates)
-            trials = list(tqdm(trials, "NMF: starts", len(candidates), disable=not progress))
-            candidates = [H for H, _ in sorted(trials, key=lambda trial: trial[1])[:kept]]
-        return pool.submit(alternate, X, candidates[0], 1000, tol).result()[0]
+        for iterations, kept in ROUNDS:
+            trials = pool.map(partial(alternate, X, iterations=iterations, tol=0), starts)
+            trials = tqdm(trials, "NMF: starts", len(starts), disable=not progress)
+            starts = [H for H, _ in sorted(trials, key=lambda trial: trial[1])[:kept]]
+        return pool.submit(alternate, X, starts[0], 1000, tol).result()[0]
 
 
-def alternate(X, H, iterations, tol):
+def alternate(
+    X: torch.Tensor, H: torch.Tensor, iterations: int, tol: float
+) -> tuple[torch.Tensor, float]:
     """Extrapolated alternation (Ang and Gillis 2019) on rows X (m, d) that fit into cache.
 
     Stops when 20 alternations together lower the squared error by less than `tol` of itself.
@@ -130,7 +145,7 @@ def alternate(X, H, iterations, tol):
     error : float
         Squared error.
     """
-    total = float(X.square().sum(dtype=torch.float64))
+    total = squared_norm(X)
     H = H / H.norm(dim=1, keepdim=True)
     W = torch.zeros(len(H), len(X), device=X.device)
     sweep_coefficients(W, H @ X.T, H @ H.T, 5 * SWEEPS)
@@ -157,7 +172,9 @@ def alternate(X, H, iterations, tol):
     return H / H.norm(dim=1, keepdim=True).clamp_min(1e-30), best
 
 
-def refine(X, H, total, tol, max_iter, progress=False):
+def refine(
+    X: Any, H: torch.Tensor, total: float, tol: float, max_iter: int, progress: bool = False
+) -> tuple[np.ndarray, torch.Tensor, int]:
     """Alternate over all rows of X in blocks, from components that are near an optimum.
 
     Returns
@@ -166,44 +183,41 @@ def refine(X, H, total, tol, max_iter, progress=False):
     H : (k, d) tensor, rows of unit norm
     passes : int
     """
-    W = np.zeros((X.shape[0], len(H)), np.float32)
-    scale, last = torch.ones(len(H), device=H.device), np.inf
+    W, last = np.zeros((X.shape[0], len(H)), np.float32), np.inf
 
-    def update(part):
+    def update(part: slice) -> tuple[torch.Tensor, torch.Tensor]:
         """Update the coefficients of a block; return its share of WᵀX and WᵀW."""
-        rows = block(X, part, H.device)
-        w = (torch.from_numpy(W[part]).to(H.device) * scale).T.contiguous()  # (k, b)
-        sweep_coefficients(w, H @ rows.T, G, SWEEPS if passes > 1 else 3 * SWEEPS)
+        rows, w = block(X, part, H.device), coefficients(W, part, H.device)
+        sweep_coefficients(w, H @ rows.T, G, sweeps)
         W[part] = w.T.cpu().numpy()
         return (w @ rows).double(), (w @ w.T).double()
 
-    with (
-        workers(H.device) as pool,
-        tqdm(range(1, max_iter + 1), "NMF: passes over all rows", disable=not progress) as bar,
-    ):
-        for passes in bar:
-            G = H @ H.T
-            C, D = (
-                torch.zeros_like(H, dtype=torch.float64),
-                torch.zeros_like(G, dtype=torch.float64),
-            )
-            for c, d in pool.map(update, parts(X, H.device)):
-                C += c
-                D += d
+    passes = tqdm(range(1, max_iter + 1), "NMF: passes over all rows", disable=not progress)
+    with workers(H.device) as pool, passes:
+        for number in passes:
+            G, sweeps = H @ H.T, SWEEPS if number > 1 else 3 * SWEEPS
+            C, D = map(sum, zip(*pool.map(update, parts(X, H.device))))
             H = H.double()
             sweep_components(H, C, D, 5 * SWEEPS)
             error = squared_error(total, H, C, D)
             scale = H.norm(dim=1).float()
             H = H.float() / scale[:, None]
-            bar.set_postfix(error=f"{np.sqrt(error / total):.5f}")
+            W *= scale.cpu().numpy()
+            passes.set_postfix(error=f"{np.sqrt(error / total):.5f}")
             if last - error <= tol * error:
                 break
             last = error
-    W *= scale.cpu().numpy()
-    return W, H, passes
+    return W, H, number
 
 
-def solve(X, H, W=None, tol=1e-4, max_sweeps=200, progress=False):
+def solve(
+    X: Any,
+    H: torch.Tensor,
+    W: np.ndarray | None = None,
+    tol: float = 1e-4,
+    max_sweeps: int = 200,
+    progress: bool = False,
+) -> tuple[np.ndarray, float, float]:
     """Non-negative least squares of each row of X (n, d) on fixed components H (k, d).
 
     A block is done when a round of sweeps moves no coefficient by more than `tol` of the block's
@@ -218,9 +232,8 @@ def solve(X, H, W=None, tol=1e-4, max_sweeps=200, progress=False):
     W = np.zeros((X.shape[0], len(H)), np.float32) if W is None else W
     G = H @ H.T
 
-    def update(part):
-        rows = block(X, part, H.device)
-        w = torch.from_numpy(W[part]).to(H.device).T.contiguous()  # (k, b)
+    def update(part: slice) -> tuple[float, float]:
+        rows, w = block(X, part, H.device), coefficients(W, part, H.device)
         A = H @ rows.T
         for _ in range(0, max_sweeps, SWEEPS):
             before = w.clone()
@@ -228,13 +241,9 @@ def solve(X, H, W=None, tol=1e-4, max_sweeps=200, progress=False):
             if (w - before).abs().max() <= tol * w.max():
                 break
         W[part] = w.T.cpu().numpy()
-        residual = (rows - w.T @ H).square().sum(dtype=torch.float64)
-        return float(residual), float(rows.square().sum(dtype=torch.float64))
+        return squared_norm(rows - w.T @ H), squared_norm(rows)
 
     with workers(H.device) as pool:
         todo = parts(X, H.device)
-        sums = list(
-            tqdm(pool.map(update, todo), "NMF: coefficients", len(todo), disable=not progress)
-        )
-    residual, total = map(sum, zip(*sums))
-    return W, residual, total
+        sums = tqdm(pool.map(update, todo), "NMF: coefficients", len(todo), disable=not progress)
+        return W, *map(sum, zip(*sums))

@@ -1,12 +1,18 @@
-"""Non-negative matrix factorisation of features, and the greedy selection of factors (paper B, §2)."""
-
-from __future__ import annotations
+"""Non-negative matrix factorisation of features (paper B, §2): fitting it, solving for coefficients
+on a given basis, and matching the factors of two fits.
+"""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
 
-#: Fewest and most rows of the random sample on which the "hals" solver comes near its optimum first: an eighth of all, between these.
+from helpers.tissue.factors import hals
+
+#: Fewest and most rows of the random sample on which the solver comes near its optimum first: an
+#: eighth of all, between these.
 SAMPLE_ROWS = 1 << 14, 1 << 16
 
 
@@ -17,19 +23,20 @@ class Rows:
     The features may be a memory-mapped file; nothing but the rows asked for is read.
     """
 
-    def __init__(self, features, mask):
+    def __init__(self, features: np.ndarray, mask: np.ndarray) -> None:
         if features.shape[:-1] != mask.shape:
             raise ValueError(
-                f"mask must have the shape {features.shape[:-1]} of the feature map, found {mask.shape}"
+                f"mask must have the shape {features.shape[:-1]} of the feature map, "
+                f"found {mask.shape}"
             )
         self._rows = features.reshape(-1, features.shape[-1])
         self._index = np.flatnonzero(mask)
         self.shape = (len(self._index), features.shape[-1])
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, part):
+    def __getitem__(self, part: slice | np.ndarray) -> np.ndarray:
         return self._rows[self._index[part]]
 
 
@@ -46,9 +53,9 @@ class NMFResult:
     error : float
         ‖X − coefficients @ components‖_F / ‖X‖_F.
     iterations : int
-        Passes over all rows of X (of "sklearn": its iterations).
+        Passes over all rows of X.
     solver : str
-        "hals" (blocked, in torch) or "sklearn" (coordinate descent).
+        What found the components: "hals" of `fit_nmf`.
     """
 
     coefficients: np.ndarray
@@ -59,27 +66,28 @@ class NMFResult:
 
 
 def fit_nmf(
-    X,
-    k,
-    seed=0,
+    X: Any,
+    k: int,
+    seed: int = 0,
     *,
-    solver="auto",
-    init="best",
-    tol=1e-4,
-    max_iter=200,
-    device="cpu",
-    progress=False,
-):
+    tol: float = 1e-4,
+    max_iter: int = 200,
+    device: str = "cpu",
+    progress: bool = False,
+) -> NMFResult:
     """Factorise non-negative features: X (n, d) ≈ W (n, k) @ H (k, d), least squared error.
 
-    The "hals" solver alternates exact coordinate updates of W and H (hierarchical alternating
+    The solver alternates exact coordinate updates of W and H (hierarchical alternating
     least squares: Cichocki and Phan 2009), several of each at a time (Gillis and Glineur 2012).
-    Rows are exchangeable, so it begins on a random sample of them, where it can afford several
-    starts and extrapolation (Ang and Gillis 2019). Then it passes over all rows in blocks: a block
-    is read once a pass; while it is in cache its coefficients are updated, and it adds to WᵀX (k,
-    d) and WᵀW (k, k), which is all that the update of H needs. Updates clamp at zero, so zeros are
-    exact. It stops when a pass over all rows lowers the sum of squared errors by less than `tol` of
-    itself; the coefficients are then solved to the end for the final components.
+    Rows are exchangeable, so it begins on a random sample of them, where it can afford
+    extrapolation (Ang and Gillis 2019) and several starts: one from singular vectors (NNDSVD,
+    Boutsidis and Gallopoulos 2008, zeros filled), the others from random rows. Then it passes over
+    all rows in blocks: a block is read once a pass; while it is in cache its coefficients are
+    updated, and it adds to WᵀX (k, d) and WᵀW (k, k), which is all that the update of H needs.
+    Updates clamp at zero, so zeros are exact. It stops when a pass over all rows lowers the sum of
+    squared errors by less than `tol` of itself; the coefficients are then solved to the end for the
+    final components. It is as good as the coordinate descent of scikit-learn, and faster
+    (``benchmarks/bench_nmf.py``).
 
     Parameters
     ----------
@@ -90,19 +98,12 @@ def fit_nmf(
         Number of factors.
     seed : int
         Seed of the sample and of the random starts.
-    solver : {"auto", "hals", "sklearn"}
-        "sklearn" is the coordinate descent of scikit-learn, the reference; it holds everything
-        in memory. "auto" takes "hals": faster and as good (``benchmarks/bench_nmf.py``).
-    init : {"best", "nndsvda", "random"}
-        Start of the components: from singular vectors (NNDSVD, Boutsidis and Gallopoulos 2008,
-        zeros filled), from random rows of X, or the best of both on the sample.
-        scikit-learn starts from NNDSVDa unless told "random".
     tol : float
-        Stopping criterion, see above; for "sklearn" its own `tol`.
+        Stopping criterion, see above.
     max_iter : int
-        Largest number of passes over all rows (of "sklearn": iterations).
+        Largest number of passes over all rows.
     device : str
-        torch device of the "hals" solver.
+        torch device of the solver.
     progress : bool
         Show progress bars.
 
@@ -118,24 +119,17 @@ def fit_nmf(
         If X is not two-dimensional, holds negative or not finite values or only zeros, has fewer
         rows than `k`, or has a rank below `k`.
     """
-    if solver not in ("auto", "hals", "sklearn"):
-        raise ValueError(f"solver must be 'auto', 'hals' or 'sklearn', found {solver!r}")
-    if init not in ("best", "nndsvda", "random"):
-        raise ValueError(f"init must be 'best', 'nndsvda' or 'random', found {init!r}")
     X = X if hasattr(X, "shape") else np.asarray(X)
     total, sample = _check_features(X, k, np.random.default_rng(seed))
-    if solver == "sklearn":
-        return _fit_sklearn(X, k, seed, init, tol, max_iter)
-
-    from helpers.tissue.factors import hals
-
-    H = hals.start(sample, k, init, np.random.default_rng(seed), tol, device, progress)
+    H = hals.start(sample, k, np.random.default_rng(seed), tol, device, progress)
     W, H, passes = hals.refine(X, H, total, tol, max_iter, progress)
     W, residual, total = hals.solve(X, H, W, progress=progress)
     return NMFResult(W, H.cpu().numpy(), float(np.sqrt(residual / total)), passes, "hals")
 
 
-def solve_coefficients(X, components, *, device="cpu", progress=False):
+def solve_coefficients(
+    X: Any, components: np.ndarray, *, device: str = "cpu", progress: bool = False
+) -> tuple[np.ndarray, float]:
     """Coefficients of the rows of X on a given basis: non-negative least squares, row by row.
 
     This is how a second slice is described by the factors of the first.
@@ -158,29 +152,19 @@ def solve_coefficients(X, components, *, device="cpu", progress=False):
     ValueError
         If X is not a valid matrix of features (see `fit_nmf`), or the components do not fit it.
     """
-    import torch
-
-    from helpers.tissue.factors import hals
-
-    components = np.ascontiguousarray(components, np.float32)
-    if components.ndim != 2 or components.shape[1] != X.shape[-1]:
-        raise ValueError(
-            f"components must be (k, {X.shape[-1]}) to fit X, found {components.shape}"
-        )
-    if (
-        not np.isfinite(components).all()
-        or components.min() < 0
-        or not components.any(axis=1).all()
-    ):
+    H = np.ascontiguousarray(components, np.float32)
+    if H.ndim != 2 or H.shape[1] != X.shape[-1]:
+        raise ValueError(f"components must be (k, {X.shape[-1]}) to fit X, found {H.shape}")
+    if not np.isfinite(H).all() or H.min() < 0 or not H.any(axis=1).all():
         raise ValueError(
             "components must be finite and non-negative, and no row may be zero everywhere"
         )
     _check_features(X, 1, np.random.default_rng(0))
-    W, residual, total = hals.solve(X, torch.from_numpy(components).to(device), progress=progress)
+    W, residual, total = hals.solve(X, torch.from_numpy(H).to(device), progress=progress)
     return W, float(np.sqrt(residual / total))
 
 
-def match_components(first, second):
+def match_components(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pair the factors of two factorisations one-to-one by the cosine of their components.
 
     Parameters
@@ -194,22 +178,18 @@ def match_components(first, second):
     cosine : (k,) float array
         How alike the pairs are; 1 is equal.
     """
-    from scipy.optimize import linear_sum_assignment
-
-    unit = [
+    first, second = (
         c / np.maximum(np.linalg.norm(c, axis=1, keepdims=True), 1e-30) for c in (first, second)
-    ]
-    cosine = unit[0] @ unit[1].T  # (k, k)
+    )
+    cosine = first @ second.T  # (k, k)
     rows, partner = linear_sum_assignment(-cosine)
     return partner, cosine[rows, partner]
 
 
-def _check_features(X, k, rng):
-    """One pass over X: ‖X‖² and a random sample of rows, or a ValueError that says what is wrong."""
-    import torch
-
-    from helpers.tissue.factors import hals
-
+def _check_features(X: Any, k: int, rng: np.random.Generator) -> tuple[float, np.ndarray]:
+    """One pass over X: ‖X‖² and a random sample of rows, or a ValueError that says what is
+    wrong.
+    """
     if len(X.shape) != 2:
         raise ValueError(
             f"X must be (n, d): a row of features per position, found shape {tuple(X.shape)}"
@@ -224,62 +204,22 @@ def _check_features(X, k, rng):
     total, sample = 0.0, np.empty((len(chosen), d), np.float32)
     for part in hals.parts(X):
         rows = hals.block(X, part)
-        squares = float(rows.square().sum(dtype=torch.float64))
+        squares = hals.squared_norm(rows)
         if not np.isfinite(squares) or rows.min() < 0:
             bad = part.start + int(torch.nonzero(~((rows >= 0) & rows.isfinite()).all(dim=1))[0])
             raise ValueError(
-                f"NMF needs finite, non-negative features; row {bad} holds a negative, NaN or infinite value. Features after a ReLU are non-negative; signed ones must be rectified first"
+                f"NMF needs finite, non-negative features; row {bad} holds a negative, NaN or "
+                "infinite value. Features after a ReLU are non-negative; signed ones must be "
+                "rectified first"
             )
         total += squares
         inside = slice(*np.searchsorted(chosen, (part.start, part.stop)))
         sample[inside] = rows.numpy()[chosen[inside] - part.start]
-    rank = (
-        np.linalg.matrix_rank(sample.astype(np.float64), tol=1e-6 * np.linalg.norm(sample))
-        if total
-        else 0
-    )
+    rank = np.linalg.matrix_rank(sample.astype(np.float64), tol=1e-6 * np.linalg.norm(sample))
     if rank < k:
+        dead = int((~sample.any(axis=0)).sum())
         raise ValueError(
-            f"k = {k} factors need features of rank ≥ {k}, found rank {rank} in {len(sample)} rows ({int((~sample.any(axis=0)).sum())} of {d} features are zero there): choose k ≤ {rank}"
+            f"k = {k} factors need features of rank ≥ {k}, found rank {rank} in {len(sample)} rows "
+            f"({dead} of {d} features are zero there): choose k ≤ {rank}"
         )
     return total, sample
-
-
-def _fit_sklearn(X, k, seed, init, tol, max_iter):
-    """The reference: scikit-learn's coordinate descent."""
-    from sklearn.decomposition import NMF
-
-    X = np.ascontiguousarray(X[:], np.float32)
-    model = NMF(
-        k,
-        init="random" if init == "random" else "nndsvda",
-        random_state=seed,
-        tol=tol,
-        max_iter=max_iter,
-    )
-    W = model.fit_transform(X)
-    norms = np.linalg.norm(model.components_, axis=1)
-    H = model.components_ / np.where(norms > 0, norms, 1)[:, None]
-    # not the model's own reconstruction_err_: it is summed in single precision, and comes out too
-    # small for millions of rows
-    return NMFResult(
-        (W * norms).astype(np.float32),
-        H.astype(np.float32),
-        relative_error(X, W, model.components_),
-        int(model.n_iter_),
-        "sklearn",
-    )
-
-
-def relative_error(X, coefficients, components):
-    """‖X − coefficients @ components‖_F / ‖X‖_F of X (n, d), summed in double precision, block by
-    block.
-    """
-    from helpers.tissue.factors import hals
-
-    residual = total = 0.0
-    for part in hals.parts(X):
-        rows = np.asarray(X[part], np.float32)
-        residual += np.square(rows - coefficients[part] @ components, dtype=np.float64).sum()
-        total += np.square(rows, dtype=np.float64).sum()
-    return float(np.sqrt(residual / total))

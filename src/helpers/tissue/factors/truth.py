@@ -1,15 +1,9 @@
-"""Scores that need ground truth, which only phantoms have."""
+"""Scores that need ground truth, which only phantoms have: maps of a slice against its anatomy."""
 
 import numpy as np
 
-# ---------------------------------------------------------------- latents against generative
-# factors (paper C)
 
-
-# ---------------------------------------------------------------- maps against anatomy (paper B)
-
-
-def adjusted_rand(found, truth):
+def adjusted_rand(found: np.ndarray, truth: np.ndarray) -> float:
     """Adjusted Rand index of two label maps, over positions with a label in both (0 and less:
     none).
     """
@@ -22,7 +16,9 @@ def adjusted_rand(found, truth):
     return float(adjusted_rand_score(truth[used], found[used]))
 
 
-def density_correlations(coefficients, density, max_rows=200_000, seed=0):
+def density_correlations(
+    coefficients: np.ndarray, density: np.ndarray, max_rows: int = 200_000, seed: int = 0
+) -> np.ndarray:
     """Rank correlation (Spearman) of each factor with a density map.
 
     Parameters
@@ -41,7 +37,8 @@ def density_correlations(coefficients, density, max_rows=200_000, seed=0):
 
     if len(coefficients) != len(density):
         raise ValueError(
-            f"expected one density per row of coefficients, found {len(density)} and {len(coefficients)}"
+            "expected one density per row of coefficients, "
+            f"found {len(density)} and {len(coefficients)}"
         )
     rows = np.random.default_rng(seed).permutation(len(density))[:max_rows]
     ranks = rankdata(np.column_stack([coefficients[rows], density[rows]]), axis=0)
@@ -49,7 +46,7 @@ def density_correlations(coefficients, density, max_rows=200_000, seed=0):
         return np.corrcoef(ranks, rowvar=False)[:-1, -1]
 
 
-def precision_recall(found, truth):
+def precision_recall(found: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """Of what was found, the share that is true; of what is true, the share that was found (bool
     arrays of one shape).
 

@@ -1,1 +1,1 @@
-"""What features are worth: probes, Gram matrix, gray baselines, texture."""
+"""What features are worth: probes, Gram matrix, gray baselines, texture, and the bootstrap."""

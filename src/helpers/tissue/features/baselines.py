@@ -1,13 +1,18 @@
 """What gray values alone can do: classifiers that see a patch's histogram but not its texture."""
 
-from __future__ import annotations
-
 import numpy as np
+from sklearn import discriminant_analysis, ensemble
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
 
-def gray_baselines(train, train_labels, test, test_labels, seed: int = 0) -> dict[str, float]:
+def gray_baselines(
+    train: np.ndarray,
+    train_labels: np.ndarray,
+    test: np.ndarray,
+    test_labels: np.ndarray,
+    seed: int = 0,
+) -> dict[str, float]:
     """Return the test accuracy of three classifiers that ignore where a gray value lies in its
     patch.
 
@@ -23,22 +28,20 @@ def gray_baselines(train, train_labels, test, test_labels, seed: int = 0) -> dic
         Mean gray, and mean with standard deviation (Gaussian classes, quadratic discriminant
         analysis); mean, standard deviation and seven percentiles in a random forest.
     """
-    from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
-    from sklearn.ensemble import RandomForestClassifier
-
     x, y = gray_statistics(train), gray_statistics(test)  # (N, 9)
-    gaussian = QuadraticDiscriminantAnalysis
-    forest = RandomForestClassifier(
-        n_estimators=200, min_samples_leaf=3, random_state=seed, n_jobs=-1
-    )
+    forest = ensemble.RandomForestClassifier(200, min_samples_leaf=3, random_state=seed, n_jobs=-1)
+    classifiers = {  # name: classifier, and how many of the statistics it sees
+        "mean gray": (discriminant_analysis.QuadraticDiscriminantAnalysis(), 1),
+        "mean and sd": (discriminant_analysis.QuadraticDiscriminantAnalysis(), 2),
+        "gray histogram": (forest, x.shape[1]),
+    }
     return {
-        "mean gray": float(gaussian().fit(x[:, :1], train_labels).score(y[:, :1], test_labels)),
-        "mean and sd": float(gaussian().fit(x[:, :2], train_labels).score(y[:, :2], test_labels)),
-        "gray histogram": float(forest.fit(x, train_labels).score(y, test_labels)),
+        name: float(classifier.fit(x[:, :n], train_labels).score(y[:, :n], test_labels))
+        for name, (classifier, n) in classifiers.items()
     }
 
 
-def gray_statistics(patches) -> np.ndarray:
+def gray_statistics(patches: np.ndarray) -> np.ndarray:
     """Return mean, standard deviation and seven percentiles of every patch: (N, 1, 128, 128) → (N,
     9).
     """

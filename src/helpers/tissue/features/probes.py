@@ -7,15 +7,20 @@ scored by V-measure: it never sees a label. Noise: a logistic regression that wa
 patches meets noisy ones.
 """
 
-from __future__ import annotations
+from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
+from scipy.integrate import trapezoid
+from sklearn import decomposition, linear_model, metrics, mixture, pipeline, preprocessing, svm
+
+from helpers.tissue.features.resampling import bootstrap_weights, interval
 
 PROBES = ("SVM-linear", "SVM-RBF", "LR")
 GMM = "GMM"
 
 
-def make_probe(name: str, n_features: int, seed=0):
+def make_probe(name: str, n_features: int, seed: int = 0) -> pipeline.Pipeline:
     """An unfitted scikit-learn Pipeline: standardise, then classify.
 
     Parameters
@@ -32,22 +37,23 @@ def make_probe(name: str, n_features: int, seed=0):
     ValueError
         An unknown name.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.svm import SVC, LinearSVC
-
-    makers = {
-        "SVM-linear": lambda: LinearSVC(random_state=seed, max_iter=5000, dual=n_features > 128),
-        "SVM-RBF": lambda: SVC(kernel="rbf", random_state=seed),
-        "LR": lambda: LogisticRegression(max_iter=1000, random_state=seed),
+    classifiers = {
+        "SVM-linear": svm.LinearSVC(random_state=seed, max_iter=5000, dual=n_features > 128),
+        "SVM-RBF": svm.SVC(kernel="rbf", random_state=seed),
+        "LR": linear_model.LogisticRegression(max_iter=1000, random_state=seed),
     }
-    if name not in makers:
-        raise ValueError(f"unknown probe {name!r}; expected one of {', '.join(makers)}.")
-    return make_pipeline(StandardScaler(), makers[name]())
+    if name not in classifiers:
+        raise ValueError(f"unknown probe {name!r}; expected one of {', '.join(classifiers)}.")
+    return pipeline.make_pipeline(preprocessing.StandardScaler(), classifiers[name])
 
 
-def predictions(train, train_labels, test, names=(*PROBES, GMM), seed=0) -> dict[str, np.ndarray]:
+def predictions(
+    train: np.ndarray,
+    train_labels: np.ndarray,
+    test: np.ndarray,
+    names: Sequence[str] = (*PROBES, GMM),
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
     """What each probe, fitted on the training features, says of the test features.
 
     Parameters
@@ -71,40 +77,46 @@ def predictions(train, train_labels, test, names=(*PROBES, GMM), seed=0) -> dict
     train, test, train_labels = np.asarray(train), np.asarray(test), np.asarray(train_labels)
     if train.ndim != 2 or len(train) != len(train_labels):
         raise ValueError(
-            f"expected training features (n, d) and n labels, found {train.shape} and {train_labels.shape}."
+            "expected training features (n, d) and n labels, "
+            f"found {train.shape} and {train_labels.shape}."
         )
     if test.ndim != 2 or test.shape[1] != train.shape[1]:
         raise ValueError(
-            f"expected test features (m, {train.shape[1]}) like those of training, found {test.shape}."
+            f"expected test features (m, {train.shape[1]}) like those of training, "
+            f"found {test.shape}."
         )
     n_areas = len(np.unique(train_labels))
     if n_areas < 2:
         raise ValueError("a probe needs training samples of at least two areas, found one.")
-    found = {}
-    for name in names:
-        if name == GMM:
-            found[name] = gmm_clusters(train, test, n_areas, seed=seed)
-        else:
-            found[name] = (
-                make_probe(name, train.shape[1], seed).fit(train, train_labels).predict(test)
-            )
-    return found
+    return {
+        name: gmm_clusters(train, test, n_areas, seed=seed)
+        if name == GMM
+        else make_probe(name, train.shape[1], seed).fit(train, train_labels).predict(test)
+        for name in names
+    }
 
 
-def score(name: str, truth, predicted) -> float:
+def score(name: str, truth: np.ndarray, predicted: np.ndarray) -> float:
     """Accuracy of a supervised probe, V-measure of the mixture's clusters; both in [0, 1].
 
     V-measure is the harmonic mean of homogeneity and completeness (Rosenberg and Hirschberg 2007):
     1 for clusters that are the areas, 0 for clusters that know nothing of them, whatever the
     clusters are called.
     """
-    from sklearn.metrics import v_measure_score
-
     truth, predicted = np.asarray(truth), np.asarray(predicted)
-    return float(v_measure_score(truth, predicted) if name == GMM else np.mean(truth == predicted))
+    return float(
+        metrics.v_measure_score(truth, predicted) if name == GMM else np.mean(truth == predicted)
+    )
 
 
-def gmm_clusters(train, test, n_components: int, max_dims=64, starts=4, seed=0) -> np.ndarray:
+def gmm_clusters(
+    train: np.ndarray,
+    test: np.ndarray,
+    n_components: int,
+    max_dims: int = 64,
+    starts: int = 4,
+    seed: int = 0,
+) -> np.ndarray:
     """Clusters of the test features under a Gaussian mixture fitted on the training features.
 
     Features keep their scale and are projected on at most ``max_dims`` principal components, for
@@ -115,25 +127,21 @@ def gmm_clusters(train, test, n_components: int, max_dims=64, starts=4, seed=0) 
     -------
     (m,) int array of component numbers, whose order means nothing
     """
-    from sklearn.decomposition import PCA
-    from sklearn.mixture import GaussianMixture
-
     train, test = np.asarray(train, np.float64), np.asarray(test, np.float64)
     if len(train) <= n_components:
         raise ValueError(
-            f"a mixture of {n_components} components needs more training samples, found {len(train)}."
+            f"a mixture of {n_components} components needs more training samples, "
+            f"found {len(train)}."
         )
     dims = min(max_dims, np.linalg.matrix_rank(train - train.mean(axis=0)))
     if dims == 0:
         raise ValueError("all training features are constant: there is nothing to cluster.")
-    pca = PCA(dims, random_state=seed).fit(train)
-    mixture = GaussianMixture(
-        n_components, covariance_type="full", random_state=seed, n_init=starts
-    )
-    return mixture.fit(pca.transform(train)).predict(pca.transform(test))
+    pca = decomposition.PCA(dims, random_state=seed).fit(train)
+    model = mixture.GaussianMixture(n_components, random_state=seed, n_init=starts)
+    return model.fit(pca.transform(train)).predict(pca.transform(test))
 
 
-def add_noise(patches, variance: float, seed=0) -> np.ndarray:
+def add_noise(patches: np.ndarray, variance: float, seed: int = 0) -> np.ndarray:
     """Raw patches in [0, 1] with Gaussian noise of the given variance, clipped to [0, 1].
 
     The same seed gives the same noise pattern at every variance, only larger, so a sweep
@@ -158,7 +166,7 @@ def add_noise(patches, variance: float, seed=0) -> np.ndarray:
     return np.clip(patches + np.float32(np.sqrt(variance)) * noise, 0, 1)
 
 
-def relative_area(variances, accuracies):
+def relative_area(variances: np.ndarray, accuracies: np.ndarray) -> np.ndarray:
     """Area under accuracy / clean accuracy against noise variance, over the range of variances.
 
     Parameters
@@ -175,12 +183,17 @@ def relative_area(variances, accuracies):
     if len(variances) < 2 or variances[0] != 0 or (np.diff(variances) <= 0).any():
         raise ValueError(f"expected variances that rise from 0, found {variances.tolist()}.")
     relative = accuracies / np.maximum(accuracies[..., :1], 1e-9)
-    steps = np.diff(variances)
-    return (steps * (relative[..., 1:] + relative[..., :-1]) / 2).sum(-1) / variances[-1]
+    return trapezoid(relative, variances, axis=-1) / variances[-1]
 
 
 def learning_curve(
-    train, train_labels, test, test_labels, sizes, name="LR", seed=0
+    train: np.ndarray,
+    train_labels: np.ndarray,
+    test: np.ndarray,
+    test_labels: np.ndarray,
+    sizes: Sequence[int],
+    name: str = "LR",
+    seed: int = 0,
 ) -> dict[int, float]:
     """Accuracy of a probe against the number of training samples per class.
 
@@ -204,9 +217,11 @@ def learning_curve(
     return curve
 
 
-def bootstrap_scores(name: str, truth, predicted, weights) -> np.ndarray:
+def bootstrap_scores(
+    name: str, truth: np.ndarray, predicted: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """Score of each bootstrap repeat: (repeats,). Weights as from
-    :func:`helpers.tissue.features.gram.bootstrap_weights`.
+    :func:`helpers.tissue.features.resampling.bootstrap_weights`.
     """
     truth, predicted, weights = np.asarray(truth), np.asarray(predicted), np.asarray(weights)
     if name != GMM:
@@ -215,7 +230,7 @@ def bootstrap_scores(name: str, truth, predicted, weights) -> np.ndarray:
     return np.array([score(name, truth[rows], predicted[rows]) for rows in drawn])
 
 
-def score_table(table):
+def score_table(table: pd.DataFrame) -> pd.DataFrame:
     """Score every repeat of a table of predictions.
 
     Parameters
@@ -228,21 +243,18 @@ def score_table(table):
     DataFrame
         Without truth and predicted; one row per measurement, with its ``score``.
     """
-    import pandas as pd
-
     keys = [
         key for key in ("network", "kind", "probe", "variance", "seed", "repeat") if key in table
     ]
     rows = []
     for values, part in table.groupby(keys, sort=False):
         row = dict(zip(keys, values))
-        rows.append(
-            {**row, "score": score(row.get("probe", "LR"), part["truth"], part["predicted"])}
-        )
+        row["score"] = score(row.get("probe", "LR"), part["truth"], part["predicted"])
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
-def noise_areas(scores):
+def noise_areas(scores: pd.DataFrame) -> pd.DataFrame:
     """Relative area under each noise curve: one row per network, kind, seed and repeat, with its
     ``area``.
 
@@ -260,7 +272,7 @@ def noise_areas(scores):
 
 
 def difference_interval(
-    table, first: dict, second: dict, repeats=200, seed=0
+    table: pd.DataFrame, first: dict, second: dict, repeats: int = 200, seed: int = 0
 ) -> tuple[float, float]:
     """95 % bootstrap interval of the mean score of ``first`` minus that of ``second``, on the same
     test patches.
@@ -273,9 +285,8 @@ def difference_interval(
     first, second : dict
         What to compare, for example ``{"network": "trained CNN", "probe": "GMM"}``.
     """
-    from helpers.tissue.features.gram import bootstrap_weights
 
-    def parts(chosen):
+    def parts(chosen: dict) -> list[pd.DataFrame]:
         rows = np.logical_and.reduce([table[key] == value for key, value in chosen.items()])
         return [part for _, part in table[rows].groupby(["seed", "repeat"])]
 
@@ -284,10 +295,10 @@ def difference_interval(
         patches = a[a["variance"] == 0] if "variance" in a else a
         weights = bootstrap_weights(patches["truth"], repeats, patches["group"], seed + i)
         differences += (_resampled(a, weights) - _resampled(b, weights)) / len(pairs)
-    return tuple(np.percentile(differences, [2.5, 97.5]))
+    return interval(differences)
 
 
-def _resampled(part, weights) -> np.ndarray:
+def _resampled(part: pd.DataFrame, weights: np.ndarray) -> np.ndarray:
     if "variance" not in part:
         return bootstrap_scores(part["probe"].iloc[0], part["truth"], part["predicted"], weights)
     curves = {

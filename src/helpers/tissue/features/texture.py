@@ -5,21 +5,27 @@ images of the same pixel size. Pixels near an area's border are left out, becaus
 the neighbour and hand-drawn borders are inexact.
 """
 
-from __future__ import annotations
+from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from scipy import ndimage
 
-MARGIN, THIN_MARGIN = (
-    30,
-    12,
-)  # pixels left out along an area's border; the smaller for areas that are nowhere thick
+from helpers.data.patches import window_sums
+
+MARGIN = 30  # pixels left out along an area's border …
+THIN_MARGIN = 12  # … and along that of an area that is nowhere thick
 THIN = 100  # half thickness in pixels below which an area counts as thin
 WINDOW = 64  # side of the windows whose power spectra are averaged
 FREQUENCIES = (0.02, 0.5)  # cycles per pixel between which the slope is fitted
 
 
-def measure(image, areas, pixel_size_um=1.17, names=None):
+def measure(
+    image: np.ndarray,
+    areas: np.ndarray,
+    pixel_size_um: float = 1.17,
+    names: Mapping[int, str] | None = None,
+) -> pd.DataFrame:
     """Measure the texture of every area of a slice.
 
     Parameters
@@ -47,8 +53,6 @@ def measure(image, areas, pixel_size_um=1.17, names=None):
     ValueError
         If the shapes differ, or nothing is annotated.
     """
-    import pandas as pd
-
     image, areas = np.asarray(image, np.float32), np.asarray(areas)
     if image.shape != areas.shape:
         raise ValueError(
@@ -58,8 +62,8 @@ def measure(image, areas, pixel_size_um=1.17, names=None):
     cells, specks = dark_blobs(standardised, 3.5, 0.55), dark_blobs(standardised, 1.6, 0.6)
     bright = ndimage.gaussian_filter(standardised, 2) > 1
     coherence, local_mean = orientation_coherence(image, 10), ndimage.gaussian_filter(image, 20)
-    rows = []
-    for label in np.unique(areas[areas > 0]).tolist() if names is None else names:
+    labels, rows = np.unique(areas[areas > 0]).tolist(), []
+    for label, name in (dict(zip(labels, labels)) if names is None else names).items():
         inside = interior(areas == label)
         if not inside.any():
             continue
@@ -67,7 +71,7 @@ def measure(image, areas, pixel_size_um=1.17, names=None):
         p5, p95 = np.percentile(gray, [5, 95])
         rows.append(
             {
-                "area": label if names is None else names[label],
+                "area": name,
                 "mm2": mm2,
                 "mean_gray": gray.mean(),
                 "sd_gray": gray.std(),
@@ -84,18 +88,19 @@ def measure(image, areas, pixel_size_um=1.17, names=None):
     return pd.DataFrame(rows).set_index("area")
 
 
-def standardise(image, mask):
+def standardise(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Shift and scale an image to mean 0 and standard deviation 1 over the mask."""
     values = image[mask]
     sd = values.std() if values.size else 0
     if not sd > 0:
         raise ValueError(
-            f"expected annotated pixels of more than one gray value, found {values.size} pixels with a standard deviation of {sd}"
+            "expected annotated pixels of more than one gray value, "
+            f"found {values.size} pixels with a standard deviation of {sd}"
         )
     return (image - values.mean()) / sd
 
 
-def interior(mask):
+def interior(mask: np.ndarray) -> np.ndarray:
     """Pixels of an area that lie deeper inside it than the margin (30 px; 12 px in areas thinner
     than 200 px).
     """
@@ -103,7 +108,7 @@ def interior(mask):
     return depth > (MARGIN if depth.max() >= THIN else THIN_MARGIN)
 
 
-def dark_blobs(standardised, sigma, threshold):
+def dark_blobs(standardised: np.ndarray, sigma: float, threshold: float) -> np.ndarray:
     """Centres of dark blobs: local maxima of the scale-normalised Laplacian of Gaussian (Lindeberg
     1998) above a threshold.
 
@@ -124,7 +129,9 @@ def dark_blobs(standardised, sigma, threshold):
     return (response == neighbourhood) & (response > threshold)
 
 
-def orientation_coherence(image, sigma, gradient_sigma=1.6):
+def orientation_coherence(
+    image: np.ndarray, sigma: float, gradient_sigma: float = 1.6
+) -> np.ndarray:
     """How well one direction dominates around each pixel: 0 for none, 1 for straight lines.
 
     ``(λ₁ − λ₂) / (λ₁ + λ₂)`` of the structure tensor, averaged with a Gaussian of width `sigma`
@@ -138,56 +145,24 @@ def orientation_coherence(image, sigma, gradient_sigma=1.6):
     return np.hypot(yy - xx, 2 * xy) / np.maximum(yy + xx, np.finfo(np.float32).tiny)
 
 
-def power_slope(image, mask):
+def power_slope(image: np.ndarray, mask: np.ndarray) -> float:
     """Exponent of the radially averaged power spectrum against frequency, over windows that lie
     wholly inside the mask.
 
     Returns a float, or NaN if no 64×64 window fits.
     """
-    taper = np.outer(np.hanning(WINDOW), np.hanning(WINDOW))
-    inside = np.pad(np.cumsum(np.cumsum(mask, 0), 1), ((1, 0), (1, 0)))
-    power, count = np.zeros((WINDOW, WINDOW)), 0
-    for top in range(0, image.shape[0] - WINDOW + 1, WINDOW // 2):
-        for left in range(0, image.shape[1] - WINDOW + 1, WINDOW // 2):
-            bottom, right = top + WINDOW, left + WINDOW
-            if (
-                inside[bottom, right]
-                - inside[top, right]
-                - inside[bottom, left]
-                + inside[top, left]
-                < WINDOW**2
-            ):
-                continue
-            window = image[top:bottom, left:right].astype(np.float64)
-            power += np.abs(np.fft.fft2((window - window.mean()) * taper)) ** 2
-            count += 1
-    if not count:
+    half, taper = WINDOW // 2, np.outer(np.hanning(WINDOW), np.hanning(WINDOW))
+    # every half window, at its centre pixel
+    whole = window_sums(mask, WINDOW)[half::half, half::half] == WINDOW**2
+    if not whole.any():
         return float("nan")
+    power = np.zeros((WINDOW, WINDOW))
+    for top, left in half * np.argwhere(whole):
+        window = image[top : top + WINDOW, left : left + WINDOW].astype(np.float64)
+        power += np.abs(np.fft.fft2((window - window.mean()) * taper)) ** 2
     frequency = np.fft.fftfreq(WINDOW)
     ring = np.rint(np.hypot(frequency[:, None], frequency) * WINDOW).astype(int).ravel()
     radial = np.bincount(ring, power.ravel()) / np.bincount(ring)
     centre = np.arange(len(radial)) / WINDOW
     fitted = (centre >= FREQUENCIES[0]) & (centre <= FREQUENCIES[1])
     return float(np.polyfit(np.log(centre[fitted]), np.log(radial[fitted]), 1)[0])
-
-
-def density_along(points, position, mask, bins=10, pixel_size_um=1.17):
-    """Points per mm² in equal bins of a position, such as cells along cortical depth.
-
-    Parameters
-    ----------
-    points, mask : (H, W) bool array
-    position : (H, W) array
-        In [0, 1] inside the mask.
-    bins : int
-
-    Returns
-    -------
-    (bins,) array
-        NaN where the mask holds no pixel.
-    """
-    index = np.clip((position[mask] * bins).astype(int), 0, bins - 1)
-    counts = np.bincount(index, points[mask], bins)
-    pixels = np.bincount(index, minlength=bins)
-    with np.errstate(invalid="ignore"):
-        return counts / (pixels * (pixel_size_um / 1000) ** 2)

@@ -6,13 +6,11 @@ pixel's neighbourhood says more than its own window: smoothing averages the evid
 step is ours, it knows nothing of where areas lie, and it is always reported beside the raw map.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage, special
 
 
-def smooth_log_posteriors(logits, mask, sigma):
+def smooth_log_posteriors(logits: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:
     """Average log-posteriors over a Gaussian neighbourhood within the tissue.
 
     The mean of log-posteriors is the geometric mean of the neighbours' opinions, up to a constant
@@ -31,6 +29,11 @@ def smooth_log_posteriors(logits, mask, sigma):
     -------
     (h, w, n) float32 array
         Normalised log-posteriors.
+
+    Raises
+    ------
+    ValueError
+        If `logits` and `mask` do not lie on one grid.
     """
     logits = np.asarray(logits, np.float32)
     if logits.shape[:2] != mask.shape:
@@ -38,19 +41,19 @@ def smooth_log_posteriors(logits, mask, sigma):
             f"logits and mask must lie on one grid: found {logits.shape[:2]} and {mask.shape}"
         )
     result = special.log_softmax(logits, axis=-1)
-    if sigma > 0:
-        weight = mask.astype(np.float32)
-        near = ndimage.gaussian_filter(weight, sigma, mode="constant")
-        for area in range(result.shape[-1]):
-            votes = ndimage.gaussian_filter(result[..., area] * weight, sigma, mode="constant")
-            result[..., area] = np.where(
-                near > 1e-6, votes / np.maximum(near, 1e-6), result[..., area]
-            )
-        result = special.log_softmax(result, axis=-1)
-    return result
+    if sigma == 0:
+        return result
+    weight = mask.astype(np.float32)
+    near = ndimage.gaussian_filter(weight, sigma, mode="constant")
+    for area in range(result.shape[-1]):  # one at a time: a whole slice takes a gigabyte
+        votes = ndimage.gaussian_filter(result[..., area] * weight, sigma, mode="constant")
+        np.divide(votes, near, out=result[..., area], where=near > 1e-6)
+    return special.log_softmax(result, axis=-1)
 
 
-def label_map(scores, shape, stride, mask):
+def label_map(
+    scores: np.ndarray, shape: tuple[int, int], stride: int, mask: np.ndarray
+) -> np.ndarray:
     """The best area of every pixel.
 
     Parameters
@@ -68,12 +71,18 @@ def label_map(scores, shape, stride, mask):
     -------
     (H, W) uint8 array
         0 outside of the mask, else 1…n.
+
+    Raises
+    ------
+    ValueError
+        If the positions do not cover the slice.
     """
     best = np.argmax(scores, axis=-1).astype(np.uint8) + np.uint8(1)  # (h, w)
-    rows, columns = ((np.arange(side) + stride // 2) // stride for side in shape)
-    if stride < 1 or rows[-1] - best.shape[0] > 0 or columns[-1] - best.shape[1] > 0:
+    nearest = [(np.arange(side) + stride // 2) // stride for side in shape]
+    if stride < 1 or any(index[-1] > side for index, side in zip(nearest, best.shape)):
         raise ValueError(
-            f"scores on a grid of {best.shape} at stride {stride} do not cover a slice of {tuple(shape)}"
+            f"scores on a grid of {best.shape} at stride {stride} do not cover a slice of "
+            f"{tuple(shape)}"
         )
-    full = best[np.minimum(rows, best.shape[0] - 1)][:, np.minimum(columns, best.shape[1] - 1)]
-    return np.where(mask, full, 0).astype(np.uint8)
+    rows, columns = (np.minimum(index, side - 1) for index, side in zip(nearest, best.shape))
+    return np.where(mask, best[np.ix_(rows, columns)], 0).astype(np.uint8)

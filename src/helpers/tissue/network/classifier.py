@@ -1,4 +1,4 @@
-"""`AreaCNN`, the network that tells brain areas apart from texture, and its evaluation.
+"""`AreaCNN`, the network that tells brain areas apart from texture.
 
 The network is that of paper A, section II.2: four convolutions, each followed by
 ReLU and 2x2 max-pooling, then fully connected layers of 1024, 64 and one unit per
@@ -8,9 +8,7 @@ Labels are counted as in the label images: 1 ... n in class order, 0 for "none".
 Column ``k`` of the logits therefore belongs to label ``k + 1``.
 """
 
-from __future__ import annotations
-
-import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +16,22 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.tissue.network.released import read_layers
-
 PATCH = 128  # side of a patch, pixels
 N_FEATURES = 64  # units of the last hidden layer
 KERNELS = (7, 5, 3, 3)
 FILTERS = (16, 32, 64, 128)
 HIDDEN = 1024
 DROPOUT = 0.3  # before each fully connected layer
+BATCH = 256  # patches at a time, where no gradient is needed
 
-RELEASED = dict(padding=(1, 1, 0, 0), channels=3, last_relu=False)
+RELEASED = {"padding": (1, 1, 0, 0), "channels": 3, "last_relu": False}
+# The authors' names of the layers (github.com/nerdslab/deepbraindisco, architecture.py) and ours.
+RELEASED_LAYERS = {
+    **{f"conv{level + 1}": f"convolutions.{level}" for level in range(4)},
+    "fc1": "hidden",
+    "fc2": "last_hidden",
+    "fc3": "output",
+}
 
 
 class AreaCNN(nn.Module):
@@ -56,47 +60,49 @@ class AreaCNN(nn.Module):
     Paper A, section II.2; dropout, loss and rate as in its section III.
     """
 
-    def __init__(self, n_areas=6, channels=1, padding=(0, 0, 0, 0), last_relu=True):
+    def __init__(
+        self,
+        n_areas: int = 6,
+        channels: int = 1,
+        padding: Sequence[int] = (0, 0, 0, 0),
+        last_relu: bool = True,
+    ) -> None:
         super().__init__()
-        if int(n_areas) != n_areas or n_areas < 2:
-            raise ValueError(f"n_areas must be a whole number of at least 2, found {n_areas!r}")
-        if int(channels) != channels or channels < 1:
-            raise ValueError(f"channels must be a whole number of at least 1, found {channels!r}")
+        for name, value, least in (("n_areas", n_areas, 2), ("channels", channels, 1)):
+            if int(value) != value or value < least:
+                raise ValueError(
+                    f"{name} must be a whole number of at least {least}, found {value!r}"
+                )
         padding = tuple(int(p) for p in padding)
         if len(padding) != len(KERNELS) or min(padding) < 0:
             raise ValueError(
-                f"padding must be {len(KERNELS)} whole numbers >= 0, one per convolution, found {padding!r}"
+                f"padding must be {len(KERNELS)} whole numbers >= 0, one per convolution, "
+                f"found {padding!r}"
             )
-        self.config = dict(
-            n_areas=int(n_areas), channels=int(channels), padding=padding, last_relu=bool(last_relu)
-        )
         self.last_relu = bool(last_relu)
-
-        inputs = (channels,) + FILTERS[:-1]
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(i, o, k, padding=p) for i, o, k, p in zip(inputs, FILTERS, KERNELS, padding)
-        )
-        self.side = _side_before_hidden(padding)  # 5 without padding, 6 as released
+        self.config = {
+            "n_areas": int(n_areas),
+            "channels": int(channels),
+            "padding": padding,
+            "last_relu": self.last_relu,
+        }
+        self.convolutions = nn.ModuleList()
+        self.side = PATCH
+        for inputs, filters, kernel, pad in zip((channels, *FILTERS), FILTERS, KERNELS, padding):
+            self.convolutions.append(nn.Conv2d(inputs, filters, kernel, padding=pad))
+            self.side = (self.side + 2 * pad - kernel + 1) // 2  # in the end 5; 6 as released
         self.hidden = nn.Linear(FILTERS[-1] * self.side**2, HIDDEN)
         self.last_hidden = nn.Linear(HIDDEN, N_FEATURES)
         self.output = nn.Linear(N_FEATURES, n_areas)
         self.dropout = nn.Dropout(DROPOUT)
 
-    def features(self, x):
-        """The 64 activations of the last hidden layer.
-
-        Parameters
-        ----------
-        x : tensor (N, channels, 128, 128)
-
-        Returns
-        -------
-        tensor (N, 64)
-        """
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """The 64 activations of the last hidden layer: (N, channels, 128, 128) -> (N, 64)."""
         expected = (self.config["channels"], PATCH, PATCH)
         if x.ndim != 4 or tuple(x.shape[1:]) != expected:
             raise ValueError(
-                f"AreaCNN reads patches of shape (N, {expected[0]}, {PATCH}, {PATCH}), found {tuple(x.shape)}"
+                f"AreaCNN reads patches of shape (N, {expected[0]}, {PATCH}, {PATCH}), "
+                f"found {tuple(x.shape)}"
             )
         for convolution in self.convolutions:
             # Pooling before ReLU gives the same numbers (both are monotone) on a quarter of the
@@ -107,25 +113,19 @@ class AreaCNN(nn.Module):
         x = self.last_hidden(self.dropout(x))  # (N, 64)
         return F.relu(x) if self.last_relu else x
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits: (N, channels, 128, 128) -> (N, n_areas)."""
         return self.output(self.dropout(self.features(x)))
 
     @classmethod
-    def from_released(cls, path):
-        """Load the authors' released weights, ``cnn_weights.pt``.
-
-        Parameters
-        ----------
-        path : path
-            A PyTorch file holding the state dictionary, plainly or under a key such as
-            ``state_dict``. Layers are recognised by their shapes, so their names do not matter.
+    def from_released(cls, path: str | Path) -> "AreaCNN":
+        """Load the authors' released weights, ``cnn_weights.pt``: a PyTorch state dictionary.
 
         Returns
         -------
         AreaCNN
-            ``AreaCNN(padding=(1, 1, 0, 0), channels=3, last_relu=False)`` in evaluation mode,
-            with as many areas as the file has outputs.
+            ``AreaCNN(padding=(1, 1, 0, 0), channels=3, last_relu=False)`` for six areas, in
+            evaluation mode.
 
         Raises
         ------
@@ -134,104 +134,30 @@ class AreaCNN(nn.Module):
         ValueError
             If the file cannot be opened without running code, or holds another network.
         """
-        layers = read_layers(path)
-        outputs = [w.shape[0] for w, _ in layers if w.ndim == 2 and w.shape[1] == N_FEATURES]
-        if len(outputs) != 1:
+        model = cls(**RELEASED)
+        try:
+            stored = torch.load(path, map_location="cpu", weights_only=True)
+            names = [name.split(".") for name in stored]
+            own = [f"{RELEASED_LAYERS.get(layer, layer)}.{kind}" for layer, kind in names]
+            model.load_state_dict(dict(zip(own, stored.values())))
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # damaged files make the unpickler fail in many ways
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise ValueError(
-                f"{path}: expected one output layer with {N_FEATURES} inputs, found {len(outputs)}; "
-                "this is not the released area classifier"
-            )
-        model = cls(n_areas=outputs[0], **RELEASED)
-        named = [m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
-        if len(layers) != len(named):
-            raise ValueError(f"{path}: expected {len(named)} layers, found {len(layers)}")
-        with torch.no_grad():
-            for layer in named:
-                matching = [(w, b) for w, b in layers if w.shape == layer.weight.shape]
-                if len(matching) != 1 or matching[0][1].shape != layer.bias.shape:
-                    found = ", ".join(str(tuple(w.shape)) for w, _ in layers)
-                    raise ValueError(
-                        f"{path}: no layer with weights of shape {tuple(layer.weight.shape)} and a bias of "
-                        f"{layer.bias.numel()}; the file has weights {found}. Expected the authors' released "
-                        "network (three channels, padding 1 in the first two convolutions)"
-                    )
-                layer.weight.copy_(matching[0][0])
-                layer.bias.copy_(matching[0][1])
+                f"{path}: expected the authors' cnn_weights.pt, a state dictionary of the layers "
+                f"{', '.join(RELEASED_LAYERS)} for three channels and six areas, found another "
+                f"file or a damaged one ({reason})"
+            ) from error
         return model.eval()
 
 
-def _side_before_hidden(padding):
-    side = PATCH
-    for kernel, pad in zip(KERNELS, padding):
-        side = (side + 2 * pad - kernel + 1) // 2
-    return side
-
-
-def save(model, path, metadata=None):
-    """Write an `AreaCNN` as safetensors, with the constructor's arguments in the metadata.
-
-    Parameters
-    ----------
-    model : AreaCNN
-    path : path
-    metadata : dict, optional
-        Anything JSON can hold, for instance the names of the areas; `read_metadata` returns it.
-    """
-    from safetensors.torch import save_file
-
-    tensors = {
-        name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
-    }
-    header = {"AreaCNN": json.dumps(model.config), "metadata": json.dumps(metadata or {})}
-    save_file(tensors, str(path), metadata=header)
-
-
-def load(path, device="cpu"):
-    """Read what `save` wrote: an `AreaCNN` in evaluation mode.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is not an `AreaCNN` that `save` wrote.
-    """
-    from safetensors.torch import load_file
-
-    header = _header(path)
-    model = AreaCNN(**json.loads(header["AreaCNN"]))
-    try:
-        model.load_state_dict(load_file(str(path)))
-    except RuntimeError as error:
-        raise ValueError(
-            f"{path}: the weights do not fit the network its header describes: {error}"
-        ) from error
-    return model.to(device).eval()
-
-
-def read_metadata(path):
-    """The ``metadata`` that was given to `save`."""
-    return json.loads(_header(path)["metadata"])
-
-
-def _header(path):
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no such weights file: {path}")
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            header = file.metadata() or {}
-    except SafetensorError as error:
-        raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
-    if "AreaCNN" not in header:
-        raise ValueError(
-            f"{path}: expected weights written by helpers.tissue.network.classifier.save, found no such header"
-        )
-    return header
-
-
-def apply_in_batches(function, model, patches, batch=256, device=None, progress=False):
+def apply_in_batches(
+    function: Callable[[torch.Tensor], torch.Tensor],
+    model: AreaCNN,
+    patches: np.ndarray,
+    batch: int = BATCH,
+) -> np.ndarray:
     """Apply ``function`` (``model.features`` or ``model``) to many patches in evaluation mode.
 
     Parameters
@@ -243,51 +169,41 @@ def apply_in_batches(function, model, patches, batch=256, device=None, progress=
     patches : array (N, 128, 128) or (N, C, 128, 128)
         One channel is repeated if the network reads several.
     batch : int
-    device : str, optional
-        Where to compute; the model's own device by default.
-    progress : bool
 
     Returns
     -------
     float32 array (N, d)
-    """
-    from tqdm.auto import tqdm
 
-    device = next(model.parameters()).device if device is None else torch.device(device)
-    training = model.training
-    model.to(device).eval()
-    results = []
+    Raises
+    ------
+    ValueError
+        If there are no patches, or they are of another shape.
+    """
+    if not len(patches):
+        raise ValueError("expected at least one patch, found none")
+    results, was_training = [], model.training
+    device = model.output.weight.device
+    model.eval()
     try:
         with torch.inference_mode():
-            for start in tqdm(range(0, len(patches), batch), disable=not progress, desc="patches"):
-                x = torch.from_numpy(
-                    np.array(patches[start : start + batch], dtype=np.float32)
-                )  # a copy: views may be read-only
-                x = x[:, None] if x.ndim == 3 else x  # (n, 1, 128, 128)
+            for start in range(0, len(patches), batch):
+                # A copy: views may be read-only.
+                x = torch.from_numpy(np.array(patches[start : start + batch], np.float32))
+                x = x if x.ndim == 4 else x[:, None]
                 if x.shape[1] == 1:
                     x = x.expand(-1, model.config["channels"], -1, -1)
                 x = x.to(device).contiguous(memory_format=torch.channels_last)
                 results.append(function(x).float().cpu())
     finally:
-        model.train(training)
-    if not results:
-        raise ValueError("expected at least one patch, found none")
+        model.train(was_training)
     return torch.cat(results).numpy()
 
 
-def predict(model, patches, **options):
-    """The most likely area of each patch, labels 1 ... n (uint8). Options as in `apply_in_batches`."""
-    logits = apply_in_batches(model, model, patches, **options)
-    return (logits.argmax(1) + 1).astype(np.uint8)
+def predict(model: AreaCNN, patches: np.ndarray, batch: int = BATCH) -> np.ndarray:
+    """The most likely area of each patch, labels 1 ... n (uint8); see `apply_in_batches`."""
+    return (apply_in_batches(model, model, patches, batch).argmax(1) + 1).astype(np.uint8)
 
 
-def patch_features(model, patches, **options):
-    """The 64 features of each patch: (N, 64) float32. Options as in `apply_in_batches`."""
-    return apply_in_batches(model.features, model, patches, **options)
-
-
-def dead_units(features):
-    """Which features are zero on all inputs: (N, d) -> (d,) bool. Their sum is the count of dead
-    units.
-    """
-    return ~np.any(np.asarray(features) != 0, axis=0)
+def patch_features(model: AreaCNN, patches: np.ndarray, batch: int = BATCH) -> np.ndarray:
+    """The 64 features of each patch: (N, 64) float32; see `apply_in_batches`."""
+    return apply_in_batches(model.features, model, patches, batch)

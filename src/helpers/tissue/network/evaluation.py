@@ -1,12 +1,19 @@
 """Scores of predicted areas: confusion, accuracy, and which confusions touch."""
 
-from __future__ import annotations
+from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from scipy import ndimage
+from sklearn import metrics
+
+NEAR = 64  # pixels within which two areas touch
+STEP = 4  # distances at a quarter of the resolution are exact enough for that
 
 
-def confusion_matrix(truth, predicted, areas):
+def confusion_matrix(
+    truth: np.ndarray, predicted: np.ndarray, areas: Sequence[str]
+) -> pd.DataFrame:
     """Counts of (true area, predicted area) over annotated samples.
 
     Parameters
@@ -20,11 +27,14 @@ def confusion_matrix(truth, predicted, areas):
     -------
     DataFrame (n, n)
         Rows are true areas, columns predicted ones.
-    """
-    import pandas as pd
-    from sklearn import metrics
 
-    truth, predicted = np.asarray(truth).ravel(), np.asarray(predicted).ravel()
+    Raises
+    ------
+    ValueError
+        If the two differ in number, nothing is annotated, or a label lies outside 1 ... n (a
+        prediction of 0 has no column: it would silently vanish from the accuracy).
+    """
+    truth, predicted = np.ravel(truth), np.ravel(predicted)
     if truth.shape != predicted.shape:
         raise ValueError(
             f"truth and prediction differ in number: {truth.size} and {predicted.size}"
@@ -32,21 +42,21 @@ def confusion_matrix(truth, predicted, areas):
     kept = truth > 0
     if not kept.any():
         raise ValueError("no annotated sample: every true label is 0")
-    labels = np.arange(1, len(areas) + 1)
-    # Label 0 of a prediction (not classified) has no column; it would silently vanish from the
-    # accuracy.
     for name, values in (("truth", truth[kept]), ("prediction", predicted[kept])):
         if values.min() < 1 or values.max() > len(areas):
             raise ValueError(
-                f"labels of the {name} must lie in 1 ... {len(areas)}, found {values.min()} ... {values.max()}"
+                f"labels of the {name} must lie in 1 ... {len(areas)}, "
+                f"found {values.min()} ... {values.max()}"
             )
-    counts = metrics.confusion_matrix(truth[kept], predicted[kept], labels=labels)
+    labels = np.arange(1, len(areas) + 1)
     return pd.DataFrame(
-        counts, index=pd.Index(areas, name="true"), columns=pd.Index(areas, name="predicted")
+        metrics.confusion_matrix(truth[kept], predicted[kept], labels=labels),
+        index=pd.Index(areas, name="true"),
+        columns=pd.Index(areas, name="predicted"),
     )
 
 
-def scores(confusion):
+def scores(confusion: pd.DataFrame) -> pd.DataFrame:
     """Precision, recall, F1 and support per area, from a confusion matrix.
 
     A ratio whose denominator is zero (an area never predicted, or never present) counts as 0.
@@ -56,34 +66,27 @@ def scores(confusion):
     DataFrame (n, 4)
         Columns precision, recall, f1, support.
     """
-    import pandas as pd
-
     counts = confusion.to_numpy(dtype=float)
     hits, present, predicted = np.diag(counts), counts.sum(1), counts.sum(0)
-
-    def ratio(a, b):
-        return np.divide(a, b, out=np.zeros_like(a), where=b > 0)
-
     columns = {
-        "precision": ratio(hits, predicted),
-        "recall": ratio(hits, present),
-        "f1": ratio(2 * hits, present + predicted),
+        "precision": hits / np.maximum(predicted, 1),
+        "recall": hits / np.maximum(present, 1),
+        "f1": 2 * hits / np.maximum(present + predicted, 1),
         "support": present.astype(int),
     }
     return pd.DataFrame(columns, index=pd.Index(confusion.index, name="area"))
 
 
-def accuracy(confusion):
+def accuracy(confusion: pd.DataFrame | np.ndarray) -> float:
     """Share of samples on the diagonal of a confusion matrix."""
     counts = np.asarray(confusion)
     return float(np.trace(counts) / counts.sum())
 
 
-NEAR = 64  # pixels within which two areas touch
-
-
-def neighbour_confusion(confusion, areas) -> dict[str, float]:
-    """Return the mean confusion of areas that touch and of those that do not (A Fig. 3).
+def neighbour_confusion(
+    confusion: pd.DataFrame | np.ndarray, areas: np.ndarray
+) -> dict[str, float]:
+    """Mean confusion of areas that touch and of those that do not (paper A, Fig. 3).
 
     Parameters
     ----------
@@ -99,19 +102,12 @@ def neighbour_confusion(confusion, areas) -> dict[str, float]:
     """
     counts = np.asarray(confusion, float)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    n, step = (
-        len(shares),
-        4,
-    )  # distances to a quarter of the resolution are exact enough for "within 64 pixels"
-    small = areas[::step, ::step]
-    near = np.zeros((n, n), bool)
-    for a in range(n):
-        if (small == a + 1).any():
-            distance = step * ndimage.distance_transform_edt(small != a + 1)
-            near[a] = [(distance[small == b + 1] <= NEAR).any() for b in range(n)]
-    off_diagonal = ~np.eye(n, dtype=bool)
-
-    def mean(mask):
-        return float(shares[mask].mean()) if mask.any() else 0.0
-
-    return {"touching": mean(near & off_diagonal), "apart": mean(~near & off_diagonal)}
+    labels = np.arange(1, len(shares) + 1)
+    small = areas[::STEP, ::STEP]
+    near = np.zeros(shares.shape, bool)
+    for label in np.intersect1d(labels, small):
+        distance = STEP * ndimage.distance_transform_edt(small != label)
+        near[label - 1] = np.isin(labels, small[distance <= NEAR])
+    pairs = ~np.eye(len(shares), dtype=bool)
+    groups = {"touching": shares[near & pairs], "apart": shares[~near & pairs]}
+    return {name: float(values.mean()) if len(values) else 0.0 for name, values in groups.items()}

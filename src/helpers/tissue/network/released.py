@@ -1,63 +1,50 @@
-"""Reading weights files that others wrote: PyTorch state dictionaries, layer by layer, whatever
-their names.
+"""What the authors' released area classifier says of raw patches.
+
+The weights are ``cnn_weights.pt`` of https://github.com/nerdslab/deepbraindisco, loaded by
+:meth:`helpers.tissue.network.classifier.AreaCNN.from_released`. That network reads gray values as
+stored, in three equal channels; its features are signed.
 """
 
-from __future__ import annotations
+from collections.abc import Sequence
 
-from pathlib import Path
+import numpy as np
 
-import torch
+from helpers.tissue.network import classifier
+from helpers.tissue.network.pretrained import raw_patches
+
+# The order of its outputs, as the authors' notebook lists it (areas by name, as here).
+AREAS = ("cortex", "hypothalamus", "striatum", "vp", "wm", "zi")
 
 
-def read_layers(path):
-    """The weights and biases of a PyTorch file.
+def predict(model: classifier.AreaCNN, patches: np.ndarray, areas: Sequence[str]) -> np.ndarray:
+    """The area of each raw patch according to the released network, in a dataset's class order.
 
     Parameters
     ----------
-    path : path
-        A file holding a state dictionary, plainly or under a key such as ``state_dict``.
+    model : AreaCNN
+        From ``AreaCNN.from_released``.
+    patches : (N, 128, 128) array in [0, 1], raw, not standardised
+    areas : sequence of str
+        Names in class order; upper and lower case are one.
 
     Returns
     -------
-    list of (weight, bias)
-        Tensors, in the order of the file.
+    (N,) uint8 array
+        Labels 1 ... n in the order of `areas`.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
     ValueError
-        If the file cannot be opened without running code, holds no tensors, or has a layer without
-        a bias.
+        If the dataset's areas are not the six of the released network, or the patches are not
+        (N, 128, 128) in [0, 1].
     """
-    path = Path(path)
-    state = _read_state_dict(path)
-    layers = []
-    for name, weight in state.items():
-        if not name.endswith("weight"):
-            continue
-        bias = state.get(name[: -len("weight")] + "bias")
-        if bias is None:
-            raise ValueError(f"{path}: layer {name!r} has no bias")
-        layers.append((weight, bias))
-    return layers
-
-
-def _read_state_dict(path):
-    if not path.is_file():
-        raise FileNotFoundError(f"no such weights file: {path}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged files make the unpickler fail in many ways
+    names = [name.casefold() for name in areas]
+    if sorted(names) != sorted(AREAS):
         raise ValueError(
-            f"{path}: not a PyTorch file of plain tensors (only those are opened, because others can run code): "
-            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
-        ) from error
-    for _ in range(2):  # {"model": {"state_dict": {...}}}
-        if isinstance(content, dict) and not any(torch.is_tensor(v) for v in content.values()):
-            content = next((v for v in content.values() if isinstance(v, dict) and v), content)
-    if not isinstance(content, dict) or not any(torch.is_tensor(v) for v in content.values()):
-        raise ValueError(
-            f"{path}: expected a state dictionary of tensors, found {type(content).__name__} without any"
+            f"the released network tells {', '.join(AREAS)} apart; this dataset has "
+            f"{', '.join(areas)}. Give its areas these names in dataset.yml, or leave the "
+            "released network out"
         )
-    return {name: value for name, value in content.items() if torch.is_tensor(value)}
+    found = classifier.predict(model, raw_patches(patches))  # 1 ... 6 in the released order
+    labels = np.array([names.index(name) + 1 for name in AREAS], np.uint8)
+    return labels[found - 1]

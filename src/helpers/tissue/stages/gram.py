@@ -1,6 +1,6 @@
 """Stages of paper A, Fig. 5: how the features of areas lie to each other."""
 
-from __future__ import annotations
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,8 @@ from helpers.tissue.features import gram
 from helpers.tissue.stages.probes import (
     FeatureSet,
     Network,
-    evaluation_role,
-    patch_features,
     repeats,
+    train_and_test,
 )
 
 # The pairs of areas that paper A speaks of (§III.5), by the names that its claims use.
@@ -29,19 +28,17 @@ def structure_sets(
     """Training and test features of every network, by its name; all on the same patches, as for the
     probes.
     """
-    return {
-        network.name: tuple(
-            patch_features(run, network, role, per_area, seed=seed).value
-            for role, per_area in (("train", train_per_area), (evaluation_role(run), test_per_area))
-        )
-        for network in networks
+    sets = {
+        each.name: train_and_test(run, each, train_per_area, test_per_area, seed)
+        for each in networks
     }
+    return {name: (train.value, test.value) for name, (train, test) in sets.items()}
 
 
 def structure_table(
     networks: list[Network],
     sets: dict[str, tuple[FeatureSet, FeatureSet]],
-    areas,
+    areas: Sequence[str],
     n_repeats: int = 3,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -65,6 +62,10 @@ def structure_table(
         for repeat, (_, chosen) in enumerate(repeats(train, test, n_repeats, seed)):
             part = test.part(chosen)
             scores, _ = gram.principal_components(part.features)
+            tables = {
+                "similarity": gram.area_similarity(part.features, part.labels),
+                "distance": gram.centroid_distances(scores, part.labels),
+            }
             row = {
                 "network": network.name,
                 "kind": network.kind,
@@ -74,24 +75,13 @@ def structure_table(
                 "error_all": everything,
                 "silhouette": silhouette_score(scores, part.labels),
             }
-            tables = {
-                "similarity": gram.area_similarity(part.features, part.labels),
-                "distance": gram.centroid_distances(scores, part.labels),
-            }
-            rows.append(
-                {
-                    **row,
-                    **{
-                        f"{kind} {pair}": matrix[where]
-                        for kind, matrix in tables.items()
-                        for pair, where in area_pairs(areas).items()
-                    },
-                }
-            )
+            for kind, matrix in tables.items():
+                row |= {f"{kind} {pair}": matrix[at] for pair, at in area_pairs(areas).items()}
+            rows.append(row)
     return pd.DataFrame(rows)
 
 
-def area_pairs(areas) -> dict[str, tuple[int, int]]:
+def area_pairs(areas: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Where the paper's area pairs stand in class order; empty if one of the areas is not there."""
     place = {name.casefold(): index for index, name in enumerate(areas)}
     if not all(name in place for pair in PAIRS.values() for name in pair):
@@ -99,7 +89,7 @@ def area_pairs(areas) -> dict[str, tuple[int, int]]:
     return {name: (place[a], place[b]) for name, (a, b) in PAIRS.items()}
 
 
-def pair_intervals(part: FeatureSet, weights, areas) -> pd.DataFrame:
+def pair_intervals(part: FeatureSet, weights: np.ndarray, areas: Sequence[str]) -> pd.DataFrame:
     """By how much the pairs that the paper calls similar are more alike than cortex and VP: 95 %
     bootstrap intervals.
 
@@ -111,7 +101,7 @@ def pair_intervals(part: FeatureSet, weights, areas) -> pd.DataFrame:
     ----------
     part : FeatureSet
     weights : (repeats, N) array
-        From :func:`helpers.tissue.features.gram.bootstrap_weights`.
+        From :func:`helpers.tissue.features.resampling.bootstrap_weights`.
     """
     scores, _ = gram.principal_components(part.features)
     similarity = gram.bootstrap_similarity(part.features, part.labels, weights)

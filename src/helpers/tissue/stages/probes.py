@@ -2,20 +2,17 @@
 pretrained networks.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from helpers.book.artifacts import Artifact
+from helpers.book.reached_code import reached_hash
 from helpers.book.run import Run
-from helpers.data import intensity
 from helpers.data import patches as patch_rules
-from helpers.data.datasets.weights import Record, WeightsError, file_sha256, open_weights
+from helpers.data.datasets.weights import WeightsError, file_sha256, open_weights
 from helpers.tissue.features import probes
 from helpers.tissue.network import classifier, pretrained
 from helpers.tissue.stages import slices
@@ -64,28 +61,29 @@ class FeatureSet:
     labels: np.ndarray
     groups: np.ndarray
 
-    def part(self, chosen) -> FeatureSet:
+    def part(self, chosen: np.ndarray) -> "FeatureSet":
         """The rows at the given indices."""
         return FeatureSet(self.features[chosen], self.labels[chosen], self.groups[chosen])
 
 
 def area_networks(run: Run, trained: Artifact, seed: int = 0) -> list[Network]:
     """The trained area classifier, and one of the same shape that learned nothing (the control)."""
-    n_areas = len(run.microct.areas)
+    n_areas, code = len(run.microct.areas), reached_hash(area_networks)
 
-    def reads_standardised(model):
+    def reads_standardised(model: classifier.AreaCNN) -> Callable:
         model.to(choose_device("auto"))
         return lambda raw, standardised: classifier.patch_features(model, standardised)
 
-    def untrained():
+    def untrained() -> Callable:
         import torch
 
         torch.manual_seed(seed)
         return reads_standardised(classifier.AreaCNN(n_areas).eval())
 
+    keys = (f"{trained.key} {code}", f"untrained, {n_areas} areas, seed {seed} {code}")
     return [
-        Network(TRAINED, "trained", trained.key, lambda: reads_standardised(trained.value.model)),
-        Network(UNTRAINED, "untrained", f"untrained, {n_areas} areas, seed {seed}", untrained),
+        Network(TRAINED, "trained", keys[0], lambda: reads_standardised(trained.value.model)),
+        Network(UNTRAINED, "untrained", keys[1], untrained),
     ]
 
 
@@ -106,18 +104,14 @@ def pretrained_networks(run: Run) -> tuple[list[Network], dict[str, str]]:
         except (WeightsError, OSError) as error:
             problems[record.network] = str(error)
             continue
-        networks.append(
-            Network(record.network, "pretrained", _record_key(record), _reads_raw(loaded))
-        )
+        facts = (file_sha256(record.path), record.mean, record.std, record.size, record.features)
+        key = f"{facts} {reached_hash(pretrained_networks)}"
+        networks.append(Network(record.network, "pretrained", key, _reads_raw(loaded)))
     return networks, problems
 
 
 def _reads_raw(loaded: pretrained.FrozenNetwork) -> Callable:
     return lambda: lambda raw, standardised: loaded.features(raw, progress=True)
-
-
-def _record_key(record: Record) -> str:
-    return repr((file_sha256(record.path), record.mean, record.std, record.size, record.features))
 
 
 def patch_features(
@@ -139,31 +133,20 @@ def patch_features(
         Of the added Gaussian noise, see :func:`helpers.tissue.features.probes.add_noise`.
     """
 
-    def make(folder: Path) -> None:
+    def compute() -> dict:
         drawn = slices.patches(run, role, per_area, seed=seed, raw=True)
         raw = probes.add_noise(drawn.cut()[:, 0], variance, seed)  # (N, 128, 128)
-        np.save(folder / "features.npy", network.open()(raw, _standardise(run, drawn, raw)))
-        np.save(folder / "labels.npy", drawn.labels)
         tile = drawn.centres // (2 * drawn.size)
-        np.save(folder / "groups.npy", (drawn.slice_index * 1000 + tile[:, 0]) * 1000 + tile[:, 1])
-
-    def load(folder: Path) -> FeatureSet:
-        return FeatureSet(
-            *(
-                np.load(folder / f"{name}.npy", allow_pickle=False)
-                for name in ("features", "labels", "groups")
-            )
-        )
+        return {
+            "features": network.open()(raw, _standardise(run, drawn, raw)),
+            "labels": drawn.labels,
+            "groups": (drawn.slice_index * 1000 + tile[:, 0]) * 1000 + tile[:, 1],
+        }
 
     parameters = {"role": role, "per_area": per_area, "seed": seed, "variance": variance}
-    return run.artifact(
-        f"features-{network.kind}",
-        parameters,
-        make,
-        load,
-        inputs=[run.microct.fingerprint, network.key],
-        methods=[classifier, pretrained, patch_rules, intensity, probes],
-    )
+    inputs = [run.key("microct"), network.key]
+    found = run.stored(f"features-{network.kind}", parameters, compute, inputs=inputs)
+    return replace(found, value=FeatureSet(**found.value))
 
 
 def _standardise(run: Run, drawn: patch_rules.Patches, raw: np.ndarray) -> np.ndarray:
@@ -171,20 +154,29 @@ def _standardise(run: Run, drawn: patch_rules.Patches, raw: np.ndarray) -> np.nd
     cut from.
     """
     pieces = {id(piece.image): piece for piece in run.microct.slices()}
-    scales = [slices.standardised(pieces[id(image)])[1] for image in drawn.images]
+    scales = [slices.prepared_slice(run, pieces[id(image)]).scale for image in drawn.images]
     out = np.empty(raw.shape, np.float32)
     for i, (index, centre) in enumerate(zip(drawn.slice_index, drawn.centres)):
         scale, height = scales[index], len(drawn.images[index])
         rows = np.clip(centre[0] - drawn.size // 2 + np.arange(drawn.size), 0, height - 1)
-        out[i] = replace(scale, gain=scale.gain[rows] if np.ndim(scale.gain) else scale.gain).apply(
-            raw[i]
-        )
+        gain = scale.gain[rows] if np.ndim(scale.gain) else scale.gain
+        out[i] = replace(scale, gain=gain).apply(raw[i])
     return out
 
 
 def evaluation_role(run: Run) -> str:
     """``test``, or ``validation`` where no test slice is annotated."""
     return "test" if slices.labelled_test_slice(run) else "validation"
+
+
+def train_and_test(
+    run: Run, network: Network, train_per_area: int, test_per_area: int, seed: int = 0
+) -> tuple[Artifact, Artifact]:
+    """Features of training and of evaluation patches; ``value`` of each is a `FeatureSet`."""
+    return (
+        patch_features(run, network, "train", train_per_area, seed=seed),
+        patch_features(run, network, evaluation_role(run), test_per_area, seed=seed),
+    )
 
 
 def repeats(
@@ -197,7 +189,7 @@ def repeats(
     """
     rng = np.random.default_rng(seed)
 
-    def by_area(labels):
+    def by_area(labels: np.ndarray) -> list[np.ndarray]:
         return [rng.permutation(np.flatnonzero(labels == area)) for area in np.unique(labels)]
 
     parts = [np.array_split(rows, n) for rows in by_area(test.labels)]
@@ -206,11 +198,8 @@ def repeats(
         for _ in range(n)
     ]
     return [
-        (
-            np.sort(np.concatenate(two_thirds[i])),
-            np.sort(np.concatenate([part[i] for part in parts])),
-        )
-        for i in range(n)
+        (np.sort(np.concatenate(fitted)), np.sort(np.concatenate([part[i] for part in parts])))
+        for i, fitted in enumerate(two_thirds)
     ]
 
 
@@ -223,10 +212,9 @@ def own_predictions(trained: Artifact, features: np.ndarray) -> np.ndarray:
 
 
 def own_accuracy(run: Run, trained: Artifact, per_area: int, *, seed: int = 0) -> float:
-    """End-to-end patch accuracy of a trained CNN on the evaluation patches of `probe_predictions`."""
-    drawn = patch_features(
-        run, area_networks(run, trained)[0], evaluation_role(run), per_area, seed=seed
-    ).value
+    """End-to-end accuracy of a trained CNN on the evaluation patches of `probe_predictions`."""
+    network = area_networks(run, trained)[0]
+    drawn = patch_features(run, network, evaluation_role(run), per_area, seed=seed).value
     return float(np.mean(own_predictions(trained, drawn.features) == drawn.labels))
 
 
@@ -248,58 +236,26 @@ def probe_predictions(
         ``value`` is a table: network, kind, probe, seed, repeat, group, truth, predicted. The
         trained CNN's own answer stands there as probe ``end to end``.
     """
-    sets = {
-        network: [
-            patch_features(run, network, role, per_area, seed=seed)
-            for role, per_area in (("train", train_per_area), (evaluation_role(run), test_per_area))
-        ]
-        for network in networks
-    }
+    sets = [train_and_test(run, each, train_per_area, test_per_area, seed) for each in networks]
 
-    def rows(network, train, test):
-        for repeat, (fitted, scored) in enumerate(repeats(train, test, n_repeats, seed)):
-            part = test.part(scored)
-            found = probes.predictions(
-                train.features[fitted], train.labels[fitted], part.features, seed=seed + repeat
-            )
-            if network.kind == "trained":
-                found = {END_TO_END: own_predictions(trained, part.features), **found}
-            for probe, predicted in found.items():
-                yield pd.DataFrame(
-                    {
-                        "network": network.name,
-                        "kind": network.kind,
-                        "probe": probe,
-                        "seed": seed,
-                        "repeat": repeat,
-                        "group": part.groups,
-                        "truth": part.labels,
-                        "predicted": predicted,
-                    }
+    def tables() -> Iterator[pd.DataFrame]:
+        for network, (train, test) in zip(networks, sets):
+            train, test = train.value, test.value
+            for repeat, (fitted, scored) in enumerate(repeats(train, test, n_repeats, seed)):
+                part = test.part(scored)
+                found = probes.predictions(
+                    train.features[fitted], train.labels[fitted], part.features, seed=seed + repeat
                 )
+                if network.kind == "trained":
+                    found = {END_TO_END: own_predictions(trained, part.features), **found}
+                for probe, predicted in found.items():
+                    facts = {"probe": probe, "seed": seed, "repeat": repeat}
+                    yield _answers(network, part, predicted, facts)
 
-    def make(folder: Path) -> None:
-        parts = [
-            part
-            for network, (train, test) in sets.items()
-            for part in rows(network, train.value, test.value)
-        ]
-        pd.concat(parts).to_csv(folder / "predictions.csv", index=False)
-
-    parameters = {
-        "n_repeats": n_repeats,
-        "seed": seed,
-        "names": [network.name for network in networks],
-    }
-    keys = [artifact.key for pair in sets.values() for artifact in pair]
-    return run.artifact(
-        "probes",
-        parameters,
-        make,
-        lambda folder: pd.read_csv(folder / "predictions.csv"),
-        inputs=[trained.key, *keys],
-        methods=[probes],
-    )
+    inputs = [trained.key, *(artifact.key for pair in sets for artifact in pair)]
+    parameters = _settings(networks, n_repeats, seed)
+    found = run.stored("probes", parameters, lambda: {"all": pd.concat(tables())}, inputs=inputs)
+    return replace(found, value=found.value["all"])
 
 
 def noise_predictions(
@@ -318,61 +274,49 @@ def noise_predictions(
     -------
     Artifact
         ``value`` is a table: network, kind, seed, repeat, variance, group, truth, predicted.
+        Variance 0 is always there, for the others are held against it.
     """
     role = evaluation_role(run)
-    sets = {
-        network: (
-            patch_features(run, network, "train", train_per_area, seed=seed),
-            {
-                v: patch_features(run, network, role, test_per_area, seed=seed, variance=v)
-                for v in variances
-            },
-        )
-        for network in networks
-    }
+    train = [patch_features(run, each, "train", train_per_area, seed=seed) for each in networks]
+    noisy = [
+        {
+            variance: patch_features(run, each, role, test_per_area, seed=seed, variance=variance)
+            for variance in sorted({0.0, *variances})
+        }
+        for each in networks
+    ]
 
-    def rows(network, train, noisy):
-        for repeat, (fitted, scored) in enumerate(repeats(train, noisy[0.0], n_repeats, seed)):
-            probe = probes.make_probe("LR", train.features.shape[1], seed).fit(
-                train.features[fitted], train.labels[fitted]
-            )
-            for variance, test in noisy.items():
-                part = test.part(scored)
-                yield pd.DataFrame(
-                    {
-                        "network": network.name,
-                        "kind": network.kind,
-                        "seed": seed,
-                        "repeat": repeat,
-                        "variance": variance,
-                        "group": part.groups,
-                        "truth": part.labels,
-                        "predicted": probe.predict(part.features),
-                    }
-                )
+    def tables() -> Iterator[pd.DataFrame]:
+        for network, clean, tests in zip(networks, train, noisy):
+            clean = clean.value
+            chosen = repeats(clean, tests[0.0].value, n_repeats, seed)
+            for repeat, (fitted, scored) in enumerate(chosen):
+                probe = probes.make_probe("LR", clean.features.shape[1], seed)
+                probe.fit(clean.features[fitted], clean.labels[fitted])
+                for variance, test in tests.items():
+                    part = test.value.part(scored)
+                    facts = {"seed": seed, "repeat": repeat, "variance": variance}
+                    yield _answers(network, part, probe.predict(part.features), facts)
 
-    def make(folder: Path) -> None:
-        parts = [
-            part
-            for network, (train, noisy) in sets.items()
-            for part in rows(network, train.value, {v: test.value for v, test in noisy.items()})
-        ]
-        pd.concat(parts).to_csv(folder / "predictions.csv", index=False)
+    keys = [artifact.key for artifact in train]
+    keys += [artifact.key for tests in noisy for artifact in tests.values()]
+    parameters = _settings(networks, n_repeats, seed)
+    found = run.stored("noise", parameters, lambda: {"all": pd.concat(tables())}, inputs=keys)
+    return replace(found, value=found.value["all"])
 
-    parameters = {
-        "n_repeats": n_repeats,
-        "seed": seed,
-        "names": [network.name for network in networks],
-    }
-    keys = [artifact.key for train, noisy in sets.values() for artifact in (train, *noisy.values())]
-    return run.artifact(
-        "noise",
-        parameters,
-        make,
-        lambda folder: pd.read_csv(folder / "predictions.csv"),
-        inputs=keys,
-        methods=[probes],
-    )
+
+def _answers(
+    network: Network, part: FeatureSet, predicted: np.ndarray, facts: dict
+) -> pd.DataFrame:
+    """One row per patch: whose answer, to what, what is true, what was said."""
+    names = {"network": network.name, "kind": network.kind}
+    answers = {"group": part.groups, "truth": part.labels, "predicted": predicted}
+    return pd.DataFrame({**names, **facts, **answers})
+
+
+def _settings(networks: list[Network], n_repeats: int, seed: int) -> dict:
+    names = [network.name for network in networks]
+    return {"n_repeats": n_repeats, "seed": seed, "names": names}
 
 
 def learning_curves(
@@ -385,20 +329,20 @@ def learning_curves(
     n_repeats: int = 3,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Accuracy of a logistic regression against training patches per area: network, per_area, seed,
-    repeat, accuracy.
+    """Accuracy of a logistic regression against training patches per area.
+
+    Returns
+    -------
+    DataFrame
+        network, per_area, seed, repeat, accuracy.
     """
     rows = []
     for network in networks:
-        train, test = (
-            patch_features(run, network, role, per_area, seed=seed).value
-            for role, per_area in (("train", train_per_area), (evaluation_role(run), test_per_area))
-        )
+        sets = train_and_test(run, network, train_per_area, test_per_area, seed)
+        train, test = (artifact.value for artifact in sets)
         for repeat in range(n_repeats):
             curve = probes.learning_curve(
                 train.features, train.labels, test.features, test.labels, sizes, seed=seed + repeat
             )
-            rows += [
-                (network.name, size, seed, repeat, accuracy) for size, accuracy in curve.items()
-            ]
+            rows += [(network.name, size, seed, repeat, score) for size, score in curve.items()]
     return pd.DataFrame(rows, columns=["network", "per_area", "seed", "repeat", "accuracy"])

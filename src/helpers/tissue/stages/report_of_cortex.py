@@ -1,6 +1,4 @@
-"""What pages 06 and 07 say of one trained network: tables, maps and the values of paper B's claims."""
-
-from __future__ import annotations
+"""What page 07 says of the components of one cortex: tables, maps and the values of its claims."""
 
 from dataclasses import dataclass
 
@@ -9,164 +7,15 @@ import numpy as np
 from helpers.book.artifacts import Artifact
 from helpers.book.run import Run
 from helpers.data.datasets import Slice
-from helpers.tissue.cortex import mixtures
+from helpers.tissue.cortex import composition, zoom
 from helpers.tissue.factors import alignment, findings, greedy_selection, truth
-from helpers.tissue.stages import factorisation
+from helpers.tissue.stages.components import CorticalComponents
+from helpers.tissue.stages.factorisation import tissue_densities
 from helpers.tissue.stages.kmeans import SURFACE_DOWN
 
-BLOCK = 256  # pixels: side of the blocks of the bootstrap, and width of the columns of the null; two windows
+BLOCK = 256  # pixels: width of the columns of the null; two windows
 NULL_POSITIONS = 60_000  # at which laminar information is measured; a regular subset of the cortex
 SMALLEST_BLOB = 64 * 64  # pixels: pieces smaller than a quarter of a window do not count as barrels
-
-
-@dataclass(frozen=True)
-class FactorReport:
-    """Factors of a slice, what they align with, and what that says of the claims.
-
-    Attributes
-    ----------
-    found : factorisation.SliceFactors
-    selection : greedy_selection.Selection
-    means, coverage, auroc : (k, areas) arrays
-    correlation : (k, k) array
-        Between factors, over positions.
-    cells, axons : (k,) arrays
-        Rank correlation of each factor with the density of cells, of axons.
-    known : bool
-        Whether the densities are the phantom's own.
-    layer_means : (k, 5) array or None
-        Mean coefficient in L1…L6; None without a cortex.
-    layers_annotated : bool
-    claims : dict
-        Claim to its value, or to the reason (str) why it has none.
-    """
-
-    found: factorisation.SliceFactors
-    selection: greedy_selection.Selection
-    means: np.ndarray
-    coverage: np.ndarray
-    auroc: np.ndarray
-    correlation: np.ndarray
-    cells: np.ndarray
-    axons: np.ndarray
-    known: bool
-    layer_means: np.ndarray | None
-    layers_annotated: bool
-    claims: dict
-
-    @property
-    def tops(self) -> np.ndarray:
-        """Coefficient of each factor that gets the darkest colour: the 99th percentile of its
-        positive ones.
-        """
-        columns = np.asarray(
-            self.found.coefficients[:: max(1, len(self.found.coefficients) // 500_000)]
-        ).T
-        return np.array(
-            [
-                np.percentile(column[column > 0], 99) if (column > 0).any() else 1.0
-                for column in columns
-            ]
-        )
-
-
-def factor_report(run: Run, fitted: Artifact, *, p: int = 6, lam: float = 0.5) -> FactorReport:
-    """Select factors of a slice (one per area, at most ``p``) and measure what each aligns with (B
-    §3, Fig. 2C).
-    """
-    found, names = fitted.value, run.microct.areas
-    areas = {name.casefold(): i for i, name in enumerate(names, start=1)}
-    coefficients, labels = np.asarray(found.coefficients), found.labels
-    selection = greedy_selection.select_factors(
-        coefficients, labels, min(p, int(labels.max()), coefficients.shape[1]), lam
-    )
-    means, coverage, auroc = (
-        measure(coefficients, labels, len(names))
-        for measure in (alignment.area_means, alignment.area_coverage, alignment.auroc)
-    )
-    matrix = alignment.correlation(coefficients)
-    cells, axons, known = factorisation.tissue_densities(run, found.piece)
-    cells, axons = found.at(cells), found.at(axons)
-    rho = [truth.density_correlations(coefficients, density) for density in (cells, axons)]
-
-    claims: dict = {
-        "B.nmf.rank": {
-            "positions_used": len(coefficients),
-            "positions": int(found.grid.included.sum()),
-            "error": found.error,
-            "k": coefficients.shape[1],
-            "stride": found.grid.stride,
-        }
-    }
-    claims["B.nmf.areas"] = _if_present(
-        areas,
-        ("cortex", "striatum", "zi"),
-        lambda asked: findings.aligned_areas(selection, means, auroc, asked),
-    )
-    claims["B.nmf.uncorrelated"] = (
-        {
-            "selected": alignment.mean_absolute_correlation(matrix, selection.factors),
-            "all": alignment.mean_absolute_correlation(matrix),
-        }
-        if len(selection.factors) > 1
-        else "only one area"
-    )
-
-    def axon_claim(asked):
-        factor, value = findings.axon_factor(coefficients, auroc, asked[0], cells)
-        return {
-            **value,
-            **({"rho_cells": rho[0][factor], "rho_axons": rho[1][factor]} if known else {}),
-        }
-
-    claims["B.nmf.axons"] = _if_present(areas, ("wm",), axon_claim)
-    layer_means, annotated, layers = None, False, None
-    try:
-        _, layers, annotated = factorisation.cortical_layers(run, found)
-        layers = layers[found.grid.included]
-        layer_means = alignment.area_means(coefficients, layers, len(SURFACE_DOWN))
-    except ValueError as error:
-        claims["B.nmf.shared"] = str(error)
-
-    def shared_claim(asked):
-        chosen = dict(zip(selection.areas, selection.factors))
-        if asked[1] not in chosen:
-            return "no factor was selected for VP"
-        return findings.thalamic_factor(
-            coefficients[:, chosen[asked[1]]],
-            labels,
-            layers,
-            found.places,
-            asked[1:],
-            asked[0],
-            BLOCK,
-        )
-
-    if layers is not None:
-        claims["B.nmf.shared"] = _if_present(areas, ("cortex", "vp", "zi"), shared_claim)
-    return FactorReport(
-        found,
-        selection,
-        means,
-        coverage,
-        auroc,
-        matrix,
-        *rho,
-        known,
-        layer_means,
-        annotated,
-        claims,
-    )
-
-
-def _if_present(areas, wanted, measure):
-    """Measure with the labels of the wanted areas, or say which are missing."""
-    missing = [name for name in wanted if name not in areas]
-    return (
-        f"no area is called {', '.join(missing)}"
-        if missing
-        else measure([areas[name] for name in wanted])
-    )
 
 
 @dataclass(frozen=True)
@@ -175,7 +24,7 @@ class CortexReport:
 
     Attributes
     ----------
-    found : factorisation.CorticalComponents
+    found : CorticalComponents
     selection : greedy_selection.Selection
         Of factors for layers.
     names : list of str
@@ -198,7 +47,7 @@ class CortexReport:
         Claim to its value.
     """
 
-    found: factorisation.CorticalComponents
+    found: CorticalComponents
     selection: greedy_selection.Selection
     names: list
     cells: np.ndarray
@@ -240,7 +89,7 @@ def cortex_report(run: Run, components: Artifact, *, lam: float = 0.3, p: int = 
     inside, layers, n = found.inside, found.layers[found.inside], len(found.mixture.weights)
     rows, labels = np.asarray(found.coefficients), np.asarray(found.posteriors).argmax(axis=1)
     piece = found.factors.piece
-    cells, axons, known = factorisation.tissue_densities(run, piece)
+    cells, axons, known = tissue_densities(run, piece)
     cells, axons = (found.factors.grid.at_grid(density)[inside] for density in (cells, axons))
     selection = greedy_selection.select_factors(rows, layers, p, lam)
 
@@ -283,8 +132,8 @@ def cortex_report(run: Run, components: Artifact, *, lam: float = 0.3, p: int = 
         found,
         selection,
         findings.describe(labels, layers, cells, n, SURFACE_DOWN),
-        findings.component_means(labels, cells, n),
-        findings.component_means(labels, axons, n),
+        composition.component_means(labels, cells, n),
+        composition.component_means(labels, axons, n),
         known,
         base,
         barrel_component,
@@ -296,7 +145,7 @@ def cortex_report(run: Run, components: Artifact, *, lam: float = 0.3, p: int = 
     )
 
 
-def columns_of(depth, width):
+def columns_of(depth: np.ndarray, width: float) -> np.ndarray:
     """Number the columns of the cortex, `width` positions wide, across the direction in which depth
     changes: (h, w) int.
     """
@@ -312,7 +161,7 @@ def matched_shares(
     """Return laminar shares of the second slice's components in the order of the first's, the
     partners, their distances.
     """
-    partner, distance = mixtures.match_shares(first.found.shares(), second.found.shares())
+    partner, distance = composition.match_shares(first.found.shares(), second.found.shares())
     return second.found.shares()[partner], partner, distance
 
 
@@ -327,8 +176,6 @@ def example_box(report: CortexReport, size: int, window: int, box: list | None =
     box : [row, column], optional
         Take this box instead of the one in which all components meet.
     """
-    from helpers.tissue.cortex import zoom
-
     components, stride = report.found.components, report.found.factors.grid.stride
     n, side = len(report.names), min(size // stride, *components.shape)
     corner = tuple(value // stride for value in box) if box else zoom.zoom_box(components, n, side)

@@ -1,0 +1,113 @@
+"""Panels of page 10: which pixels a latent draws (C Fig. 3A and S4)."""
+
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.font_manager import FontProperties, findfont
+from PIL import Image, ImageDraw, ImageFont
+
+from helpers.book import style
+from helpers.brains.figures.shared import image_rows
+
+# Ordered by columns of two: single strata above, what their mixtures mean below.
+STRATA = {
+    "0 < c ≤ 3.5": "cyan",
+    "0 < c ≤ 3.5, and far": "lime",
+    "−3.5 ≤ c < 0": "magenta",
+    "−3.5 ≤ c < 0, and far": "red",
+    "far: |c| > 3.5": "yellow",
+    "both small strata": "blue",
+    "no variance": "white",
+    "all three": "black",
+}
+
+
+def _latent_grid(pictures: np.ndarray) -> tuple[plt.Figure, np.ndarray]:
+    height = 3.1 * pictures.shape[1] / pictures.shape[2] + 0.25
+    return style.small_multiples(len(pictures), 3.1, height, columns=4, margin=(0, 0.3))
+
+
+def stratified_maps(
+    rgb: np.ndarray, atlas: np.ndarray, regions: list[str], names: list[str]
+) -> plt.Figure:
+    """One colour picture per latent, (L, H, W, 3), with region outlines and the legend of strata
+    (C Fig. 3A).
+    """
+    figure, axes = _latent_grid(rgb)
+    for axis, picture, name in zip(axes, rgb, names):
+        axis.imshow(picture)
+        for label in range(1, len(regions) + 1):
+            axis.contour(atlas == label, levels=[0.5], colors=["#777777"], linewidths=0.4)
+        style.bare(axis, name, fontsize=9)
+    handles = style.patches(STRATA, STRATA.values(), "#aaaaaa")
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
+    return figure
+
+
+def variance_maps(variance: np.ndarray, names: list[str]) -> plt.Figure:
+    """Variance per pixel of each latent, (L, H, W), in units of its own 99.7th percentile, which
+    stands in the title.
+    """
+    figure, axes = _latent_grid(variance)
+    for axis, picture, name in zip(axes, variance, names):
+        top = max(np.percentile(picture, 99.7), 1e-12)
+        shown = axis.imshow(picture / top, cmap="inferno", vmin=0, vmax=1)
+        style.bare(axis, f"{name}, 1 = {top:.1e}", fontsize=9)
+    figure.colorbar(
+        shown, ax=figure.axes, label="variance, in units of the title", fraction=0.02, shrink=0.7
+    )
+    return figure
+
+
+def traversal_strips(images: np.ndarray, weights: np.ndarray, names: list[str]) -> plt.Figure:
+    """Decoded images along each latent (C S4): (K, C, H, W), one row per latent."""
+    return image_rows(images, names, [f"c = {weight:+.2f}" for weight in weights], 2.0)
+
+
+def png_frames(images: np.ndarray, phantom: bool = False) -> list[bytes]:
+    """Images (C, H, W) in [0, 1] as PNG files in memory, for `helpers.book.slider.image_slider`.
+
+    Parameters
+    ----------
+    images : (C, H, W) array
+    phantom : bool, optional
+        Write *phantom* into the upper right corner; small images are enlarged first, so that the
+        word covers little.
+    """
+    font = ImageFont.truetype(findfont(FontProperties(style="italic")), 13)
+    pngs = []
+    for pixels in np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8):
+        file, frame = io.BytesIO(), Image.fromarray(pixels)
+        if phantom:
+            zoom = max(1, 448 // frame.width)
+            size = frame.width * zoom, frame.height * zoom
+            frame = frame.resize(size, Image.Resampling.NEAREST).convert("RGB")
+            # Lighter than `style.mark_phantom`: this corner is black, a figure's margin is white.
+            ImageDraw.Draw(frame).text(
+                (frame.width - 4, 2), "phantom", fill="#e07070", anchor="ra", font=font
+            )
+        frame.save(file, "PNG")
+        pngs.append(file.getvalue())
+    return pngs
+
+
+def bright_pixels(
+    bright: np.ndarray, weights: np.ndarray, names: list[str], clean: float
+) -> plt.Figure:
+    """Pixels above the clean threshold along each latent, (K, C), beside the share in clean images
+    (dashed).
+    """
+    figure, axis = plt.subplots(figsize=(6.2, 3.2))
+    for counts, name, colour in zip(bright, names, plt.get_cmap("tab10").colors * 20):
+        axis.plot(weights, counts, label=name, color=colour)
+    axis.axhline(clean, color="#999999", linestyle="--", linewidth=1)
+    axis.set_yscale("symlog", linthresh=1)
+    axis.set(
+        xlabel="interpolation weight c",
+        ylabel="bright pixels per image",
+        ylim=(-0.1, None),  # a count: no negative decades
+        title="bright pixels (dashed: clean images)",
+    )
+    axis.legend(fontsize=7, ncols=2)
+    return figure

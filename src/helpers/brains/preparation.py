@@ -1,0 +1,120 @@
+"""A population as the models see it (C §3.1): one brightness, clipped, cropped, shrunk, split."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers.brains import vae
+from helpers.data import intensity
+from helpers.data.datasets import Population
+from helpers.data.phantoms.brain_artifacts import tissue
+
+SHARES = {"train": 0.7, "validation": 0.15}  # the rest is the test set
+SPLIT_SEED = 0  # one split for every model, so that all are compared on the same images
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A population as the models see it.
+
+    Attributes
+    ----------
+    images : (N, H, W) float32 array in [0, 1]
+        At one mean brightness, outlier pixels clipped, cropped, shrunk by a whole factor.
+    clean_images : (N, H, W) float32 array or None
+        The same individuals without artifacts, prepared alike (phantoms only).
+    atlas : (H, W) uint8 array
+    regions : tuple of str
+    train, validation, test : int arrays
+        Indices. Validation images choose the best epoch and carry the metric's own PCA.
+    clean : (N,) bool array or None
+        Images without artifacts, where the dataset says so.
+    pixel_size_um : float
+    steps : tuple of str
+        What was done, in words.
+    """
+
+    images: np.ndarray
+    clean_images: np.ndarray | None
+    atlas: np.ndarray
+    regions: tuple[str, ...]
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    clean: np.ndarray | None
+    pixel_size_um: float
+    steps: tuple[str, ...]
+
+    @property
+    def reference(self) -> np.ndarray:
+        """Indices of the clean test images; of all of them where nothing is known of artifacts."""
+        return self.test if self.clean is None else self.test[self.clean[self.test]]
+
+    @property
+    def clean_all(self) -> np.ndarray:
+        """Indices of all clean images; of all images where nothing is known of artifacts."""
+        return np.arange(len(self.images)) if self.clean is None else np.flatnonzero(self.clean)
+
+    @property
+    def template(self) -> np.ndarray:
+        """Mean of the clean images, (H, W)."""
+        return self.images[self.clean_all].mean(0)
+
+    @property
+    def brain(self) -> np.ndarray:
+        """Where the template shows tissue, (H, W) bool."""
+        return tissue(self.template)
+
+
+def prepare(data: Population, rows: int = 80) -> Prepared:
+    """Return a population preprocessed as published (C §3.1), shrunk to about ``rows`` rows, split.
+
+    Brightness first, then outliers, then the crop. Every image is kept.
+    """
+    images, _, target = intensity.match_brightness(data.images)
+    images, ceiling = intensity.clip_outliers(images)
+    factor = max(1, data.images.shape[1] // rows)
+    small = tuple(side // factor for side in data.images.shape[1:])
+    shape = vae.fitting_shape(small) or small  # what cannot fit is explained by the network
+
+    def sized(stack: np.ndarray) -> np.ndarray:
+        return intensity.centre_crop(_shrink(stack, factor), shape)
+
+    clean_images = None
+    if data.clean_images is not None:
+        matched = intensity.match_brightness(data.clean_images, target)[0]
+        clean_images = sized(intensity.clip_outliers(matched, ceiling)[0])
+    inner = data.atlas[: small[0] * factor, : small[1] * factor]
+    atlas = intensity.centre_crop(inner[factor // 2 :: factor, factor // 2 :: factor], shape)
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(images))
+    n_train, n_validation = (round(share * len(images)) for share in SHARES.values())
+    parts = [np.sort(part) for part in np.split(order, [n_train, n_train + n_validation])]
+    clean = None if data.clean is None else np.isin(np.arange(len(images)), data.clean)
+    steps = (
+        f"each image scaled to the set's mean brightness ({target:.3f})",
+        f"pixels above {ceiling:.3f} clipped and that set to 1",
+        *([f"shrunk {factor}-fold"] if factor > 1 else []),
+        *([f"cropped to {shape[0]}×{shape[1]}"] if shape != small else []),
+    )
+    return Prepared(
+        sized(images),
+        clean_images,
+        atlas,
+        data.regions,
+        *parts,
+        clean,
+        data.pixel_size_um * factor,
+        steps,
+    )
+
+
+def _shrink(stack: np.ndarray, factor: int) -> np.ndarray:
+    """Mean over blocks of factor × factor pixels: (N, H, W) -> (N, H // factor, W // factor)."""
+    if factor == 1:
+        return stack
+    n, h, w = stack.shape[0], stack.shape[1] // factor, stack.shape[2] // factor
+    return (
+        stack[:, : h * factor, : w * factor]
+        .reshape(n, h, factor, w, factor)
+        .mean((2, 4), dtype=np.float32)
+    )

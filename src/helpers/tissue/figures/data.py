@@ -1,0 +1,207 @@
+"""Panels of page 01: the slices, their annotation, and the method (A Fig. 1 and 2, B Fig. 1)."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from helpers.book import style
+from helpers.tissue.figures.views import annotated_slice
+
+#: Layers of the network and how tall each is drawn: convolutions, then fully connected ones.
+CONVOLUTIONS = (("input", 128), ("16", 61), ("32", 28), ("64", 13), ("128", 5))
+FULLY_CONNECTED = (("1024", 40), ("64", 16), ("areas", 6))
+
+
+def overview(
+    image: np.ndarray,
+    centres: np.ndarray,
+    labels: np.ndarray,
+    patches: np.ndarray,
+    features: np.ndarray,
+    feature_labels: np.ndarray,
+    areas: list[str],
+    recall: np.ndarray,
+) -> plt.Figure:
+    """Draw the method from a run's own pictures (A Fig. 1, B Fig. 1).
+
+    Parameters
+    ----------
+    image : (H, W) array
+        The slice that patches come from.
+    centres : (N, 2) int array
+        Row and column of each patch.
+    labels : (N,) int array
+        Area 1…n of each patch.
+    patches : (N, 128, 128) array
+    features : (M, 64) array
+        Activations of the last hidden layer for held-out patches.
+    feature_labels : (M,) int array
+        Their areas.
+    areas : sequence of str
+    recall : (n,) array
+        Share of each area's held-out patches that the network names rightly.
+    """
+    figure, axes = plt.subplots(1, 5, figsize=(13, 3.8), width_ratios=[0.55, 0.95, 0.9, 1.2, 1.3])
+    _slice_with_boxes(axes[0], image, centres, labels, areas)
+    _patch_columns(axes[1], patches, labels, areas)
+    _network(axes[2])
+    shown = features[np.argsort(feature_labels, kind="stable")]
+    brightest = max(float(np.percentile(shown, 99)), 1e-9)
+    axes[3].imshow(shown, aspect="auto", cmap="viridis", vmin=0, vmax=brightest)
+    axes[3].set(
+        title="3  activations",
+        xlabel="64 units of the last hidden layer",
+        ylabel="patches, sorted by area",
+        yticks=[],
+    )
+    centred = features - features.mean(0)
+    principal = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T  # (M, 2)
+    for number, colour in enumerate(style.area_colours(areas), start=1):
+        name = f"{areas[number - 1]} {100 * recall[number - 1]:.0f} %"
+        axes[4].scatter(*principal[feature_labels == number].T, s=8, color=colour, label=name)
+    style.side_legend(axes[4], fontsize=7, title="area, recall", title_fontsize=7, markerscale=1.5)
+    axes[4].set(
+        title="4  low-dimensional model",
+        xlabel="first principal component",
+        ylabel="second",
+        xticks=[],
+        yticks=[],
+    )
+    return figure
+
+
+def _slice_with_boxes(
+    axis: plt.Axes, image: np.ndarray, centres: np.ndarray, labels: np.ndarray, areas: list[str]
+) -> None:
+    # Cortex, the slice's right end, on top as in the papers.
+    tall, step = np.rot90(style.thumbnail(image, 1200)), style.thumbnail_step(image, 1200)
+    axis.imshow(tall, cmap="gray", vmin=0, vmax=np.percentile(tall, 99.5), aspect="equal")
+    for number, colour in enumerate(style.area_colours(areas), start=1):
+        for row, column in centres[_spread(labels, number, 2)] - 64:
+            corner = row / step, tall.shape[0] - 1 - (column + 128) / step
+            style.square(axis, corner, 128 / step, colour, 1.3)
+    style.bare(axis, "1  local views")
+
+
+def _patch_columns(
+    axis: plt.Axes, patches: np.ndarray, labels: np.ndarray, areas: list[str]
+) -> None:
+    canvas = np.full((-(-len(areas) // 2) * 140, 280), np.nan)
+    for index, colour in enumerate(style.area_colours(areas)):
+        y, x = index // 2 * 140, index % 2 * 140
+        for chosen in _spread(labels, index + 1, 1):
+            canvas[y : y + 128, x : x + 128] = patches[chosen]
+            style.square(axis, (x, y), 127, colour, 2)
+            axis.text(
+                x + 5,
+                y + 20,
+                areas[index],
+                color="white",
+                fontsize=7,
+                weight="bold",
+                bbox={"facecolor": "black", "alpha": 0.55, "pad": 1.2, "linewidth": 0},
+            )
+    low, high = np.percentile(patches, [0.5, 99.5])
+    axis.imshow(canvas, cmap="gray", vmin=low, vmax=high)
+    style.bare(axis, "128 × 128 px each")
+
+
+def _spread(labels: np.ndarray, number: int, count: int) -> np.ndarray:
+    """Return up to ``count`` indices of one area, spread over its patches (which are sorted by
+    place).
+    """
+    chosen = np.flatnonzero(labels == number)
+    places = np.unique(np.linspace(0, len(chosen) - 1, count + 2)[1:-1].astype(int))
+    return chosen[places] if chosen.size else chosen
+
+
+def _network(axis: plt.Axes) -> None:
+    """Draw the layers of the network as bars whose heights follow the number of units."""
+    names, heights = zip(*CONVOLUTIONS, *FULLY_CONNECTED)
+    axis.bar(
+        range(len(names)),
+        heights,
+        width=0.55,
+        bottom=-np.array(heights) / 2,
+        align="edge",
+        color=["#9fb8d8"] * len(CONVOLUTIONS) + ["#d8b49f"] * len(FULLY_CONNECTED),
+        edgecolor="#444",
+        linewidth=0.6,
+    )
+    for x, name, height in zip(range(len(names)), names, heights):
+        axis.text(x + 0.27, height / 2 + 3, name, ha="center", fontsize=6.5)
+    axis.text(2.3, -72, "convolutions\n7×7, 5×5, 3×3, 3×3", ha="center", va="top", fontsize=7)
+    axis.text(6.3, -30, "fully\nconnected", ha="center", va="top", fontsize=7)
+    axis.set(xlim=(-0.5, 8.2), ylim=(-100, 85))
+    style.bare(axis, "2  CNN")
+
+
+def slices(
+    images: list[np.ndarray],
+    area_maps: list[np.ndarray | None],
+    names: list[str],
+    areas: list[str],
+    pixel_size_um: float,
+) -> plt.Figure:
+    """Show every slice (H, W) of a dataset, its annotation over it, with role and z (``names``)."""
+    figure, axes = style.small_multiples(len(images), 9, 2.15, columns=1)
+    for axis, image, labels, name in zip(axes, images, area_maps, names):
+        annotated_slice(axis, image, labels, areas, name, pixel_size_um=pixel_size_um)
+    style.side_legend(axes[0], style.patches(areas), handlelength=1)
+    return figure
+
+
+def annotated_slice_with_patches(
+    image: np.ndarray,
+    labels: np.ndarray,
+    patches: np.ndarray,
+    patch_labels: np.ndarray,
+    areas: list[str],
+    pixel_size_um: float,
+) -> plt.Figure:
+    """Show an annotated slice (H, W) above five example patches of every area (A Fig. 2)."""
+    figure = plt.figure(figsize=(9, 3 + 1.1 * len(areas)))
+    top, bottom = figure.subfigures(2, 1, height_ratios=[2.4, 1.15 * len(areas)])
+    axis = top.subplots()
+    annotated_slice(axis, image, labels, areas, pixel_size_um=pixel_size_um)
+    style.side_legend(axis, style.patches(areas), handlelength=1)
+    cells = bottom.subplots(len(areas), 5, squeeze=False)
+    low, high = np.percentile(patches, [0.5, 99.5])
+    for cell in cells.flat:
+        style.bare(cell)
+    for row, name, colour in zip(cells, areas, style.area_colours(areas)):
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center", color=colour, weight="bold")
+        for cell, chosen in zip(row, _spread(patch_labels, areas.index(name) + 1, 5)):
+            cell.imshow(patches[chosen], cmap="gray", vmin=low, vmax=high)
+    style.scale_bar(cells[-1, -1], pixel_size_um, 50)
+    return figure
+
+
+def class_balance(pixels: pd.DataFrame, areas: list[str]) -> plt.Figure:
+    """Show annotated area per class and slice; ``pixels`` is a table (slices × areas) in mm²."""
+    figure, axis = plt.subplots(figsize=(7.5, 2.8))
+    shades = 1 - 0.6 * np.arange(len(pixels)) / len(pixels)
+    colours = ([(*colour, shade) for colour in style.area_colours(areas)] for shade in shades)
+    width = 0.8 / len(pixels)
+    style.grouped_bars(axis, pixels.T, colours, width, width * 0.92)
+    first, *others = pixels.index
+    axis.set(
+        ylabel="annotated area (mm²)",
+        title=f"darkest: {first}; then {', '.join(others)}" if others else first,
+    )
+    return figure
+
+
+def texture_ratios(ratios: pd.DataFrame) -> plt.Figure:
+    """Show a table (areas × measurements) of phantom over real tissue, one cell each, on a
+    logarithmic scale.
+    """
+    figure, axis = plt.subplots(figsize=(8.5, 0.42 * len(ratios) + 1.6))
+    with np.errstate(divide="ignore"):  # a measurement that is 0 gets the darkest blue
+        shown = np.log2(ratios.to_numpy(float))
+    scale = {"cmap": "RdBu_r", "vmin": -1.5, "vmax": 1.5, "aspect": "auto"}
+    picture = style.matrix(axis, shown, ratios.index, ratios.columns, rotation=20, **scale)
+    style.numbers(axis, ratios.to_numpy(float), np.abs(shown) > 1)
+    figure.colorbar(picture, ax=axis, label="log₂ of phantom / real", shrink=0.8)
+    axis.set_title("texture of the phantom over that of real tissue (1 = alike)")
+    return figure

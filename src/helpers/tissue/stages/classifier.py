@@ -1,0 +1,94 @@
+"""Stages of papers A and B: the trained area classifier, and the released one beside it."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers import model_files, training
+from helpers.book.artifacts import Artifact
+from helpers.book.run import Run
+from helpers.data.files import write_json
+from helpers.tissue.network import classifier, recipes, released
+from helpers.tissue.stages.slices import evaluation_patches, patches
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """A trained `AreaCNN` and how it came about.
+
+    Attributes
+    ----------
+    model : AreaCNN
+    history : DataFrame
+        One row of numbers per epoch.
+    best_epoch : int
+        The epoch that was kept, from 0.
+    patches_per_area : int
+        Training patches per area.
+    """
+
+    model: classifier.AreaCNN
+    history: pd.DataFrame
+    best_epoch: int
+    patches_per_area: int
+
+
+def trained_classifier(
+    run: Run, seed: int = 0, *, recipe: str = "fast", device: str = "auto", progress: bool = True
+) -> Artifact:
+    """Return the area classifier trained on a dataset's training slices (A §III.2).
+
+    ``value`` is a `TrainedClassifier`.
+
+    Parameters
+    ----------
+    recipe : str
+        How it is trained: a name in :data:`helpers.tissue.network.recipes.RECIPES`, and behind it
+        what differs, for example ``"fast, epochs=20, patches_per_area=1500"``.
+    """
+    chosen, areas = training.choose_recipe(recipes.RECIPES, recipe), run.microct.areas
+
+    def make(folder: Path) -> None:
+        model, result = recipes.train_area_classifier(
+            patches(run, "train", chosen.patches_per_area, seed=seed, purity=chosen.purity),
+            patches(run, "validation", chosen.validation_per_area, seed=seed),
+            len(areas),
+            chosen,
+            seed,
+            training.Place(device, checkpoint=folder / "checkpoint", progress=progress),
+        )
+        model_files.save(model, folder / "classifier.safetensors", areas=list(areas))
+        write_json(folder / "history.json", vars(result))
+
+    def load(folder: Path) -> TrainedClassifier:
+        content = json.loads((folder / "history.json").read_text())
+        model = model_files.load(classifier.AreaCNN, folder / "classifier.safetensors")
+        history = pd.DataFrame(content["history"])
+        return TrainedClassifier(model, history, content["best_epoch"], chosen.patches_per_area)
+
+    parameters = {"seed": seed, "recipe": asdict(chosen)}
+    return run.artifact("classifier", parameters, make, load, inputs=[run.key("microct")])
+
+
+def released_accuracy(run: Run, weights: str | Path, per_area: int, *, seed: int = 0) -> pd.Series:
+    """Return the accuracy of the authors' released network on the windows of `evaluation_patches`.
+
+    Parameters
+    ----------
+    weights : path
+        Their ``cnn_weights.pt``.
+
+    Raises
+    ------
+    ValueError
+        If the file does not hold that network, or it knows other areas than the dataset has.
+    """
+    model = classifier.AreaCNN.from_released(weights)
+    accuracy = {}
+    for name, windows in evaluation_patches(run, per_area, seed=seed, raw=True).items():
+        said = released.predict(model, windows.cut()[:, 0], run.microct.areas)
+        accuracy[name] = np.mean(said == windows.labels)
+    return pd.Series(accuracy, name="released weights")

@@ -1,0 +1,147 @@
+"""What page 06 says of the factors of one slice: tables, maps and the values of its claims."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers.book.artifacts import Artifact
+from helpers.book.run import Run
+from helpers.tissue.factors import alignment, findings, greedy_selection, truth
+from helpers.tissue.stages import factorisation
+from helpers.tissue.stages.kmeans import SURFACE_DOWN, cortical_layers
+
+BLOCK = 256  # pixels: side of the blocks of the bootstrap; two windows
+
+
+@dataclass(frozen=True)
+class FactorReport:
+    """Factors of a slice, what they align with, and what that says of the claims.
+
+    Attributes
+    ----------
+    found : factorisation.SliceFactors
+    selection : greedy_selection.Selection
+    means, coverage, auroc : (k, areas) arrays
+    correlation : (k, k) array
+        Between factors, over positions.
+    cells, axons : (k,) arrays
+        Rank correlation of each factor with the density of cells, of axons.
+    known : bool
+        Whether the densities are the phantom's own.
+    layer_means : (k, 5) array or None
+        Mean coefficient in L1…L6; None without a cortex.
+    layers_annotated : bool
+    claims : dict
+        Claim to its value, or to the reason (str) why it has none.
+    """
+
+    found: factorisation.SliceFactors
+    selection: greedy_selection.Selection
+    means: np.ndarray
+    coverage: np.ndarray
+    auroc: np.ndarray
+    correlation: np.ndarray
+    cells: np.ndarray
+    axons: np.ndarray
+    known: bool
+    layer_means: np.ndarray | None
+    layers_annotated: bool
+    claims: dict
+
+    @property
+    def tops(self) -> np.ndarray:
+        """Coefficient of each factor that gets the darkest colour: the 99th percentile of its
+        positive ones.
+        """
+        step = max(1, len(self.found.coefficients) // 500_000)
+        columns = np.asarray(self.found.coefficients[::step]).T
+        return np.array([np.percentile(c[c > 0], 99) if (c > 0).any() else 1.0 for c in columns])
+
+
+def factor_report(run: Run, fitted: Artifact, *, p: int = 6, lam: float = 0.5) -> FactorReport:
+    """Select factors of a slice (one per area, at most ``p``) and measure what each aligns with (B
+    §3, Fig. 2C).
+    """
+    found, names = fitted.value, run.microct.areas
+    areas = {name.casefold(): i for i, name in enumerate(names, start=1)}
+    coefficients, labels = np.asarray(found.coefficients), found.labels
+    selection = greedy_selection.select_factors(
+        coefficients, labels, min(p, int(labels.max()), coefficients.shape[1]), lam
+    )
+    means, coverage, auroc = (
+        measure(coefficients, labels, len(names))
+        for measure in (alignment.area_means, alignment.area_coverage, alignment.auroc)
+    )
+    matrix = alignment.correlation(coefficients)
+    cells, axons, known = factorisation.tissue_densities(run, found.piece)
+    cells, axons = found.at(cells), found.at(axons)
+    rho = [truth.density_correlations(coefficients, density) for density in (cells, axons)]
+
+    def axon_claim(asked: list[int]) -> dict:
+        factor, value = findings.axon_factor(coefficients, auroc, asked[0], cells)
+        return value | ({"rho_cells": rho[0][factor], "rho_axons": rho[1][factor]} if known else {})
+
+    def shared_claim(asked: list[int]) -> dict | str:
+        cortex, vp, zi = asked
+        if layers is None:
+            return no_layers
+        if vp not in selection.areas:
+            return "no factor was selected for VP"
+        chosen = coefficients[:, dict(zip(selection.areas, selection.factors))[vp]]
+        return findings.thalamic_factor(
+            chosen, labels, layers, found.places, [vp, zi], cortex, BLOCK
+        )
+
+    layer_means, annotated, layers, no_layers = None, False, None, ""
+    try:
+        cortex = cortical_layers(run, found.grid, found.areas)
+        layers, annotated = cortex["layers"][found.grid.included], cortex["annotated"]
+        layer_means = alignment.area_means(coefficients, layers, len(SURFACE_DOWN))
+    except ValueError as error:
+        no_layers = str(error)
+    claims = {
+        "B.nmf.rank": {
+            "positions_used": len(coefficients),
+            "positions": int(found.grid.included.sum()),
+            "error": found.error,
+            "k": coefficients.shape[1],
+            "stride": found.grid.stride,
+        },
+        "B.nmf.areas": _if_present(
+            areas,
+            ("cortex", "striatum", "zi"),
+            lambda asked: findings.aligned_areas(selection, means, auroc, asked),
+        ),
+        "B.nmf.uncorrelated": "only one area",
+        "B.nmf.axons": _if_present(areas, ("wm",), axon_claim),
+        "B.nmf.shared": _if_present(areas, ("cortex", "vp", "zi"), shared_claim),
+    }
+    if len(selection.factors) > 1:
+        claims["B.nmf.uncorrelated"] = {
+            "selected": alignment.mean_absolute_correlation(matrix, selection.factors),
+            "all": alignment.mean_absolute_correlation(matrix),
+        }
+    return FactorReport(
+        found,
+        selection,
+        means,
+        coverage,
+        auroc,
+        matrix,
+        *rho,
+        known,
+        layer_means,
+        annotated,
+        claims,
+    )
+
+
+def _if_present(
+    areas: dict[str, int], wanted: tuple[str, ...], measure: Callable[[list[int]], dict | str]
+) -> dict | str:
+    """Measure with the labels of the wanted areas, or say which are missing."""
+    missing = [name for name in wanted if name not in areas]
+    if missing:
+        return f"no area is called {', '.join(missing)}"
+    return measure([areas[name] for name in wanted])
