@@ -33,12 +33,13 @@ seeds = [0]  # the first one draws windows and trains the network
 recipe = "fast"
 
 # %%
+from IPython.display import Markdown, display
+
 from helpers.book import open_run
 from helpers.data.phantoms.real_tissue import real_texture
 from helpers.tissue import figures, stages
 from helpers.tissue.features import texture
 from helpers.tissue.network import classifier, evaluation
-from IPython.display import Markdown, display
 
 run = open_run(run, "01_data", microct=microct)
 data = run.microct

@@ -39,11 +39,12 @@ released = ""  # file of the authors' network, cnn_weights.pt; "" for none
 # %%
 import numpy as np
 import pandas as pd
+from IPython.display import display
+
 from helpers.book import open_run
 from helpers.tissue import figures, stages
 from helpers.tissue.features import baselines
 from helpers.tissue.network import classifier, evaluation
-from IPython.display import display
 
 run = open_run(run, "02_area_classifier", microct=microct)
 data = run.microct

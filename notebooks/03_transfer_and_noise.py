@@ -49,12 +49,13 @@ repeats = 3  # times that each measurement is made, on other windows
 
 # %%
 import pandas as pd
+from IPython.display import Markdown, display
+
 from helpers.book import open_run
 from helpers.book.recording import record_all
 from helpers.tissue import figures, stages
 from helpers.tissue.features import probes
 from helpers.tissue.stages import claims_of_features
-from IPython.display import Markdown, display
 
 run = open_run(run, "03_transfer_and_noise", microct=microct, weights=weights)
 chance = 1 / len(run.microct.areas)

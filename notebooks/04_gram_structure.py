@@ -44,12 +44,13 @@ bootstrap = 200  # bootstrap repeats behind each interval
 
 # %%
 import pandas as pd
+from IPython.display import Markdown, display
+
 from helpers.book import interactive, open_run
 from helpers.book.recording import record_all
 from helpers.tissue import figures, stages
 from helpers.tissue.features import gram, resampling
 from helpers.tissue.stages import claims_of_features
-from IPython.display import Markdown, display
 
 run = open_run(run, "04_gram_structure", microct=microct, weights=weights)
 data = run.microct

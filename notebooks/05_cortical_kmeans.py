@@ -41,12 +41,13 @@ kmeans_seeds = [0, 1, 2]  # starts of k-means
 
 # %%
 import numpy as np
+from IPython.display import Markdown, display
+
 from helpers.book import open_run
 from helpers.book.recording import record_all
 from helpers.tissue import figures, live, stages
 from helpers.tissue.cortex import depth, kmeans, layer_scores
 from helpers.tissue.stages import claims_of_clusters
-from IPython.display import Markdown, display
 
 run = open_run(run, "05_cortical_kmeans", microct=microct)
 data, names = run.microct, stages.SURFACE_DOWN

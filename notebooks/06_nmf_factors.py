@@ -43,11 +43,12 @@ try_rows = 8000  # positions, at most, for each factorisation compared
 
 # %%
 import pandas as pd
+from IPython.display import Markdown, display
+
 from helpers.book import open_run, slider, style
 from helpers.book.recording import record_all
 from helpers.tissue import figures, live, stages
 from helpers.tissue.factors import findings, tables
-from IPython.display import Markdown, display
 
 run = open_run(run, "06_nmf_factors", microct=microct)
 data = run.microct

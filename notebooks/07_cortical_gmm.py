@@ -45,11 +45,12 @@ try_seeds = [22, 23, 24]  # starts of the mixtures compared
 
 # %%
 import pandas as pd
+from IPython.display import Markdown, display
+
 from helpers.book import open_run
 from helpers.book.recording import record_all
 from helpers.tissue import figures, live, stages
 from helpers.tissue.factors import findings
-from IPython.display import Markdown, display
 
 run = open_run(run, "07_cortical_gmm", microct=microct)
 data, layer_names = run.microct, list(stages.SURFACE_DOWN)

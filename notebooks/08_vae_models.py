@@ -44,11 +44,12 @@ compare_recipes = []  # further recipes whose training curves are drawn
 # %%
 import numpy as np
 import pandas as pd
+from IPython.display import display
+
 from helpers.book import open_run
 from helpers.book.recording import record_all
 from helpers.brains import figures, findings, generative_factors, stages, vae
 from helpers.brains.stages import claims_of_models
-from IPython.display import display
 
 run = open_run(run, "08_vae_models", population=population)
 data = stages.prepared_population(run, rows)

@@ -42,6 +42,7 @@ per_type = 20  # images, at most, that each kind of damage is put into
 # %%
 import numpy as np
 import pandas as pd
+
 from helpers.book import open_run
 from helpers.brains import figures, findings, outliers, stages, vae
 

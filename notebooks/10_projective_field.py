@@ -39,6 +39,8 @@ slider_latents = 8  # latents, at most, that get a slider
 # %%
 import numpy as np
 import pandas as pd
+from IPython.display import display
+
 from helpers.book import open_run, slider
 from helpers.book.recording import record_all
 from helpers.brains import (
@@ -50,7 +52,6 @@ from helpers.brains import (
     vae,
 )
 from helpers.brains.stages import claims_of_models
-from IPython.display import display
 
 # %%
 run = open_run(run, "10_projective_field", population=population)

@@ -45,6 +45,8 @@ panel_region = "HPF"  # region whose histograms are drawn large
 # %%
 import numpy as np
 import pandas as pd
+from IPython.display import display
+
 from helpers.book import open_run
 from helpers.book.recording import record_all
 from helpers.brains import (
@@ -56,7 +58,6 @@ from helpers.brains import (
     vae,
 )
 from helpers.brains.stages import claims_of_models
-from IPython.display import display
 
 # %%
 run = open_run(run, "11_receptive_field", population=population)

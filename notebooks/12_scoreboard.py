@@ -28,8 +28,9 @@
 run = "runs/quick"  # folder of the run whose claims are shown
 
 # %%
-from helpers.book import claims, open_run, scoreboard
 from IPython.display import display
+
+from helpers.book import claims, open_run, scoreboard
 
 run = open_run(run, "12_scoreboard")
 rows = claims.scoreboard(run.path)

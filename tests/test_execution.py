@@ -36,7 +36,8 @@ def project(tmp_path, monkeypatch, two_area_folder):
     (root / "book").mkdir()
     (root / "_toc.yml").write_text("format: jb-book\nroot: book/welcome\nparts: []\n")
     (root / "book" / "claims.yml").write_text(
-        '- {id: A.one, notebook: 01_one, where: here, published: 1, statement: s, rule: "value >= 1", in_words: w}\n'
+        "- {id: A.one, notebook: 01_one, where: here, published: 1, statement: s, "
+        'rule: "value >= 1", in_words: w}\n'
     )
     (root / "notebooks" / "profiles" / "quick.yml").write_text("{}\n")
 
@@ -62,7 +63,8 @@ def project(tmp_path, monkeypatch, two_area_folder):
         if value < 0:
             raise ValueError("value is negative")
         """,
-        'microct = "data/phantom-microct"\nrun = "runs/quick"\nseeds = [0]\nvalue = 1.5\nname = "a"\n',
+        'microct = "data/phantom-microct"\nrun = "runs/quick"\n'
+        'seeds = [0]\nvalue = 1.5\nname = "a"\n',
     )
     notebook(
         "08_two", "print(run)\n", 'population = "data/phantom-population"\nrun = "runs/quick"\n'

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
-from helpers.tissue.figures import cortical_gmm
 from helpers.tissue import figures
+from helpers.tissue.figures import cortical_gmm
 from helpers.tissue.stages import factorisation, report_of_cortex
 
 

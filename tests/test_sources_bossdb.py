@@ -21,7 +21,7 @@ CUTOUT = re.compile(r"/v1/cutout/prasad/prasad2020/(\w+)/0/(\d+):(\d+)/(\d+):(\d
 
 
 def plane(channel, z):
-    """One slice of the pretended volume; labels 1 to 8 in vertical bands, a border without label."""
+    """One slice of the pretended volume; labels 1 to 8 in vertical bands, a border without."""
     if channel == "image":
         return np.random.default_rng(z).integers(1, 255, (HEIGHT, WIDTH)).astype(np.uint8)
     labels = np.repeat(np.arange(1, 9, dtype=np.uint64), WIDTH // 8)[None].repeat(HEIGHT, 0)
@@ -185,7 +185,7 @@ def test_an_interrupted_download_resumes_at_the_chunk(tmp_path, registry):
     with serve(fails_late) as archive:
         with pytest.raises(
             Unreachable,
-            match=r"image, z = 159, x = 896 to 1120.*answers 500.*tried 3 times.*run the same command again",
+            match=r"image, z = 159, x = 896 to 1120.*answers 500.*tried 3 times.*the same command",
         ):
             bossdb.fetch(
                 tmp_path / "out", [159], patience=QUICK, registry=registry(archive.address)
@@ -204,13 +204,12 @@ def test_an_interrupted_download_resumes_at_the_chunk(tmp_path, registry):
 def test_no_network_and_no_such_experiment_are_different_errors(tmp_path, registry):
     with pytest.raises(Unreachable, match=r"no answer \(ConnectionError\); is there a network"):
         bossdb.fetch(tmp_path / "a", patience=QUICK, registry=registry(nobody()))
-    with serve(boss) as archive:
-        with pytest.raises(NotThere, match="answers 404: there is no such thing"):
-            bossdb.fetch(
-                tmp_path / "b",
-                patience=QUICK,
-                registry=registry(archive.address, experiment="prasad1999"),
-            )
+    with (
+        serve(boss) as archive,
+        pytest.raises(NotThere, match="answers 404: there is no such thing"),
+    ):
+        path = registry(archive.address, experiment="prasad1999")
+        bossdb.fetch(tmp_path / "b", patience=QUICK, registry=path)
 
 
 def test_a_changed_volume_or_empty_annotation_is_refused(tmp_path, registry):

@@ -88,11 +88,13 @@ def test_what_cannot_get_better_is_asked_once(tmp_path):
 
 
 def test_silence_and_absence_are_unreachable(tmp_path):
-    with serve(lambda _: Fault(sleep=1.0)) as server:
-        with pytest.raises(Unreachable, match="is there a network"):
-            download.fetch_file(
-                f"http://{server.address}/file", tmp_path / "file", patience=Patience(0.1, 2, 0.01)
-            )
+    with (
+        serve(lambda _: Fault(sleep=1.0)) as server,
+        pytest.raises(Unreachable, match="is there a network"),
+    ):
+        download.fetch_file(
+            f"http://{server.address}/file", tmp_path / "file", patience=Patience(0.1, 2, 0.01)
+        )
     with pytest.raises(Unreachable, match="ConnectionError: no answer"):
         download.fetch_file(f"http://{nobody()}/file", tmp_path / "file", patience=QUICK)
 

@@ -118,6 +118,7 @@ def test_scores_hold_every_measure_and_know_the_identity(run, model):
         "active",
         "transmission_leakage",
     } <= set(table)
+
     class Identity:
         latent_dim = 40 * 56
         encode = staticmethod(lambda images: images.reshape(len(images), -1))

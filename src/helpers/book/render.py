@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
+from helpers.book.api import api_page
 from helpers.book.parameters import declared
 from helpers.book.root import project_root
 from helpers.data.files import atomic
@@ -82,6 +83,7 @@ def _stage(run: Path, stage: Path) -> list[str]:
         for path in sorted((root / folder).rglob("*")):
             if path.is_file() and path.suffix != ".sh":
                 put(stage / path.relative_to(root), path.read_bytes())
+    put(stage / "book" / "api.md", api_page().encode())
     for page in pages:
         if page.startswith("notebooks/"):
             executed = run / f"{page}.ipynb"
@@ -164,7 +166,7 @@ def _stub(source: Path, page: str) -> bytes:
 
 def _state(stage: Path) -> str:
     digest = hashlib.sha256()
-    package = Path(__file__).parent  # the API page shows its docstrings
+    package = Path(__file__).parents[1]  # the API page shows its docstrings
     for base, paths in ((stage, stage.rglob("*")), (package, package.rglob("*.py"))):
         for path in sorted(p for p in paths if p.is_file() and "_build" not in p.parts):
             digest.update(

@@ -57,7 +57,7 @@ class PCABaseline:
 
 
 def checked_images(images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Images as contiguous float32; ValueError if they are not (N, *shape)."""
+    """Images as contiguous float32; ValueError if they are not ``(N, *shape)``."""
     images = np.ascontiguousarray(images, np.float32)
     if images.ndim != 3 or images.shape[1:] != shape:
         raise ValueError(f"expected images (N, {shape[0]}, {shape[1]}), found {images.shape}")

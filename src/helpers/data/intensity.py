@@ -32,8 +32,8 @@ class Standardisation:
 
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Raw intensity of the slice to tissue units, float32."""
-        flat = np.asarray(image, np.float32) / self.gain
-        return ((flat - np.float32(self.mean)) / np.float32(self.sd)).astype(np.float32)
+        flat = np.asarray(image, np.float32) / self.gain - np.float32(self.mean)
+        return (flat / np.float32(self.sd)).astype(np.float32)
 
     @property
     def raw_zero(self) -> float:
@@ -118,8 +118,8 @@ def cupping_gain(image: np.ndarray, mask: np.ndarray | None = None, blocks: int 
     for columns in np.array_split(np.arange(log.shape[1]), blocks):
         enough = inside[:, columns].sum(axis=1) > 0.25 * len(columns)
         if enough.sum() > max(8, 0.3 * len(rows)):
-            typical = np.nanmedian(log[enough][:, columns], axis=1)
-            bends.append(np.polyfit(rows[enough] ** 2, typical, 1)[0])
+            level = np.nanmedian(log[enough][:, columns], axis=1)
+            bends.append(np.polyfit(rows[enough] ** 2, level, 1)[0])
     bend = max(0.0, float(np.median(bends))) if len(bends) > blocks // 4 else 0.0
     if not bend:
         return np.ones((len(depth), 1), np.float32)

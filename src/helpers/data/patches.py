@@ -59,9 +59,8 @@ class Patches:
         out = np.empty((len(chosen), 1, self.size, self.size), np.float32)
         for i, image in enumerate(self.images):
             here = self.slice_index[chosen] == i
-            if here.any():
-                padding = self.padding[i] if self.padding else 0.0
-                out[here] = cut_patches(image, self.centres[chosen[here]], self.size, padding)
+            padding = self.padding[i] if self.padding else 0.0
+            out[here] = cut_patches(image, self.centres[chosen[here]], self.size, padding)
         return out
 
 
@@ -105,8 +104,7 @@ def window_sums(mask: np.ndarray, size: int = SIZE) -> np.ndarray:
         Windows that lie wholly inside the mask have rows ``size // 2`` to
         ``H - size + size // 2``, and columns likewise.
     """
-    before = size // 2
-    padded = np.pad(mask, (before + 1, size - before - 1))
+    padded = np.pad(mask, (size // 2 + 1, size - size // 2 - 1))
     table = padded.cumsum(0, dtype=np.int32).cumsum(1, dtype=np.int32)
     return table[size:, size:] - table[:-size, size:] - table[size:, :-size] + table[:-size, :-size]
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+import tifffile
+from PIL import Image
 
 from helpers.data.datasets.manifest import Problem
 
@@ -33,7 +35,7 @@ def read_array(path: Path, field: str) -> np.ndarray:
             file=path.name,
         )
     try:
-        array = {".png": _read_png, ".npy": _read_npy}.get(suffix, _read_tiff)(path)
+        array = {".png": _read_png, ".npy": np.load}.get(suffix, tifffile.imread)(path)
     except Exception as error:  # every decoder has its own errors; all mean the same to the reader
         raise Problem(
             field,
@@ -64,8 +66,6 @@ def read_array(path: Path, field: str) -> np.ndarray:
 
 
 def _read_png(path: Path) -> np.ndarray:
-    from PIL import Image
-
     guard = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None  # whole slices are larger than Pillow allows
     try:
@@ -73,16 +73,6 @@ def _read_png(path: Path) -> np.ndarray:
             return np.asarray(image)
     finally:
         Image.MAX_IMAGE_PIXELS = guard
-
-
-def _read_tiff(path: Path) -> np.ndarray:
-    import tifffile
-
-    return tifffile.imread(path)
-
-
-def _read_npy(path: Path) -> np.ndarray:
-    return np.load(path, allow_pickle=False)
 
 
 def as_unit_float(array: np.ndarray) -> np.ndarray:

@@ -4,16 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from helpers.data.datasets.images import SUFFIXES, as_unit_float, read_image, read_labels, recode
 from helpers.data.datasets.manifest import Problem
 from helpers.data.datasets.reading import Folder
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class Population:
     atlas: np.ndarray
     regions: tuple[str, ...]
     clean: np.ndarray | None
-    truth: "pd.DataFrame | None"
+    truth: pd.DataFrame | None
     clean_images: np.ndarray | None
     fingerprint: str
     is_phantom: bool
@@ -102,7 +99,7 @@ def _misfits(
     images: np.ndarray,
     atlas: np.ndarray | None,
     clean: np.ndarray | None,
-    truth: "pd.DataFrame | None",
+    truth: pd.DataFrame | None,
     clean_images: np.ndarray | None,
 ) -> Iterator[Problem]:
     """What is given beside the images must fit them."""
@@ -217,9 +214,7 @@ def _read_indices(path: Path, field: str) -> np.ndarray:
         ) from None
 
 
-def _read_table(path: Path, field: str) -> "pd.DataFrame":
-    import pandas as pd
-
+def _read_table(path: Path, field: str) -> pd.DataFrame:
     try:
         return pd.read_csv(path)
     except (ValueError, OSError) as error:

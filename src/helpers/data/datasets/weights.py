@@ -86,18 +86,18 @@ def open_weights(path: str | Path | None) -> Weights:
     if not path:
         return Weights(None)
     path = Path(path)
-    if path.is_file():
-        folder, files = path.parent, [path]
-    elif path.is_dir():
-        folder, files = path, sorted(path.glob("*.onnx"))
-    else:
+    if not path.exists():
         raise WeightsError(
             f"{path}: no such folder or .onnx file. `brainbook fetch weights {path}` "
             "downloads the public networks."
         )
-    records = _read_manifest(folder / MANIFEST)
-    if path.is_file():
-        records = [r for r in records if r.path.resolve() == path.resolve()]
+    single = path.is_file()
+    folder, files = (path.parent, [path]) if single else (path, sorted(path.glob("*.onnx")))
+    records = [
+        record
+        for record in _read_manifest(folder / MANIFEST)
+        if not single or record.path.resolve() == path.resolve()
+    ]
     named = {record.path.resolve() for record in records}
     records += [Record(plain_name(file), file) for file in files if file.resolve() not in named]
     if not records:

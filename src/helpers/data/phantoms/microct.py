@@ -118,17 +118,19 @@ def _write(out: Path, request: dict, progress: bool) -> None:
             pool.submit(_write_slice, out, z, role, shape, seed) for z, role in request["slices"]
         ]
         entries = [job.result() for job in tqdm(jobs, desc="phantom slices", disable=not progress)]
-    manifest = {
-        "schema": 1,
-        "kind": "microct",
-        "name": "thalamocortical-phantom",
-        "pixel_size_um": 1.17,
-        "areas": AREA_NAMES,
-        "layers": dict(enumerate(LAYERS, start=1)),
-        "slices": entries,
-        "phantom": request,
-    }
-    write_yaml(out / "dataset.yml", manifest)
+    write_yaml(
+        out / "dataset.yml",
+        {
+            "schema": 1,
+            "kind": "microct",
+            "name": "thalamocortical-phantom",
+            "pixel_size_um": 1.17,
+            "areas": AREA_NAMES,
+            "layers": dict(enumerate(LAYERS, start=1)),
+            "slices": entries,
+            "phantom": request,
+        },
+    )
 
 
 def _write_slice(out: Path, z: int, role: str, shape: tuple[int, int], seed: int) -> dict:

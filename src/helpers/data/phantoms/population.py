@@ -114,22 +114,24 @@ def _write(path: Path, make: "_Generator", request: dict, progress: bool) -> Non
     (path / "clean.txt").write_text("".join(f"{i}\n" for i in np.flatnonzero(artifacts == "none")))
     table = pd.DataFrame({"artifact": artifacts, **dict(zip(FACTORS, factors.T))})
     table.to_csv(path / "truth.csv", index_label="index", float_format="%.6f", lineterminator="\n")
-    manifest = {
-        "schema": 1,
-        "kind": "population",
-        "name": "phantom-population"
-        if request["anatomy"] == "drawn"
-        else "phantom-population-template",
-        "pixel_size_um": PIXEL_UM * SHAPE[0] / shape[0],
-        "images": "images.npy",
-        "atlas": "atlas.tif",
-        "regions": dict(enumerate(REGIONS, start=1)),
-        "clean": "clean.txt",
-        "truth": "truth.csv",
-        "clean_images": "clean.npy",
-        "phantom": request,
-    }
-    write_yaml(path / "dataset.yml", manifest)
+    write_yaml(
+        path / "dataset.yml",
+        {
+            "schema": 1,
+            "kind": "population",
+            "name": "phantom-population"
+            if request["anatomy"] == "drawn"
+            else "phantom-population-template",
+            "pixel_size_um": PIXEL_UM * SHAPE[0] / shape[0],
+            "images": "images.npy",
+            "atlas": "atlas.tif",
+            "regions": dict(enumerate(REGIONS, start=1)),
+            "clean": "clean.txt",
+            "truth": "truth.csv",
+            "clean_images": "clean.npy",
+            "phantom": request,
+        },
+    )
 
 
 def _plan(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -108,9 +108,12 @@ def fetch(
         fetched = _fetched(out)
         todo = [number for number in experiments if number not in fetched]
         if todo:
-            size = len(todo) * 2 * SECTION_BYTES + min(workers, len(todo)) * WORKING_BYTES
-            what = f"{len(todo)} of {len(experiments)} experiments to fetch"
-            need_space(out, size, what, show=progress)
+            need_space(
+                out,
+                len(todo) * 2 * SECTION_BYTES + min(workers, len(todo)) * WORKING_BYTES,
+                f"{len(todo)} of {len(experiments)} experiments to fetch",
+                show=progress,
+            )
             stop = threading.Event()
             fetch_one = partial(_section, cache.api, out, labels > 0, patience, stop)
             for number, row in _download(fetch_one, todo, workers, stop, progress):
@@ -289,17 +292,20 @@ def _assemble(out: Path, used: list[int], brain: np.ndarray, atlas: np.ndarray) 
         images.flush()
         del images
     tifffile.imwrite(out / "atlas.tif", atlas)
-    rows = "".join(f"{i},{number}\n" for i, number in enumerate(used))
     with atomic(out / "experiments.csv") as part:
-        part.write_text(f"index,experiment\n{rows}")
-    manifest = {
-        "schema": 1,
-        "kind": "population",
-        "name": NAME,
-        "pixel_size_um": 25,
-        "images": "images.npy",
-        "atlas": "atlas.tif",
-        "regions": dict(enumerate(ccf.REGIONS, start=1)),
-    }
-    write_yaml(out / "dataset.yml", manifest)
+        part.write_text(
+            "index,experiment\n" + "".join(f"{i},{number}\n" for i, number in enumerate(used))
+        )
+    write_yaml(
+        out / "dataset.yml",
+        {
+            "schema": 1,
+            "kind": "population",
+            "name": NAME,
+            "pixel_size_um": 25,
+            "images": "images.npy",
+            "atlas": "atlas.tif",
+            "regions": dict(enumerate(ccf.REGIONS, start=1)),
+        },
+    )
     return white

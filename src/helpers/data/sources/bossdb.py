@@ -77,10 +77,9 @@ def fetch(
         The package ``intern`` is not installed.
     """
     out, volume = Path(out), registered("bossdb", registry)["thalamocortical"]
-    wanted = _wanted(slices, volume["shape"][0])
+    entries = [_entry(z, role) for z, role in _wanted(slices, volume["shape"][0]).items()]
     remote = _remote(volume, patience)
     state = folders.claim(out, "bossdb", force)
-    entries = [_entry(z, role) for z, role in wanted.items()]
     hashes = state.setdefault("sha256", {})
     todo = [
         (entry["z"], channel, out / entry[channel])
@@ -92,8 +91,10 @@ def fetch(
         _, *shape = volume["shape"]
         size = len(todo) * shape[0] * shape[1]
         need_space(out, 2 * size, f"{len(todo)} slices", show=progress)
-        names = sorted({name for _, name, _ in todo})
-        channels = {name: _channel(remote, volume, name, patience) for name in names}
+        channels = {
+            name: _channel(remote, volume, name, patience)
+            for name in sorted({name for _, name, _ in todo})
+        }
         with tqdm(
             total=size, desc="microCT slices", unit="px", unit_scale=True, disable=not progress
         ) as bar:
@@ -102,15 +103,17 @@ def fetch(
                     remote, channels[name], shape, path, z, patience, bar
                 )
                 folders.record(out, state)
-    manifest = {
-        "schema": 1,
-        "kind": "microct",
-        "name": "thalamocortical-xray",
-        "pixel_size_um": volume["pixel_size_um"],
-        "areas": AREAS,
-        "slices": entries,
-    }
-    write_yaml(out / "dataset.yml", manifest)
+    write_yaml(
+        out / "dataset.yml",
+        {
+            "schema": 1,
+            "kind": "microct",
+            "name": "thalamocortical-xray",
+            "pixel_size_um": volume["pixel_size_um"],
+            "areas": AREAS,
+            "slices": entries,
+        },
+    )
     return out
 
 
@@ -195,9 +198,11 @@ def _fetch_slice(
         kept, right = chunks / f"x{left:05d}.npy", left + place.shape[1]
         piece = _kept(kept, place.shape)
         if piece is None:
-            ask = partial(_cutout, remote, channel, z, shape[0], (left, right))
-            what = f"{channel.name}, z = {z}, x = {left} to {right}"
-            piece = persist(ask, patience, what)
+            piece = persist(
+                partial(_cutout, remote, channel, z, shape[0], (left, right)),
+                patience,
+                f"{channel.name}, z = {z}, x = {left} to {right}",
+            )
             with atomic(kept) as part:
                 np.save(part, piece)
         place[:] = piece

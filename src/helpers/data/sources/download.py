@@ -221,8 +221,9 @@ def explained(what: str) -> Iterator[None]:
         # a page instead of JSON, an answer without `msg`, data that are cut off; blosc has an error
         # of its own
         if isinstance(error, (ValueError, KeyError, TypeError)) or kind == "error":
-            found = f"{kind}: {str(error)[:100]}"
-            raise WrongContent(f"{what}: something else arrived than expected ({found})") from None
+            raise WrongContent(
+                f"{what}: something else arrived than expected ({kind}: {str(error)[:100]})"
+            ) from None
         if isinstance(error, NO_ANSWER):
             reason = getattr(error, "reason", kind)
             raise Unreachable(f"{what}: no answer ({reason}); is there a network?") from None

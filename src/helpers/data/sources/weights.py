@@ -88,8 +88,11 @@ def fetch(
     need_space(out, sum(entry["bytes"] for entry in todo.values()), "pretrained networks")
     for path, entry in todo.items():
         urls = [entry["url"], *entry.get("mirrors", [])]
-        ask = partial(_fetch_from_any, urls, path, entry["sha256"], patience.timeout, progress)
-        persist(ask, patience, path.name)
+        persist(
+            partial(_fetch_from_any, urls, path, entry["sha256"], patience.timeout, progress),
+            patience,
+            path.name,
+        )
     _write_manifest(out / MANIFEST, list(files.values()))
     return list(files)
 

@@ -107,7 +107,6 @@ def nmf_factors(
     seed: int = 0,
     stride: int = 4,
     basis: Artifact | None = None,
-    device: str = "auto",
     progress: bool = True,
 ) -> Artifact:
     """Return the NMF factors of all features of a slice (B §2); ``value`` is a `SliceFactors`.
@@ -121,14 +120,12 @@ def nmf_factors(
     basis : Artifact, optional
         Factors of another slice: its components are kept and only coefficients are solved for.
     """
-    features = slices.slice_features(
-        run, trained, piece, stride=stride, device=device, progress=progress
-    )
+    features = slices.slice_features(run, trained, piece, stride=stride, progress=progress)
     grid = features.value
 
     def compute() -> dict:
         rows = nmf.Rows(grid.features, grid.included)
-        options = {"device": choose_device(device), "progress": progress}
+        options = {"device": choose_device(), "progress": progress}
         if basis is None:
             return vars(nmf.fit_nmf(rows, k, seed, **options))
         components = basis.value.components

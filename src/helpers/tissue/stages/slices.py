@@ -148,7 +148,7 @@ def patches(
 
 
 def _held_out(run: Run, piece: Slice) -> tuple[np.ndarray, np.ndarray]:
-    """Return validation labels and forbidden pixels of a training slice; one split for all seeds."""
+    """Return validation labels and forbidden pixels of a training slice, for any seed."""
     return run.held(
         ("held out", piece.z, piece.window),
         lambda: patch_rules.separate_validation(piece.areas, run.microct.areas, VALIDATION_SHARE),
