@@ -89,8 +89,8 @@ def dense_features(
     progress : bool, default False
     method : {"auto", "direct", "winograd", "winograd10"}
         How the first fully connected layer is multiplied. "winograd" (tiles of 8x8 cells) needs
-        float32 and a stride that divides 16; "winograd10" (tiles of 10x10) is faster still and a
-        hundred times less exact. "auto" takes "winograd" where it can and where it pays.
+        float32 and a stride that divides 16; "winograd10" (tiles of 10x10) is a little faster
+        and ten times less exact. "auto" takes "winograd" where it can and where it pays.
 
     Returns
     -------
@@ -153,8 +153,8 @@ def centres(
         raise ValueError(f"stride must be a whole number of at least 1, found {stride!r}")
     if min(image_shape) < (1 if pad else PATCH):
         raise ValueError(
-            f"expected a slice of at least {PATCH}x{PATCH} pixels, found {image_shape[0]}x{image_shape[1]}; "
-            "pad=True surrounds a smaller one"
+            f"expected a slice of at least {PATCH}x{PATCH} pixels, "
+            f"found {image_shape[0]}x{image_shape[1]}; pad=True surrounds a smaller one"
         )
     if pad:
         return tuple(np.arange(0, side, stride) for side in image_shape)
@@ -192,7 +192,8 @@ def _scan(
     if options.mask is not None:
         if options.mask.shape != image.shape[1:]:
             raise ValueError(
-                f"mask must have the slice's shape {tuple(image.shape[1:])}, found {options.mask.shape}"
+                f"mask must have the slice's shape {tuple(image.shape[1:])}, "
+                f"found {options.mask.shape}"
             )
         wanted = np.asarray(options.mask, dtype=bool)[np.ix_(rows, columns)]
 

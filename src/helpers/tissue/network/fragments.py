@@ -28,7 +28,7 @@ from helpers.tissue.network.classifier import AreaCNN
 from helpers.tissue.network.winograd import PHASES, WinogradLayers
 
 CELL = 54  # pixels behind one cell of the fourth pooling: (((2 + 2) * 2 + 2) * 2 + 4) * 2 + 6
-BLOCK = 64  # positions along a side that go through the hidden layer at once: 16 MB in float32
+BLOCK = 4096  # positions through the 1024 hidden units at once: 16 MB in float32
 TILES = {"winograd": 8, "winograd10": 10}  # cells along the side of a tile
 WORTH = 0.3  # of a block's positions: with fewer of interest, direct multiplication is faster
 
@@ -85,19 +85,18 @@ class FragmentNetwork:
         """Side of the tiles for Winograd's filtering, 0 without, and when a block is worth it."""
         if method == "direct":
             return 0, 0.0
+        tile = TILES["winograd" if method == "auto" else method]
         obstacles = {
-            f"a stride that divides 16, found {self.stride}": 16 % self.stride,
-            f"dtype float32, found {self.dtype}": self.dtype != torch.float32,
-            f"a network whose hidden layer reads at most 7x7 cells, found {self.side}x{self.side}": (
-                self.side > 7
-            ),
+            f"a stride that divides 16, found {self.stride}": 16 % self.stride != 0,
+            f"float32, found {self.dtype}": self.dtype != torch.float32,
+            f"filters smaller than its tiles of {tile}, found {self.side}": self.side >= tile,
         }
-        found = [text for text, present in obstacles.items() if present]
+        found = [what for what, present in obstacles.items() if present]
         if method == "auto":
-            return (0 if found else TILES["winograd"]), WORTH
+            return (0 if found else tile), WORTH
         if found:
             raise ValueError(f"method {method!r} needs {found[0]}; 'auto' takes what fits")
-        return TILES[method], 0.0
+        return tile, 0.0
 
     @property
     def winograd_side(self) -> int:
@@ -138,20 +137,23 @@ class FragmentNetwork:
             Positions that are not wanted keep their value or get their own.
         """
         x, step, dilation = self.cells(piece)
-        side = self.winograd_side or BLOCK
         if self.tile:  # whole blocks; what they read beyond the piece reaches no wanted position
-            below, beyond = (-positions % side for positions in wanted.shape)
+            height = width = self.winograd_side
+            below, beyond = (-positions % height for positions in wanted.shape)
             x = F.pad(x, (0, beyond, 0, below)).contiguous(memory_format=torch.channels_last)
+        else:  # whole rows, as they lie in memory
+            width = wanted.shape[1]
+            height = max(1, BLOCK // width)
 
-        for top in range(0, wanted.shape[0], side):
+        for top in range(0, wanted.shape[0], height):
             strip = None
-            for left in range(0, wanted.shape[1], side):
-                inside = wanted[top : top + side, left : left + side]
+            for left in range(0, wanted.shape[1], width):
+                inside = wanted[top : top + height, left : left + width]
                 if not inside.any():
                     continue
                 (r0, r1), (c0, c1) = (extent(inside.any(axis)) for axis in (1, 0))
                 rows, columns = slice(top + r0, top + r1), slice(left + c0, left + c1)
-                if self.tile and (r1 - r0) * (c1 - c0) >= self.worth * side**2:
+                if self.tile and (r1 - r0) * (c1 - c0) >= self.worth * height * width:
                     if strip is None:
                         strip = self.winograd.rows(x[0].permute(1, 2, 0), top)
                     y = self.winograd.block(strip, left)[r0:r1, c0:c1]

@@ -17,8 +17,8 @@ algorithms for convolutional neural networks", CVPR.
 import numpy as np
 import torch
 
-# Small and simple numbers: powers of them are what costs accuracy. The first ones are used.
-POINTS = (0, 1, -1, 2, -2, 1 / 2, -1 / 2, 3 / 2, -3 / 2)
+# In order of use, near 1 with their inverses: large powers and small differences cost accuracy.
+POINTS = (0, 1, -1, 2, -2, 1 / 2, -1 / 2, 3 / 4, -4 / 3)
 PHASES = 16  # tiles along one side of a block, 256 in all: rows enough for fast matrix products
 WIDTH = 128  # units at a time: their products (8 MB) stay in cache until they are transformed
 
