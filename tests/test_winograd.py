@@ -97,3 +97,21 @@ def test_a_block_does_not_depend_on_the_one_before():
     first = layer.block(layer.rows(x, 0), 0)
     layer.block(layer.rows(100 * torch.rand_like(x), 0), 0)
     assert torch.equal(layer.block(layer.rows(x, 0), 0), first)
+
+
+def test_rounding_error_grows_with_the_tile():
+    two, four, six = (winograd.rounding_error(outputs, 5) for outputs in (2, 4, 6))
+    assert 0 < two < four < six < 1e-3
+    assert four < 2e-5
+
+
+def test_figure_of_minimal_filtering():
+    from helpers.tissue import figures
+    from helpers.tissue.network import fragments
+
+    work = fragments.multiply_adds()
+    patch, once, filtered = work.values()
+    assert patch > 20 * once > 80 * filtered
+    figure = figures.minimal_filtering(work, {2: 1e-6, 4: 1e-5}, taps=5, chosen=4)
+    labels = {text.get_text() for axis in figure.axes for text in axis.texts}
+    assert {"25", "9", "4", "78"} <= labels

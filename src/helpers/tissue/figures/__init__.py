@@ -52,6 +52,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "density_correlations",
             "choosing",
         ],
+        "filtering": ["minimal_filtering"],
         "cortical_gmm": [
             "component_colourmap",
             "areas_and_layers",

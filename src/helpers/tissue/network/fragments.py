@@ -24,13 +24,36 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from helpers.tissue.network.classifier import AreaCNN
+from helpers.tissue.network.classifier import FILTERS, HIDDEN, KERNELS, N_FEATURES, PATCH, AreaCNN
 from helpers.tissue.network.winograd import PHASES, WinogradLayers
 
 CELL = 54  # pixels behind one cell of the fourth pooling: (((2 + 2) * 2 + 2) * 2 + 4) * 2 + 6
 BLOCK = 4096  # positions through the 1024 hidden units at once: 16 MB in float32
 TILES = {"winograd": 8, "winograd10": 10}  # cells along the side of a tile
 WORTH = 0.3  # of a block's positions: with fewer of interest, direct multiplication is faster
+
+
+def multiply_adds() -> dict[str, float]:
+    """Multiply-adds of the features at one position, by three ways, of the default network.
+
+    Of a large slice: without what tiles compute twice.
+    """
+    side, inputs, patch, once = PATCH, 1, 0, 0
+    for filters, kernel in zip(FILTERS, KERNELS):
+        side -= kernel - 1
+        once += inputs * filters * kernel**2  # every pixel of every fragment is computed once
+        patch += inputs * filters * kernel**2 * side**2
+        side, inputs = side // 2, filters
+    hidden, last = inputs * side**2 * HIDDEN, HIDDEN * N_FEATURES
+    n = TILES["winograd"]
+    m = n - side + 1
+    products = (n / m) ** 2 * inputs * HIDDEN
+    transforms = n**2 * HIDDEN + (n**2 / m + n**3 / m**2) * inputs
+    return {
+        "every patch on its own": patch + hidden + last,
+        "the slice once": once + hidden + last,
+        "and by minimal filtering": once + products + transforms + last,
+    }
 
 
 class FragmentNetwork:
