@@ -19,7 +19,7 @@ from helpers.data import patches as patch_rules
 from helpers.data.datasets import Slice
 from helpers.data.files import write_json
 from helpers.tissue.network import area_map as maps
-from helpers.tissue.network import classifier, dense, fragments, recipes, winograd
+from helpers.tissue.network import classifier, dense, recipes
 from helpers.training import choose_device
 
 RIM = 16  # pixels around the tissue mask that are still classified: annotations reach a little further than the mask
@@ -318,7 +318,7 @@ def posteriors(
         make,
         load,
         inputs=[trained.key],
-        methods=[dense, fragments, winograd, intensity],
+        methods=[dense, intensity],
     )
 
 
@@ -371,7 +371,7 @@ def slice_features(
         make,
         load,
         inputs=[trained.key],
-        methods=[dense, fragments, winograd, intensity],
+        methods=[dense, intensity],
     )
 
 
