@@ -1,11 +1,10 @@
-"""Dense features of a slice against cutting patches, and against the machine's own matrix products.
+"""Dense features of a slice, multiplied directly and by Winograd's minimal filtering, against
+cutting patches and against the machine's own matrix products.
 
 Run with `make bench` or `python benchmarks/bench_dense.py [--quick]`. Everything is timed in one
 process in short interleaved rounds, best of all rounds, because other programs slow a machine down
 but never speed it up. Whole-slice memory is measured in a process of its own.
 """
-
-from __future__ import annotations
 
 import argparse
 import os
@@ -15,12 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from helpers.tissue.network import dense
+from helpers.tissue.network import dense, fragments, winograd
 from helpers.tissue.network.classifier import FILTERS, HIDDEN, KERNELS, N_FEATURES, PATCH, AreaCNN
 
 SLICE = (1420, 5805)
@@ -28,57 +28,82 @@ TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
-def multiply_adds():
-    """Multiply-adds of one patch up to its features, and of one dense position without overlap
-    between tiles.
+WAYS = {  # of dense features: how they are multiplied, and in which type
+    "direct": ("direct", "float32"),
+    "winograd": ("winograd", "float32"),
+    "winograd10": ("winograd10", "float32"),
+    "bfloat16": ("direct", "bfloat16"),
+}
+GOALS = {"mm": 1.8, "patches": 50, "error": 2e-5}  # of float32: at least, at least, at most
+
+
+def winograd_work():
+    """Multiply-adds and bytes of one dense position by filtering with tiles of 8x8.
+
+    Returns
+    -------
+    dict of name: (multiply-adds, bytes read and written)
     """
-    patch = position = 0
-    side, inputs = PATCH, 1
-    for filters, kernel in zip(FILTERS, KERNELS):
-        side -= kernel - 1
-        patch += inputs * filters * kernel**2 * side**2
-        position += inputs * filters * kernel**2  # every fragment pixel is computed once
-        side, inputs = side // 2, filters
-    connected = inputs * side**2 * HIDDEN + HIDDEN * N_FEATURES
-    return patch + connected, position + connected
+    taps, n, channels = 5, fragments.TILES["winograd"], FILTERS[-1]
+    m = n - taps + 1
+    products = (n / m) ** 2  # of each input channel with each unit
+    cells = ((dense.TILE + 16 * (taps - 1)) / dense.TILE) ** 2  # with the overlap between tiles
+    convolutions = list(zip((1, *FILTERS), FILTERS, KERNELS))
+    block = (winograd.PHASES * m) ** 2  # positions for which all filters are read once
+    return {
+        "convolutions": (
+            cells * sum(i * o * k**2 for i, o, k in convolutions),
+            cells
+            * 4
+            * sum(i + 6 * o for i, o, _ in convolutions),  # pooled in two steps, rectified
+        ),
+        "inputs": (
+            channels * (n**2 / m + n**3 / m**2),
+            4 * channels * (n / m + 2 * n / m + n**2 / m + products),
+        ),
+        "products": (
+            products * channels * HIDDEN,
+            4 * (products * (channels * HIDDEN / winograd.WIDTH + HIDDEN))
+            + 4 * n**2 * channels * HIDDEN / block,
+        ),
+        "outputs": (n**2 * HIDDEN, 4 * (products + 1) * HIDDEN),
+        "second layer": (HIDDEN * N_FEATURES, 4 * (3 * HIDDEN + 5 * N_FEATURES)),
+    }
 
 
 def candidates(model, quick):
     """What is timed: {name: (callable, amount of work)}; the rate is amount / seconds."""
     tasks = {}
     rng = np.random.default_rng(0)
+    a, b = torch.randn(2, 2**21)  # 8 MB each: both in cache, as the products of a block
+    tasks["copy", "float32", "8 MB"] = partial(b.copy_, a), 2 * 4 * a.numel()
     for name, dtype in TYPES.items():
         for m, k, n in ((2048, 2048, 2048), (4096, 25 * FILTERS[-1], HIDDEN)):
             a, b = (torch.randn(shape).to(dtype) for shape in ((m, k), (k, n)))
             out = torch.empty(m, n, dtype=dtype)
-            tasks["mm", name, f"{m}x{k}x{n}"] = (
-                (lambda a=a, b=b, out=out: torch.mm(a, b, out=out)),
-                2 * m * k * n,
-            )
+            tasks["mm", name, f"{m}x{k}x{n}"] = partial(torch.mm, a, b, out=out), 2 * m * k * n
 
         for layout in FORMATS if name == "float32" else ("channels_last",):
             network = AreaCNN().to(dtype=dtype, memory_format=FORMATS[layout]).eval()
             network.load_state_dict(model.state_dict())
             for batch in (16, 64) if quick else (4, 8, 16, 32, 64, 128, 256):
-                x = (
-                    torch.randn(batch, 1, PATCH, PATCH)
-                    .to(dtype)
-                    .contiguous(memory_format=FORMATS[layout])
-                )
+                x = torch.randn(batch, 1, PATCH, PATCH).to(dtype)
+                x = x.contiguous(memory_format=FORMATS[layout])
                 times = max(1, 32 // batch)
                 tasks["patches", name, f"batch {batch}, {layout}"] = (
                     repeated(network, x, times),
                     batch * times,
                 )
 
-        for tile in (dense.TILE,) if quick else (128, dense.TILE):
-            positions = dense.TILE
-            image = rng.normal(size=(positions + PATCH - 1,) * 2).astype(np.float32)
-            out = np.empty((positions, positions, N_FEATURES), np.float32)
-            task = lambda image=image, out=out, name=name, tile=tile: dense.dense_features(  # noqa: E731
-                model, image, out=out, dtype=name, tile=tile
+    for way, (method, dtype) in WAYS.items():
+        for tile in (dense.TILE,) if quick else (256, dense.TILE):
+            side = tile // 96 * 96 if method == "winograd10" else tile  # whole blocks
+            image = rng.normal(size=(side + PATCH - 1,) * 2).astype(np.float32)
+            out = np.empty((side, side, N_FEATURES), np.float32)
+            task = partial(
+                dense.dense_features, model, image, out=out, dtype=dtype, tile=side, method=method
             )
-            tasks["dense", name, f"tile {tile}"] = task, positions**2
+            tasks["dense", way, f"tile {side}"] = task, side**2
     return tasks
 
 
@@ -113,16 +138,16 @@ def best_rates(tasks, rounds, clock):
     return best
 
 
-def largest_difference(model):
-    """Between dense features and patches cut one by one, over positions of a random image."""
-    image = np.random.default_rng(1).normal(size=(177, 191)).astype(np.float32)
-    features = dense.dense_features(model, image)[::7, ::9]
-    patches = np.lib.stride_tricks.sliding_window_view(image, (PATCH, PATCH))[::7, ::9].reshape(
-        -1, 1, PATCH, PATCH
-    )
-    return np.abs(
-        features.reshape(-1, N_FEATURES) - model.features(torch.from_numpy(patches.copy())).numpy()
-    ).max()
+def largest_errors(model):
+    """Largest difference to patches cut one by one, relative to the largest feature, per way."""
+    image = np.random.default_rng(1).normal(size=(177, 291)).astype(np.float32)
+    patches = np.lib.stride_tricks.sliding_window_view(image, (PATCH, PATCH))[::7, ::9]
+    exact = model.features(torch.from_numpy(patches.reshape(-1, 1, PATCH, PATCH).copy())).numpy()
+    errors = {}
+    for way, (method, dtype) in WAYS.items():
+        found = dense.dense_features(model, image, dtype=dtype, method=method)[::7, ::9]
+        errors[way] = np.abs(found.reshape(exact.shape) - exact).max() / np.abs(exact).max()
+    return errors
 
 
 def whole_slice(rows, dtype):
@@ -139,8 +164,55 @@ def whole_slice(rows, dtype):
         seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # kB on Linux
     print(
-        f"whole slice {rows}x{SLICE[1]}, stride 1, {dtype}, written to disk ({np.prod(shape) * 4 / 1e9:.2f} GB): "
-        f"{shape[0] * shape[1] / seconds:,.0f} positions/s, {seconds:.0f} s, peak memory {peak:.2f} GB (bound: 2)"
+        f"whole slice {rows}x{SLICE[1]}, stride 1, {dtype}, "
+        f"written to disk ({np.prod(shape) * 4 / 1e9:.2f} GB): "
+        f"{shape[0] * shape[1] / seconds:,.0f} positions/s, {seconds:.0f} s, "
+        f"peak memory {peak:.2f} GB (bound: 2)"
+    )
+
+
+def report(rates, errors):
+    """Print all rates, the ways beside products and patches of this run, and what bounds them."""
+    for (kind, name, detail), rate in rates.items():
+        number = {"mm": f"{rate / 1e9:10,.0f} GFLOP/s", "copy": f"{rate / 1e9:10,.0f} GB/s"}
+        print(f"  {kind:8}{name:11}{detail:28}{number.get(kind, f'{rate:10,.0f} /s')}")
+
+    top = {}
+    for (kind, name, _), rate in rates.items():
+        top[kind, name] = max(rate, top.get((kind, name), 0.0))
+    per_patch, per_position, _ = fragments.multiply_adds().values()
+    print(
+        f"\nmultiply-adds: {per_patch / 1e6:.1f} M a patch, {per_position / 1e6:.2f} M a dense "
+        f"position by direct multiplication, ratio {per_patch / per_position:.1f}"
+    )
+    products = {name: top["mm", name] / 2 / per_position for name in TYPES}
+    for name in TYPES:
+        print(
+            f"  {name}: torch.mm could do the direct products of {products[name]:,.0f} positions/s;"
+            f" best patch by patch {top['patches', name]:,.0f}/s"
+        )
+    print(f"{'dense':12}{'positions/s':>12}{'of its mm':>11}{'x patches':>11}{'error':>9}")
+    for way, (_, dtype) in WAYS.items():
+        rate = top["dense", way]
+        print(
+            f"{way:12}{rate:12,.0f}{rate / products[dtype]:11.2f}"
+            f"{rate / top['patches', dtype]:11.1f}{errors[way]:9.0e}"
+        )
+    print(f"goals of winograd: {GOALS['mm']} of mm, {GOALS['patches']} x patches, {GOALS['error']}")
+
+    print("one position by winograd, microseconds at the rate of mm and at that of copying:")
+    total = np.zeros(2)
+    for name, (operations, size) in winograd_work().items():
+        times = np.array([2 * operations / top["mm", "float32"], size / top["copy", "float32"]])
+        total += times
+        print(
+            f"  {name:14}{operations / 1e3:8,.0f} k multiply-adds {size / 1e3:6.1f} kB"
+            f"{1e6 * times[0]:8.2f}{1e6 * times[1]:8.2f}"
+        )
+    print(
+        f"  together {1e6 * total[0]:.2f} and {1e6 * total[1]:.2f}, "
+        f"measured {1e6 / top['dense', 'winograd']:.2f}\n",
+        flush=True,
     )
 
 
@@ -166,7 +238,8 @@ def main():
     )
     options = parser.parse_args()
     if options.whole_slice:
-        return whole_slice(options.whole_slice, options.slice_dtype)
+        whole_slice(options.whole_slice, options.slice_dtype)
+        return
 
     if options.busy:
         torch.set_num_threads(1)
@@ -176,46 +249,17 @@ def main():
         for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
     }
     print(
-        f"{platform.machine()}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}, {settings}"
+        f"{platform.machine()}, {torch.get_num_threads()} threads, "
+        f"PyTorch {torch.__version__}, {settings}"
     )
     torch.manual_seed(0)
     torch.set_grad_enabled(False)
     model = AreaCNN().eval()
-    print(f"largest difference to patches cut one by one: {largest_difference(model):.1e}")
-
-    best = best_rates(
-        candidates(model, options.quick), options.rounds or (2 if options.quick else 5), clock
-    )
-    for (kind, dtype, detail), rate in best.items():
-        text = f"{rate / 1e9:10,.0f} GFLOP/s" if kind == "mm" else f"{rate:10,.0f} /s"
-        print(f"  {kind:8}{dtype:10}{detail:28}{text}")
-
-    per_patch, per_position = multiply_adds()
-    print(
-        f"\nmultiply-adds: {per_patch / 1e6:.1f} M a patch, {per_position / 1e6:.2f} M a dense position, "
-        f"ratio {per_patch / per_position:.1f}: the limit at equal efficiency"
-    )
-    top = {
-        (kind, dtype): max(v for k, v in best.items() if k[:2] == (kind, dtype))
-        for kind, dtype, _ in best
-    }
-    print(
-        f"{'best of each':12}{'mm GFLOP/s':>12}{'patches/s':>12}{'positions/s':>13}{'ratio':>8}{'dense / mm':>12}"
-    )
-    for dtype in TYPES:
-        mm, patches, positions = (top[kind, dtype] for kind in ("mm", "patches", "dense"))
-        print(
-            f"{dtype:12}{mm / 1e9:12,.0f}{patches:12,.0f}{positions:13,.0f}{positions / patches:8.1f}"
-            f"{2 * per_position * positions / mm:12.0%}"
-        )
-    print(
-        f"bfloat16 / float32: {top['dense', 'bfloat16'] / top['dense', 'float32']:.2f} (matrix products: "
-        f"{top['mm', 'bfloat16'] / top['mm', 'float32']:.2f})\n",
-        flush=True,
-    )
-
+    tasks = candidates(model, options.quick)
+    rates = best_rates(tasks, options.rounds or (2 if options.quick else 5), clock)
+    report(rates, largest_errors(model))
     if options.rates_only:
-        return None
+        return
     rows = 460 if options.quick else SLICE[0]
     subprocess.run(
         [

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from helpers.tissue.network import classifier, dense
+from helpers.tissue.network import classifier, dense, fragments
 from helpers.tissue.network.classifier import AreaCNN
+from helpers.tissue.network.winograd import WinogradLayers
 
 TOLERANCE = 1e-5
+RELATIVE = 2e-5  # of the largest feature, for features by Winograd's filtering
 
 
 def random_network(seed=0, **arguments):
@@ -93,7 +95,7 @@ def test_equal_to_patch_by_patch_at_every_position(model, stride, shape):
 def test_tiles_and_blocks_do_not_show(model, stride, monkeypatch):
     image = noise(159, 173)
     whole = dense.dense_features(model, image, stride, tile=1000)
-    monkeypatch.setattr(dense, "BLOCK", 30)  # positions through the hidden layer at a time
+    monkeypatch.setattr(fragments, "BLOCK", 30)  # positions through the hidden layer at a time
     for tile in (20, 33, 1000):
         np.testing.assert_allclose(
             dense.dense_features(model, image, stride, tile=tile), whole, rtol=0, atol=TOLERANCE
@@ -198,20 +200,31 @@ def test_mask_leaves_out_positions_by_their_centre(model, pad):
     )
 
 
+def blocks_computed(monkeypatch):
+    """A list to which every block of features adds the method and how many positions it has."""
+    computed = []
+
+    def count(way, cls, name):
+        original = getattr(cls, name)
+
+        def counted(self, *arguments):
+            features = original(self, *arguments)
+            computed.append((way, *features.shape[:2]))
+            return features
+
+        monkeypatch.setattr(cls, name, counted)
+
+    count("direct", fragments.FragmentNetwork, "direct")
+    count("winograd", WinogradLayers, "block")
+    return computed
+
+
 def test_positions_outside_of_the_mask_cost_nothing(model, monkeypatch):
-    scanned = []
-    original = dense._DenseNetwork.scan
-    monkeypatch.setattr(
-        dense._DenseNetwork,
-        "scan",
-        lambda self, piece, head, out: (
-            scanned.append(out.shape[:2]) or original(self, piece, head, out)
-        ),
-    )
+    computed = blocks_computed(monkeypatch)
     mask = np.zeros((300, 300), bool)
     mask[100:104, 110:115] = True
     dense.dense_features(model, noise(300, 300), mask=mask, tile=256)
-    assert scanned == [(4, 5)]
+    assert computed == [("direct", 4, 5)]
 
 
 def test_writes_into_arrays_memory_maps_and_zarr(model, tmp_path):
@@ -257,6 +270,122 @@ def test_tiles_follow_chunks_of_reasonable_size(chunk, step):
     assert dense._tile_steps(Chunked(), 32) == [step, step]
 
 
+def assert_equal_by_winograd(found, expected, limit=RELATIVE):
+    assert found.shape == expected.shape
+    assert 0 < np.abs(found - expected).max() < limit * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4, 8, 16])
+def test_winograd_equals_patch_by_patch(model, stride):
+    # Odd sizes: a whole block and a part of one along the columns, a part along the rows.
+    image = noise(127 + 7 * stride + 2, 127 + 70 * stride, seed=stride)
+    patches = cut(image, stride)[::3, ::5]
+    expected = classifier.patch_features(model, patches.reshape(-1, 128, 128))
+    found = dense.dense_features(model, image, stride, method="winograd")[::3, ::5]
+    assert_equal_by_winograd(found, expected.reshape(found.shape))
+
+
+def test_winograd_of_the_released_network():
+    model = random_network(**classifier.RELEASED)  # 6x6 cells, three channels, signed features
+    image = np.random.default_rng(0).random((141, 150)).astype(np.float32)
+    found = dense.dense_features(model, image, 2, method="winograd")
+    patches = cut(np.pad(image, 3), 2, side=134)
+    expected = features_without_padding(model, patches.reshape(-1, 134, 134))
+    assert_equal_by_winograd(found, expected.reshape(found.shape))
+
+
+def test_larger_tiles_are_less_exact(model):
+    image = noise(240, 250)
+    direct = dense.dense_features(model, image, 2, method="direct")
+    found = dense.dense_features(model, image, 2, method="winograd10")
+    assert_equal_by_winograd(found, direct, limit=5e-4)
+
+
+def test_winograd_where_activations_are_large(model):
+    image = noise(260, 260)
+    image[40:60, 150:170] = 1e4
+    direct = dense.dense_features(model, image, 2, method="direct")
+    found = dense.dense_features(model, image, 2, method="winograd")
+    assert np.abs(direct).max() > 1e3
+    assert_equal_by_winograd(found, direct)  # relative to the largest, as float32 itself
+
+
+def test_auto_multiplies_directly_where_that_is_faster(model, monkeypatch):
+    computed = blocks_computed(monkeypatch)
+    image = noise(127 + 140, 127 + 70)  # blocks of 64 x 64 positions, and what is left of 140 x 70
+    found = dense.dense_features(model, image)
+    assert computed == [
+        *[("winograd", 64, 64), ("direct", 64, 6)] * 2,
+        *[("direct", 12, 64), ("direct", 12, 6)],
+    ]
+    assert_equal_by_winograd(found, dense.dense_features(model, image, method="direct"))
+    for arguments in (dict(stride=3), dict(dtype="bfloat16")):
+        computed.clear()
+        dense.dense_features(model, image, **arguments)
+        assert {name for name, *_ in computed} == {"direct"}
+
+
+def test_winograd_skips_blocks_without_a_position_of_interest(model, monkeypatch):
+    image = noise(127 + 200, 127 + 130)
+    everywhere = dense.dense_features(model, image)
+    mask = np.zeros(image.shape, bool)
+    rows, columns = dense.centres(image.shape)
+    mask[rows[0] : rows[64], columns[0] : columns[60]] = True  # most of the first block
+    mask[rows[150] : rows[155], columns[100] : columns[102]] = True  # 5 x 2 positions of another
+    computed = blocks_computed(monkeypatch)
+    found = dense.dense_features(model, image, mask=mask)
+    assert computed == [("winograd", 64, 64), ("direct", 5, 2)]
+    inside = mask[np.ix_(rows, columns)]
+    assert (found[~inside] == 0).all()
+    assert_equal_by_winograd(found[inside], everywhere[inside])
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_microct):
+    """A network after some steps of training on the tiny phantom; its standardised test slice."""
+    from helpers.data import intensity, open_microct
+
+    dataset = open_microct(tiny_microct)
+    piece, test = dataset.slices("train")[0], dataset.slices("test")[0]
+    windows = cut(intensity.standardise(piece.image)[0], 1)
+    labels = piece.areas[64:-63, 64:-63]  # of the windows' centres
+    places = [np.argwhere(labels == area) for area in np.unique(labels[labels > 0])]
+    model, generator = random_network(), np.random.default_rng(0)
+    optimizer, losses = torch.optim.Adam(model.parameters(), 1e-3), []
+    for _ in range(40):
+        chosen = [area[i] for area in places for i in generator.integers(len(area), size=4)]
+        x = torch.from_numpy(np.stack([windows[i, j] for i, j in chosen]))[:, None]
+        loss = F.cross_entropy(model(x), torch.arange(len(chosen)) // 4)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])  # it has learned something
+    return model.eval(), *intensity.standardise(test.image)
+
+
+@pytest.mark.slow
+def test_winograd_with_trained_weights(trained):
+    model, image, _ = trained
+    image = np.ascontiguousarray(image[200:393, 900:1093])
+    found = dense.dense_features(model, image, method="winograd")[::5, ::7]
+    patches = cut(image, 1)[::5, ::7]
+    expected = classifier.patch_features(model, patches.reshape(-1, 128, 128))
+    assert_equal_by_winograd(found, expected.reshape(found.shape), limit=5e-6)
+
+
+@pytest.mark.slow
+def test_winograd_changes_hardly_a_label_of_a_whole_slice(trained):
+    model, image, scale = trained
+    direct, winograd = (
+        dense.dense_log_probabilities(model, image, 2, pad_value=scale.raw_zero, method=method)
+        for method in ("direct", "winograd")
+    )
+    assert len(np.unique(direct.argmax(-1))) >= 4
+    assert (direct.argmax(-1) != winograd.argmax(-1)).mean() < 1e-4
+    assert np.abs(direct - winograd).max() < 1e-3
+
+
 def test_bfloat16_is_close_but_not_equal(model):
     image = noise(140, 140)
     exact = dense.dense_features(model, image, 2)
@@ -275,20 +404,17 @@ def test_maps_equal_classified_patches(model):
     expected = F.log_softmax(expected, -1).numpy().reshape(patches.shape[:2] + (6,))
     found = dense.dense_log_probabilities(model, image, 2, pad=False)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
-    labels = dense.dense_labels(model, image, 2, pad=False)
-    assert labels.dtype == np.uint8 and labels.shape == patches.shape[:2]
-    np.testing.assert_array_equal(labels, expected.argmax(-1) + 1)
 
 
 def test_maps_cover_every_pixel_and_respect_the_mask(model):
     image = noise(14, 20)
     mask = image > 0
-    labels = dense.dense_labels(model, image, mask=mask)
-    assert labels.shape == image.shape
-    np.testing.assert_array_equal(labels > 0, mask)
-    out = np.empty(image.shape, np.uint8)
-    dense.dense_labels(model, image, mask=mask, out=out)
-    np.testing.assert_array_equal(out, labels)
+    found = dense.dense_log_probabilities(model, image, mask=mask)
+    assert found.shape == image.shape + (6,)
+    np.testing.assert_array_equal((found != 0).any(-1), mask)
+    out = np.empty(found.shape, np.float32)
+    assert dense.dense_log_probabilities(model, image, mask=mask, out=out) is out
+    np.testing.assert_array_equal(out, found)
     assert dense.dense_log_probabilities(model, image, 7).shape == (2, 3, 6)
 
 
@@ -313,6 +439,9 @@ def test_model_is_left_as_it_was(model):
         (dict(stride=1.5), "found 1.5"),
         (dict(dtype="float16"), "float32, bfloat16, found 'float16'"),
         (dict(tile=0), "tile must be"),
+        (dict(method="fast"), "auto, direct, winograd, winograd10, found 'fast'"),
+        (dict(method="winograd", stride=3), "needs a stride that divides 16, found 3"),
+        (dict(method="winograd", dtype="bfloat16"), "needs float32, found .*bfloat16"),
         (dict(out=np.empty((3, 4, 64))), r"shape \(3, 3, 64\) .* found \(3, 4, 64\)"),
         (dict(mask=np.ones((3, 3), bool)), r"slice's shape \(130, 130\), found \(3, 3\)"),
     ],

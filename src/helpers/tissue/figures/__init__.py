@@ -59,6 +59,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "score_table",
             "selected_factors",
         ],
+        "filtering": ["minimal_filtering"],
         "cortical_gmm": [
             "areas_and_layers",
             "barrels",
