@@ -49,6 +49,7 @@ from helpers.book import open_run, slider, style
 from helpers.book.recording import record_all
 from helpers.tissue import figures, live, stages
 from helpers.tissue.factors import findings, tables
+from helpers.tissue.network import fragments, winograd
 
 run = open_run(run, "06_nmf_factors", microct=microct)
 data = run.microct
@@ -93,6 +94,19 @@ facts = pd.DataFrame(
 )
 run.save_table(facts, "nmf")
 display(facts.round(4))
+
+# %% [markdown]
+# Features of every position are affordable because neighbouring windows share nearly all of their
+# work: the slice is convolved once, and where windows overlap, products of whole tiles stand for
+# those of single windows ({doc}`/book/paper_b` tells how). Left, a tile and two of its windows;
+# middle, multiplications per output for several sizes of tiles, with their rounding error;
+# right, what is left of a window's cost.
+
+# %%
+errors = {size: winograd.rounding_error(size, 5) for size in (2, 3, 4, 6)}
+costs = fragments.multiply_adds()
+figure = figures.minimal_filtering(costs, errors, taps=5, chosen=4)
+run.show(figure, "B_minimal_filtering", of_data=False)
 
 # %% [markdown]
 # ## Choose one factor per area

@@ -46,7 +46,7 @@ def patch_by_patch(model, image, stride=1):
 
 
 def features_without_padding(model, patches):
-    """The network's own weights without padding, on patches of any size: a second implementation."""
+    """The network's own weights without padding, on patches of any size: a second way."""
     x = torch.from_numpy(np.ascontiguousarray(patches))[:, None].expand(
         -1, model.config["channels"], -1, -1
     )

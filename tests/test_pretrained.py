@@ -9,7 +9,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from helpers.data.datasets.weights import Record, WeightsError, file_sha256, open_weights
+from helpers.data.datasets.weights import Record, WeightsError, open_weights
+from helpers.data.files import file_sha256
 from helpers.tissue.network.pretrained import IMAGENET_MEAN, IMAGENET_STD, load_network
 
 SIDE, UNITS = 24, 5

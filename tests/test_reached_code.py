@@ -105,6 +105,14 @@ def test_the_constant_that_once_went_unseen(edited):
     assert reached_code.reached_hash(brain_stages.pca_baselines) != before
 
 
+@pytest.mark.parametrize("stages", [tissue_stages, brain_stages])
+def test_every_stage_can_be_followed(stages):
+    for name in stages.__all__:
+        stage = getattr(stages, name)
+        if inspect.isfunction(stage):
+            assert start_of(stage) in reached_code.reached(start_of(stage)), name
+
+
 def test_neither_the_book_nor_another_stage_counts():
     found = reached_code.reached(start_of(tissue_stages.trained_classifier))
     assert not any(module.startswith(reached_code.ASIDE) for module, _ in found)

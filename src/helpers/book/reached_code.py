@@ -100,7 +100,7 @@ def _module(name: str) -> Module:
 
 
 def _is_ours(module: str, importer: str) -> bool:
-    return module.partition(".")[0] in (PACKAGE, importer) and not module.startswith(ASIDE)
+    return module.partition(".")[0] in (PACKAGE, importer)
 
 
 def _bound_names(node: ast.stmt) -> Iterator[str]:
@@ -166,9 +166,11 @@ def _resolved(module: str, name: str, attributes: frozenset[str]) -> Iterator[Pl
         yield module, name
     for origin, imported in here.imports.get(name, ()):
         submodule = f"{origin}.{imported}".rstrip(".")
+        if submodule.startswith(ASIDE):
+            continue
         if not _is_module(submodule):
             found = list(_resolved(origin, imported, frozenset()))
-            if not found:
+            if not found and imported not in _module(origin).imports:
                 raise ValueError(
                     f"{module} takes {imported} from {origin}, where it is not defined; "
                     "import it from the module that defines it, so that keys can follow it"

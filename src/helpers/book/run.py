@@ -114,17 +114,17 @@ class Run:
         """Return a dict of named results of this run; see :func:`helpers.book.artifacts.stored`."""
         return artifacts.stored(self.path / "artifacts", name, parameters, compute, inputs=inputs)
 
-    def show(self, figure: "Figure", name: str) -> None:
+    def show(self, figure: "Figure", name: str, *, of_data: bool = True) -> None:
         """Display a figure in the notebook and write it to ``figures/<name>.png`` and ``.svg``.
 
-        A figure of phantom data says so.
+        A figure of phantom data says so; one that shows no data (``of_data=False``) need not.
         """
         import matplotlib.pyplot as plt
         from IPython.display import display
 
         from helpers.book import style
 
-        style.mark_phantom(figure, self.is_phantom)
+        style.mark_phantom(figure, self.is_phantom and of_data)
         for suffix in (".png", ".svg"):
             with atomic(self.path / "figures" / f"{name}{suffix}") as temporary:
                 # No date in the metadata: the same figure is the same file.

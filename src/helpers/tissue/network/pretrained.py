@@ -22,7 +22,8 @@ import torch
 from torch.nn.functional import interpolate
 from tqdm.auto import tqdm
 
-from helpers.data.datasets.weights import Record, WeightsError, file_sha256
+from helpers.data.datasets.weights import Record, WeightsError
+from helpers.data.files import file_sha256
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -12,7 +12,8 @@ from helpers.book.artifacts import Artifact
 from helpers.book.reached_code import reached_hash
 from helpers.book.run import Run
 from helpers.data import patches as patch_rules
-from helpers.data.datasets.weights import WeightsError, file_sha256, open_weights
+from helpers.data.datasets.weights import WeightsError, open_weights
+from helpers.data.files import file_sha256
 from helpers.tissue.features import probes
 from helpers.tissue.network import classifier, pretrained
 from helpers.tissue.stages import slices
