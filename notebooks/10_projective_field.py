@@ -39,7 +39,7 @@ slider_latents = 8  # latents, at most, that get a slider
 # %%
 import numpy as np
 import pandas as pd
-from IPython.display import display
+from IPython.display import Markdown, display
 
 from helpers.book import open_run, slider
 from helpers.book.recording import record_all
@@ -184,7 +184,7 @@ if known:
     words = findings.bright_in_words(names, active, *found)
 run.save_table(table, "latents")
 display(table.round(2).astype(object).where(table.notna(), ""))
-print(words)
+display(Markdown(words))
 
 # %% [markdown]
 # ## Move a latent yourself

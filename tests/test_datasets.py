@@ -349,3 +349,11 @@ def test_population_faults(tmp_path, name):
         assert word in found
     with pytest.raises(DatasetError):
         datasets.open_population(tmp_path)
+
+
+def test_two_images_may_not_go_by_one_z(two_area_folder):
+    other = np.random.default_rng(1).integers(0, 255, (200, 400)).astype(np.uint8)
+    tifffile.imwrite(two_area_folder.folder / "other.tif", other)
+    slices = [*two_area_folder.manifest["slices"], {"z": 120, "role": "test", "image": "other.tif"}]
+    with pytest.raises(DatasetError, match="two different images with z = 120"):
+        datasets.open_microct(two_area_folder(slices=slices))

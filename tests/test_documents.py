@@ -202,3 +202,12 @@ def test_the_page_on_the_package_holds_every_module():
         name = ".".join(part for part in parts if part != "__init__")
         assert name == "helpers" or f".. automodule:: {name}\n" in page
     assert "   :members: AreaCNN" in page
+
+
+def test_the_package_page_has_no_heading_twice():
+    """Headings of module docstrings become targets of one page: numpydoc sections belong below."""
+    import ast
+
+    for path in (ROOT / "src" / "helpers").rglob("*.py"):
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        assert not re.search(r"^[-=]{3,}$", text, re.MULTILINE), path

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import pathlib
 import sys
 import types
 
@@ -111,6 +112,66 @@ def test_every_stage_can_be_followed(stages):
         stage = getattr(stages, name)
         if inspect.isfunction(stage):
             assert start_of(stage) in reached_code.reached(start_of(stage)), name
+
+
+@pytest.mark.parametrize(
+    "module, old, new, stage",
+    [
+        (
+            "helpers.tissue.cortex.mixtures",
+            "import GaussianMixture",
+            "import BayesianGaussianMixture as GaussianMixture",
+            tissue_stages.cortical_components,
+        ),
+        (
+            "helpers.data.intensity",
+            "import threshold_otsu",
+            "import threshold_li as threshold_otsu",
+            tissue_stages.slice_features,
+        ),
+    ],
+)
+def test_what_an_outside_name_stands_for_counts(edited, module, old, new, stage):
+    assert old in reached_code.module_source(module)
+    before = reached_code.reached_hash(stage)
+    edited(module, lambda text: text.replace(old, new))
+    assert reached_code.reached_hash(stage) != before
+
+
+def test_annotations_and_texts_anywhere_change_nothing():
+    plain = "RIM = 16\nclass A:\n    a: int = 1\ndef f(x):\n    r = []\n    return r\n"
+    noted = (
+        'RIM: int = 16\nclass A:\n    "A."\n    a: float = 1\n    "Its a."\n'
+        "def f(x: int) -> list:\n    r: list = []\n    return r\n"
+    )
+    assert reached_code.code_hash(plain) == reached_code.code_hash(noted)
+    field, attribute = "class A:\n    a: int = 1\n", "class A:\n    a = 1\n"
+    assert reached_code.code_hash(field) != reached_code.code_hash(attribute)
+
+
+def test_a_function_that_no_file_holds_is_refused():
+    scope = {"__name__": "typed_by_hand"}
+    exec("def f():\n    return 1\n", scope)
+    with pytest.raises(ValueError, match="no file holds it; define it in a module"):
+        reached_code.reached_hash(scope["f"])
+
+
+def test_no_module_uses_a_form_that_keys_do_not_follow():
+    """Definitions inside blocks, tables changed after the fact, imports that bind no plain name."""
+    package = pathlib.Path(reached_code.__file__).parents[1]
+    for path in [p for p in package.rglob("*.py") if "book" not in p.parts and p.stem != "cli"]:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            where = f"{path.name}:{node.lineno}"
+            calls = isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
+            blocks = isinstance(node, (ast.If, ast.Try, ast.For, ast.With, ast.AugAssign))
+            assert not calls and not (blocks and "TYPE_CHECKING" not in ast.unparse(node)), where
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0 and node.names[0].name != "*", where
+            if isinstance(node, ast.Import):
+                ours = [alias for alias in node.names if alias.name.startswith("helpers.")]
+                assert all(alias.asname for alias in ours), where
+            if isinstance(node, ast.Assign):
+                assert all(not isinstance(t, (ast.Attribute, ast.Subscript)) for t in node.targets)
 
 
 def test_neither_the_book_nor_another_stage_counts():

@@ -281,7 +281,9 @@ def _existing_run(path: Path) -> Path:
     from helpers.book.run import MARKER
 
     if not (path / MARKER).is_file():
-        raise UsageError(f"{path} is not a run folder; `brainbook run --out {path}` makes one")
+        raise UsageError(
+            f"{path} is not a run folder: expected one that `brainbook run --out …` made"
+        )
     return path.resolve()
 
 

@@ -50,7 +50,8 @@ def artifact(
     load : callable
         ``load(folder)`` returns the value.
     inputs : iterable of str
-        Keys of the artifacts and fingerprints of the datasets that it is made from.
+        Keys of the artifacts and fingerprints of the datasets that it is made from, in a fixed
+        order.
     code : callable, optional
         The function whose code counts, by default ``make``: with it counts the stage function that
         it stands in, and all that these reach, see :mod:`helpers.book.reached_code`.
@@ -67,7 +68,7 @@ def artifact(
     description = {
         "name": name,
         "parameters": _plain(parameters, name),
-        "inputs": sorted(inputs),
+        "inputs": list(inputs),
         "code": reached_hash(code or make),
     }
     key = digest(json.dumps(description, sort_keys=True))

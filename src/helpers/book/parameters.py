@@ -172,5 +172,6 @@ def _typed(notebook: str, parameter: str, value: Any, defaults: dict[str, Any]) 
 
 def near(word: str, known: list[str]) -> str:
     """Return a hint at the known word that is spelled most alike, or nothing."""
-    alike = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    begun = [name for name in known if word and name.startswith(word)]
+    alike = begun or difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f" (did you mean {alike[0]!r}?)" if alike else ""

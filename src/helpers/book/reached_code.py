@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGE = __name__.partition(".")[0]
-ASIDE = (f"{PACKAGE}.book", f"{PACKAGE}.data.files")  # how results are stored shapes none of them
+ASIDE = (f"{PACKAGE}.book.", f"{PACKAGE}.data.files.")  # how results are stored shapes none of them
 
 Place = tuple[str, str]  # module, name of a definition in it
 
@@ -27,7 +27,18 @@ def digest(text: str) -> str:
 
 
 def reached_hash(function: Callable) -> str:
-    """Return one hash over all code that a function reaches (for a nested one: the outer's too)."""
+    """Return one hash over all code that a function reaches (for a nested one: the outer's too).
+
+    Raises
+    ------
+    ValueError
+        If the function was typed into a notebook, or is none that a module defines by name.
+    """
+    if not getattr(sys.modules.get(getattr(function, "__module__", "")), "__file__", None):
+        raise ValueError(
+            f"the code of {function!r} cannot be followed, because no file holds it; define it in "
+            "a module, so that its result is made anew when it changes"
+        )
     found = reached((function.__module__, function.__qualname__.partition(".")[0]))
     return digest("".join(f"{module}.{name}{text}" for (module, name), text in found.items()))
 
@@ -67,10 +78,15 @@ class Definition:
 
 @dataclass(frozen=True)
 class Module:
-    """Definitions of a module by name, and what its imports bind: (module, name or "") each."""
+    """Definitions of a module by name, and what its imports bind.
+
+    ``imports`` are those of this package, (module, name or "") each; ``outside`` says in a text
+    where a name from elsewhere comes from.
+    """
 
     definitions: dict[str, Definition]
     imports: dict[str, set[Place]]
+    outside: dict[str, str]
 
 
 def module_source(module: str) -> str:
@@ -87,16 +103,18 @@ def _module(name: str) -> Module:
         for bound in _bound_names(node):
             statements.setdefault(bound, []).append(node)
     imports: dict[str, set[Place]] = {}
+    outside: dict[str, str] = {}
     for node in ast.walk(tree):  # those inside functions too
-        if isinstance(node, ast.ImportFrom) and _is_ours(node.module or "", name):
-            for alias in node.names:
-                imports.setdefault(alias.asname or alias.name, set()).add((node.module, alias.name))
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                if alias.asname and _is_ours(alias.name, name):
-                    imports.setdefault(alias.asname, set()).add((alias.name, ""))
-    definitions = {bound: _definition(nodes) for bound, nodes in statements.items()}
-    return Module(definitions, imports)
+        for alias in node.names if isinstance(node, (ast.Import, ast.ImportFrom)) else ():
+            bound = alias.asname or alias.name.partition(".")[0]
+            origin = getattr(node, "module", None) or ""
+            place = (origin, alias.name) if isinstance(node, ast.ImportFrom) else (alias.name, "")
+            if _is_ours(place[0], name):
+                imports.setdefault(bound, set()).add(place)
+            else:
+                outside[bound] = outside.get(bound, "") + f"{bound} is {'.'.join(place)};"
+    definitions = {bound: _definition(nodes, outside) for bound, nodes in statements.items()}
+    return Module(definitions, imports, outside)
 
 
 def _is_ours(module: str, importer: str) -> bool:
@@ -124,7 +142,7 @@ def _bound_names(node: ast.stmt) -> Iterator[str]:
         yield from sorted(names)
 
 
-def _definition(nodes: list[ast.stmt]) -> Definition:
+def _definition(nodes: list[ast.stmt], outside: dict[str, str]) -> Definition:
     names: dict[str, set[str]] = {}
     text = ""
     for node in nodes:
@@ -135,28 +153,46 @@ def _definition(nodes: list[ast.stmt]) -> Definition:
         for part in ast.walk(node):
             if isinstance(part, ast.Name):
                 names.setdefault(part.id, set()).add(inside.get(id(part), ""))
+    text += "".join(outside.get(name, "") for name in sorted(names))  # what outside names stand for
     return Definition(digest(text), {name: frozenset(used) for name, used in names.items()})
 
 
 def _plain(tree: ast.AST) -> str:
     """Return a syntax tree as text after taking docstrings and annotations out of it, in place."""
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if (
-            isinstance(body, list)
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-            and isinstance(body[0].value.value, str)
-        ):
-            node.body = body[1:] or [ast.Pass()]
-        if isinstance(node, ast.arg):
-            node.annotation = None
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            node.returns = None
-        elif isinstance(node, ast.AnnAssign):
-            node.annotation = ast.Constant(None)
-    return ast.dump(tree)
+    return ast.dump(_Plain().visit(tree))
+
+
+class _Plain(ast.NodeTransformer):
+    """Takes docstrings and annotations out of a tree."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        if getattr(node, "body", None) == []:
+            node.body = [ast.Pass()]
+        return node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        for part in node.body:  # an annotated name is a field of a dataclass, another is none
+            if isinstance(part, ast.AnnAssign):
+                part.annotation, part.simple = ast.Constant(None), 2
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        if node.simple == 2:  # a field
+            return self.generic_visit(node)
+        return node.value and self.generic_visit(ast.Assign([node.target], node.value))
 
 
 def _resolved(module: str, name: str, attributes: frozenset[str]) -> Iterator[Place]:
@@ -166,7 +202,7 @@ def _resolved(module: str, name: str, attributes: frozenset[str]) -> Iterator[Pl
         yield module, name
     for origin, imported in here.imports.get(name, ()):
         submodule = f"{origin}.{imported}".rstrip(".")
-        if submodule.startswith(ASIDE):
+        if f"{submodule}.".startswith(ASIDE):
             continue
         if not _is_module(submodule):
             found = list(_resolved(origin, imported, frozenset()))

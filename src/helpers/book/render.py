@@ -138,7 +138,8 @@ def _parameter_table(notebook: str, values: dict) -> str:
     rows = ["| parameter | value | meaning |", "|---|---|---|"]
     for name, parameter in declared(notebook).items():
         value = str(values.get(name, parameter.default)).replace("|", "\\|").replace("`", "'")
-        rows.append(f"| `{name}` | `{value or ' '}` | {parameter.meaning} |")
+        shown = value or '""'
+        rows.append(f"| `{name}` | `{shown}` | {parameter.meaning} |")
     return "\n".join(rows)
 
 

@@ -131,6 +131,7 @@ def read_microct(path: Path) -> tuple[MicroCT, list[Problem]]:
             folder.check_labels_occur("areas", names, seen, "occurs in no slice")
         _check_room(folder, [piece for piece in slices if piece.role == "train"], areas)
         _check_distances(folder, slices)
+        _check_repeats(folder, slices)
     shared = folder.finish()
     return MicroCT(
         areas=areas, layers=tuple(layers.values()), _slices=slices, **shared
@@ -263,6 +264,18 @@ def _check_room(folder: Folder, train: Sequence[Slice], areas: Sequence[str]) ->
                 f"{pixels} pixels, but no {SIZE}×{SIZE} window that lies wholly inside",
                 "room for one training patch",
                 "Annotate a larger part, or remove the area from `areas`.",
+            )
+
+
+def _check_repeats(folder: Folder, slices: Sequence[Slice]) -> None:
+    """Two images may not go by one name: z, and the window."""
+    for a, b in itertools.combinations(slices, 2):
+        if (a.z, a.window) == (b.z, b.window) and not np.array_equal(a.image, b.image):
+            folder.note(
+                "slices",
+                f"two different images with z = {a.z}",
+                "one image for each z (and window)",
+                "Give one of them another z; slices of several animals need numbers apart.",
             )
 
 

@@ -19,6 +19,8 @@ def training_curves(histories: dict[int, pd.DataFrame]) -> plt.Figure:
         right.plot(epochs, table["accuracy"], "--", color=colour)
         right.plot(epochs, validation, color=colour, label=f"seed {seed}")
         right.plot(1 + validation.argmax(), validation.max(), "o", color=colour)
+        if len(table) == 1:  # a line through one point cannot be seen
+            left.plot(1, table["validation_loss"], "o", color=colour)
     left.set(xlabel="epoch", ylabel="cross-entropy")
     left.legend(left.lines[:2], ["training", "validation"])
     right.set(

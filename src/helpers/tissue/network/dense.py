@@ -149,7 +149,7 @@ def centres(
     (rows,) int array, (columns,) int array
         ``labels[np.ix_(*centres(labels.shape))]`` are the labels of all positions.
     """
-    if int(stride) != stride or stride < 1:
+    if not isinstance(stride, (int, np.integer)) or isinstance(stride, bool) or stride < 1:
         raise ValueError(f"stride must be a whole number of at least 1, found {stride!r}")
     if min(image_shape) < (1 if pad else PATCH):
         raise ValueError(

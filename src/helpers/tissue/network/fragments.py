@@ -10,10 +10,8 @@ is one convolution with that dilation: the same multiplications, no rearranging,
 channels that the machine's convolutions read at full speed. With an even stride the odd phase of a
 pooling is never asked for; that pooling is then an ordinary one.
 
-References
-----------
-Giusti, Ciresan, Masci, Gambardella, Schmidhuber (2013), "Fast image scanning with deep max-pooling
-convolutional neural networks", ICIP.
+Source: Giusti, Ciresan, Masci, Gambardella, Schmidhuber (2013), "Fast image scanning with deep
+max-pooling convolutional neural networks", ICIP.
 """
 
 import contextlib

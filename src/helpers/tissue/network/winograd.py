@@ -8,10 +8,8 @@ and 5x5 taps 64 instead of 400. Evaluation and interpolation are multiplications
 numbers, but every input channel is transformed once for all output channels and every output once
 for all input channels, so that they are few where both are many.
 
-References
-----------
-Winograd (1980), *Arithmetic complexity of computations*, SIAM; Lavin and Gray (2016), "Fast
-algorithms for convolutional neural networks", CVPR.
+Sources: Winograd (1980), *Arithmetic complexity of computations*, SIAM; Lavin and Gray (2016),
+"Fast algorithms for convolutional neural networks", CVPR.
 """
 
 import numpy as np

@@ -199,7 +199,8 @@ def posteriors(
         }
 
     parameters = {"z": piece.z, "window": piece.window, "stride": stride}
-    return run.stored(f"posteriors-z{piece.z}", parameters, compute, inputs=[trained.key])
+    inputs = [trained.key, run.key("microct")]
+    return run.stored(f"posteriors-z{piece.z}", parameters, compute, inputs=inputs)
 
 
 def slice_features(
@@ -246,7 +247,8 @@ def slice_features(
         return SliceFeatures(piece, stride, features, included, rows, columns)
 
     parameters = {"z": piece.z, "window": piece.window, "stride": stride}
-    return run.artifact(f"features-z{piece.z}", parameters, make, load, inputs=[trained.key])
+    inputs = [trained.key, run.key("microct")]
+    return run.artifact(f"features-z{piece.z}", parameters, make, load, inputs=inputs)
 
 
 def area_map(
