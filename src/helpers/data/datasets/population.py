@@ -11,6 +11,7 @@ import pandas as pd
 from helpers.data.datasets.images import SUFFIXES, as_unit_float, read_image, read_labels, recode
 from helpers.data.datasets.manifest import Problem
 from helpers.data.datasets.reading import Folder
+from helpers.data.datasets.zarr_arrays import is_zarr, read_zarr
 
 
 @dataclass(frozen=True)
@@ -135,10 +136,9 @@ def _read_stack(folder: Folder, path: Path, field: str) -> np.ndarray | None:
     """Return (N, H, W) float32 images in [0, 1] from an .npy file, a folder of images, or a zarr
     array.
     """
-    if path.is_dir() and any((path / name).exists() for name in (".zarray", "zarr.json")):
-        import zarr
-
-        array = np.asarray(zarr.open(str(path), mode="r")[:])
+    if path.is_dir() and is_zarr(path):
+        array, warnings = read_zarr(path, field)
+        folder.problems += warnings
     elif path.is_dir():
         return _read_planes(folder, path, field)
     elif path.suffix.lower() == ".npy":
