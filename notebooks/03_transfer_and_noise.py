@@ -51,7 +51,8 @@ repeats = 3  # times that each measurement is made, on other windows
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers.book import markup, open_run
+from helpers.book import open_run
+from helpers.book.markup import plain
 from helpers.book.recording import record_all
 from helpers.tissue import figures, stages
 from helpers.tissue.features import probes
@@ -69,7 +70,6 @@ for seed in seeds:
     networks[seed] = [*own, *pretrained]
 
 # %%
-plain = markup.plain
 listed = [f"- **{plain(n.name)}**" for n in networks[seeds[0]]]
 listed += [
     f"- *{plain(name)}* cannot be used: {plain(why)}"
