@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.data.datasets.images import SUFFIXES, as_unit_float, read_image, read_labels, recode
+from helpers.data.datasets.images import (
+    SUFFIXES,
+    as_unit_float,
+    check_spread,
+    read_gray,
+    read_labels,
+    read_npy,
+    recode,
+)
 from helpers.data.datasets.manifest import Problem
 from helpers.data.datasets.reading import Folder
 from helpers.data.datasets.zarr_arrays import is_zarr, read_zarr
@@ -140,9 +148,11 @@ def _read_stack(folder: Folder, path: Path, field: str) -> np.ndarray | None:
         array, warnings = read_zarr(path, field)
         folder.problems += warnings
     elif path.is_dir():
-        return _read_planes(folder, path, field)
+        array = _read_planes(folder, path, field)
+        if array is None:
+            return None
     elif path.suffix.lower() == ".npy":
-        array = _read_npy(path, field)
+        array, _ = read_npy(path, field)
     else:
         raise Problem(
             field,
@@ -159,7 +169,6 @@ def _read_stack(folder: Folder, path: Path, field: str) -> np.ndarray | None:
             file=path.name,
         )
     if array.dtype.kind == "f":
-        array = np.asarray(array, np.float32)
         bad = np.flatnonzero(~np.isfinite(array).all(axis=(1, 2)))
         if bad.size:
             raise Problem(
@@ -169,32 +178,20 @@ def _read_stack(folder: Folder, path: Path, field: str) -> np.ndarray | None:
                 "Replace NaN and infinity.",
                 file=path.name,
             )
+    check_spread(array, field, path.name)
     return as_unit_float(array)
-
-
-def _read_npy(path: Path, field: str) -> np.ndarray:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise Problem(
-            field,
-            f"a file that cannot be read ({str(error)[:120]})",
-            "a complete .npy array",
-            "Write it again.",
-            file=path.name,
-        ) from None
 
 
 def _read_planes(folder: Folder, path: Path, field: str) -> np.ndarray | None:
     members = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-    planes = [folder.attempt(read_image, member, field) for member in members]
-    shapes = {plane.shape for plane in planes if plane is not None}
-    if len(shapes) != 1:
+    planes = [folder.attempt(read_gray, member, field) for member in members]
+    kinds = {(plane.shape, str(plane.dtype)) for plane in planes if plane is not None}
+    if len(kinds) != 1:
         raise Problem(
             field,
-            f"{len(planes)} images of shapes {sorted(shapes)}",
-            "images that all have one shape",
-            "Crop or pad them alike.",
+            f"{len(planes)} images of shapes and types {sorted(kinds)[:5]}",
+            "images that all have one shape and one type",
+            "Crop, pad and export them alike.",
         )
     return None if any(plane is None for plane in planes) else np.stack(planes)
 
@@ -203,7 +200,7 @@ def _read_indices(path: Path, field: str) -> np.ndarray:
     words = path.read_text(errors="replace").split()
     try:
         return np.array([int(word) for word in words], np.int64)
-    except ValueError:
+    except (ValueError, OverflowError):
         wrong = next((word for word in words if not word.lstrip("-").isdigit()), "")
         raise Problem(
             field,
@@ -215,13 +212,13 @@ def _read_indices(path: Path, field: str) -> np.ndarray:
 
 
 def _read_table(path: Path, field: str) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path)
-    except (ValueError, OSError) as error:
+    table = pd.read_csv(path)
+    if "artifact" not in table:
         raise Problem(
             field,
-            f"a table that cannot be read ({str(error)[:80]})",
-            "a CSV file with a header",
-            "Correct the file.",
+            f"the columns {', '.join(map(str, table.columns[:8]))}",
+            "a CSV file with a header that names the column `artifact`",
+            "Correct the file, or leave `truth` out.",
             file=path.name,
-        ) from None
+        )
+    return table

@@ -23,9 +23,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import yaml
-
-from helpers.data.datasets.manifest import did_you_mean, leaves_folder
+from helpers.data.datasets.manifest import Problem, did_you_mean, leaves_folder, load_yaml
 from helpers.data.files import file_sha256
 
 MANIFEST = "weights.yml"
@@ -130,9 +128,9 @@ def _read_manifest(manifest: Path) -> list[Record]:
     if not manifest.is_file():
         return []
     try:
-        content = yaml.safe_load(manifest.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise WeightsError(f"{manifest}: not valid YAML: {error}") from None
+        content = load_yaml(manifest)
+    except Problem as problem:
+        raise WeightsError(f"{manifest}: not valid YAML: {problem}") from None
     if not isinstance(content, dict) or content.get("kind") != "weights":
         raise WeightsError(f"{manifest}: expected `kind: weights`, found {content!r:.80}.")
     entries = content.get("networks")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from helpers.data.datasets.images import check_size
 from helpers.data.datasets.manifest import Problem
 
 METADATA = (".zarray", "zarr.json")
@@ -58,6 +59,7 @@ def read_zarr(path: Path, field: str) -> tuple[np.ndarray, list[Problem]]:
     if missing:
         found = f"{missing} of {count} chunks missing, read as {fill}"
         warnings = [_problem(path, field, found, "all of them", severity="warning")]
+    check_size(path, field, shape, dtype.itemsize)
     return np.asarray(zarr.open_array(str(path), mode="r")[:]), warnings
 
 
