@@ -137,3 +137,18 @@ def test_two_sets_of_metadata_are_refused(population):
 def test_broken_metadata_is_a_problem(population, changes):
     write(population, **changes)
     assert "images.zarr" in found(population)[0]
+
+
+def test_missing_chunks_are_told(population):
+    path = write(population)
+    (path / "2.0.0").unlink()
+    assert "1 of 4 chunks missing" in found(population)[0]
+    write(population, fill_value=None)
+    (path / "2.0.0").unlink()
+    (message,) = found(population)
+    assert message.startswith("error") and "1 of 4 chunks missing" in message
+
+
+def test_a_huge_array_of_a_few_bytes_is_not_decoded(population):
+    write(population, shape=[8, 40_000, 12_000], chunks=[2, 40_000, 12_000])
+    assert "a declared size of 8 × 40000 × 12000 pixels" in found(population)[0]

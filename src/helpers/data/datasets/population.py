@@ -21,6 +21,8 @@ from helpers.data.datasets.manifest import Problem
 from helpers.data.datasets.reading import Folder
 from helpers.data.datasets.zarr_arrays import is_zarr, read_zarr
 
+LEAST_IMAGES = 6  # of fewer, a set of the split (C §3.1) would be empty
+
 
 @dataclass(frozen=True)
 class Population:
@@ -127,10 +129,24 @@ def _misfits(
             f"the images' shape {shape}",
             "Write one clean image per image.",
         )
-    if clean is not None and clean.size and (clean.min() < 0 or clean.max() >= n):
+    if n < LEAST_IMAGES:
+        yield Problem(
+            "images",
+            f"{n} images",
+            f"{LEAST_IMAGES} or more",
+            "Training, validation and test set each need one.",
+        )
+    if clean is not None and len(np.unique(clean)) < 2:
         yield Problem(
             "clean",
-            f"the index {int(clean.max())}",
+            f"{clean.size} indices",
+            "two or more different ones",
+            "List the images without artifacts, or leave `clean` out.",
+        )
+    elif clean is not None and (clean.min() < 0 or clean.max() >= n):
+        yield Problem(
+            "clean",
+            f"the index {int(clean.min() if clean.min() < 0 else clean.max())}",
             f"indices from 0 to {n - 1}",
             "Count images from 0.",
         )
@@ -213,11 +229,13 @@ def _read_indices(path: Path, field: str) -> np.ndarray:
 
 def _read_table(path: Path, field: str) -> pd.DataFrame:
     table = pd.read_csv(path)
-    if "artifact" not in table:
+    factors = table.drop(columns=["index", "artifact"], errors="ignore")
+    numbers = all(kind.kind in "iuf" for kind in factors.dtypes) and np.isfinite(factors).all(None)
+    if "artifact" not in table or not numbers:
         raise Problem(
             field,
             f"the columns {', '.join(map(str, table.columns[:8]))}",
-            "a CSV file with a header that names the column `artifact`",
+            "a column `artifact`, and finite numbers in every column of a factor",
             "Correct the file, or leave `truth` out.",
             file=path.name,
         )

@@ -56,6 +56,14 @@ class Folder:
             "Correct it.",
         )
 
+        self.value(
+            self.manifest,
+            "name",
+            lambda value: isinstance(value, (str, int, float)) and str(value).strip(),
+            "a short text",
+            "Name the dataset.",
+        )
+
     def note(self, *words: str, severity: str = "error") -> None:
         """Note a :class:`Problem` in the manifest: field, found, expected, remedy."""
         self.problems.append(Problem(*words, severity=severity))
