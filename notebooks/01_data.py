@@ -35,7 +35,7 @@ recipe = "fast"
 # %%
 from IPython.display import Markdown, display
 
-from helpers.book import open_run
+from helpers.book import markup, open_run
 from helpers.data.phantoms.real_tissue import real_texture
 from helpers.tissue import figures, stages
 from helpers.tissue.features import texture
@@ -46,7 +46,7 @@ data = run.microct
 kind = "scanned tissue"
 if run.is_phantom:
     kind = "a *phantom*: drawn tissue with known truth"
-display(Markdown(f"This page shows **{data.name}**, {kind}."))
+display(Markdown(f"This page shows **{markup.plain(data.name)}**, {kind}."))
 
 # %% [markdown]
 # ## The slices

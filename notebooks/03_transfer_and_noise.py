@@ -52,6 +52,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from helpers.book import open_run
+from helpers.book.markup import plain
 from helpers.book.recording import record_all
 from helpers.tissue import figures, stages
 from helpers.tissue.features import probes
@@ -69,9 +70,10 @@ for seed in seeds:
     networks[seed] = [*own, *pretrained]
 
 # %%
-listed = [f"- **{network.name}**" for network in networks[seeds[0]]]
+listed = [f"- **{plain(n.name)}**" for n in networks[seeds[0]]]
 listed += [
-    f"- *{name}* cannot be used: {why}" for name, why in problems.items()
+    f"- *{plain(name)}* cannot be used: {plain(why)}"
+    for name, why in problems.items()
 ]
 words = ["Networks on this page:", "\n".join(listed)]
 if not pretrained:

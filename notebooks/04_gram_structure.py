@@ -46,7 +46,7 @@ bootstrap = 200  # bootstrap repeats behind each interval
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers.book import interactive, open_run
+from helpers.book import interactive, markup, open_run
 from helpers.book.recording import record_all
 from helpers.tissue import figures, stages
 from helpers.tissue.features import gram, resampling
@@ -56,7 +56,8 @@ run = open_run(run, "04_gram_structure", microct=microct, weights=weights)
 data = run.microct
 pretrained, problems = stages.pretrained_networks(run)
 for name, reason in problems.items():
-    display(Markdown(f"*{name}* cannot be used: {reason}"))
+    words = f"*{markup.plain(name)}* cannot be used: {markup.plain(reason)}"
+    display(Markdown(words))
 
 # %%
 if not pretrained:

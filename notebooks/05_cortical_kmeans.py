@@ -43,7 +43,7 @@ kmeans_seeds = [0, 1, 2]  # starts of k-means
 import numpy as np
 from IPython.display import Markdown, display
 
-from helpers.book import open_run
+from helpers.book import markup, open_run
 from helpers.book.recording import record_all
 from helpers.tissue import figures, live, stages
 from helpers.tissue.cortex import depth, kmeans, layer_scores
@@ -61,7 +61,8 @@ try:
     grid = grids[seeds[0]]
 except ValueError as error:
     run.not_run("A.kmeans.layers", str(error))
-    words = f"This page was not run on this dataset: {error}."
+    reason = markup.plain(error)
+    words = f"This page was not run on this dataset: {reason}."
     display(Markdown(f"**{words}**"))
 
 # %%

@@ -45,7 +45,7 @@ try_rows = 8000  # positions, at most, for each factorisation compared
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers.book import open_run, slider, style
+from helpers.book import markup, open_run, slider, style
 from helpers.book.recording import record_all
 from helpers.tissue import figures, live, stages
 from helpers.tissue.factors import findings, tables
@@ -241,7 +241,7 @@ if report.layer_means is not None:
 
 # %%
 if report.layer_means is not None:
-    listed = ", ".join(name for i, name in shown if i in silent)
+    listed = ", ".join(markup.plain(n) for i, n in shown if i in silent)
     words = (
         f"Silent in cortex: {listed or 'none of the selected factors'}. "
         "A factor that is silent in cortex cannot be shared with its layers, "

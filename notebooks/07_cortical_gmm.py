@@ -47,7 +47,7 @@ try_seeds = [22, 23, 24]  # starts of the mixtures compared
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers.book import open_run
+from helpers.book import markup, open_run
 from helpers.book.recording import record_all
 from helpers.tissue import figures, live, stages
 from helpers.tissue.factors import findings
@@ -80,7 +80,8 @@ try:
         reports[seed] = stages.cortex_report(run, one, lam=lam, p=p)
 except ValueError as error:
     reports = {}
-    words = f"This page was not run on this dataset: {error}."
+    reason = markup.plain(error)
+    words = f"This page was not run on this dataset: {reason}."
     display(Markdown(f"**{words}**"))
     run.not_run("B.cortex.layers", str(error))
     for name in ("subset", "layers", "dense_axons", "barrels"):
@@ -210,7 +211,8 @@ if reports and second:
         there = stages.cortical_components(run, borrowed, **mixture)
         other = stages.cortex_report(run, there, lam=lam, p=p)
     except ValueError as error:
-        display(Markdown(f"The second slice is left out: {error}."))
+        words = f"The second slice is left out: {markup.plain(error)}."
+        display(Markdown(words))
 
 # %%
 if reports:

@@ -52,8 +52,8 @@ def plotly_html(figure: Figure, height: int = 520) -> HTML:
         _PAGE.format(
             id=f"plotly-{uuid.uuid4().hex[:12]}",
             height=height,
-            # A "</script>" in the data would end the script.
-            data=json.dumps(json.loads(figure.to_json(engine="json"))).replace("</", "<\\/"),
+            # A "<" in the data could end the script or open a comment.
+            data=json.dumps(json.loads(figure.to_json(engine="json"))).replace("<", "\\u003c"),
             cdn=f"https://cdn.plot.ly/plotly-{get_plotlyjs_version()}.min.js",
         )
     )

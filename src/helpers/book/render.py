@@ -11,6 +11,7 @@ import nbformat
 import yaml
 
 from helpers.book.api import api_page
+from helpers.book.markup import plain
 from helpers.book.parameters import declared
 from helpers.book.root import project_root
 from helpers.data.files import atomic
@@ -137,9 +138,8 @@ def _parameter_table(notebook: str, values: dict) -> str:
     """Return the parameters of a run of a notebook as a Markdown table: name, value, meaning."""
     rows = ["| parameter | value | meaning |", "|---|---|---|"]
     for name, parameter in declared(notebook).items():
-        value = str(values.get(name, parameter.default)).replace("|", "\\|").replace("`", "'")
-        shown = value or '""'
-        rows.append(f"| `{name}` | `{shown}` | {parameter.meaning} |")
+        value = plain(values.get(name, parameter.default)) or '""'
+        rows.append(f"| `{name}` | <code>{value}</code> | {parameter.meaning} |")
     return "\n".join(rows)
 
 

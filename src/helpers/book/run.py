@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from helpers.book import artifacts, claims, provenance
+from helpers.book.markup import file_name
 from helpers.book.reached_code import reached_hash
 from helpers.book.root import from_root, project_root
 from helpers.data.datasets import MicroCT, Population, open_microct, open_population
@@ -100,7 +101,7 @@ class Run:
     ) -> artifacts.Artifact:
         """Return a stored result of this run; see :func:`helpers.book.artifacts.artifact`."""
         return artifacts.artifact(
-            self.path / "artifacts", name, parameters, make, load, inputs=inputs
+            self.path / "artifacts", file_name(name), parameters, make, load, inputs=inputs
         )
 
     def stored(
@@ -112,7 +113,9 @@ class Run:
         inputs: Iterable[str] = (),
     ) -> artifacts.Artifact:
         """Return a dict of named results of this run; see :func:`helpers.book.artifacts.stored`."""
-        return artifacts.stored(self.path / "artifacts", name, parameters, compute, inputs=inputs)
+        return artifacts.stored(
+            self.path / "artifacts", file_name(name), parameters, compute, inputs=inputs
+        )
 
     def show(self, figure: "Figure", name: str, *, of_data: bool = True) -> None:
         """Display a figure in the notebook and write it to ``figures/<name>.png`` and ``.svg``.
@@ -126,7 +129,7 @@ class Run:
 
         style.mark_phantom(figure, self.is_phantom and of_data)
         for suffix in (".png", ".svg"):
-            with atomic(self.path / "figures" / f"{name}{suffix}") as temporary:
+            with atomic(self.path / "figures" / f"{file_name(name)}{suffix}") as temporary:
                 # No date in the metadata: the same figure is the same file.
                 metadata = {"Date": None} if suffix == ".svg" else None
                 figure.savefig(
@@ -137,14 +140,14 @@ class Run:
 
     def save_table(self, table: "pd.DataFrame | pd.Series", name: str) -> None:
         """Write a pandas table to ``tables/<name>.csv``."""
-        with atomic(self.path / "tables" / f"{name}.csv") as temporary:
+        with atomic(self.path / "tables" / f"{file_name(name)}.csv") as temporary:
             table.to_csv(temporary, index=table.index.name is not None)
 
     def save_map(self, name: str, labels: "np.ndarray") -> None:
         """Write a label map to ``artifacts/<name>.tif``."""
         import tifffile
 
-        with atomic(self.path / "artifacts" / f"{name}.tif") as temporary:
+        with atomic(self.path / "artifacts" / f"{file_name(name)}.tif") as temporary:
             tifffile.imwrite(temporary, labels, compression="zlib")
 
     # ------------------------------------------------------------ claims

@@ -58,7 +58,7 @@ def table(rows: list[dict]) -> "Styler":
     left = "text-align: left; vertical-align: top; font-size: 0.8em"
     return (
         frame.style.hide(axis="index")
-        .format({"page": lambda name: f'<a href="{name}.html">{name}</a>'})
+        .format({"page": lambda name: f'<a href="{name}.html">{name}</a>'}, escape="html")
         .apply(
             lambda column: [f"color: {COLOURS[verdict]}; font-weight: 600" for verdict in column],
             subset=["verdict"],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.data.datasets.images import SUFFIXES, read_array
+from helpers.data.datasets.images import SUFFIXES, read_array, read_npy
 from helpers.data.datasets.manifest import MANIFEST, Problem
 from helpers.data.files import atomic
 
@@ -34,11 +34,7 @@ def begin(folder: Path) -> Path:
             f"{folder}: found no image; expected a folder with {', '.join(SUFFIXES)} files"
         )
     stack = next(
-        (
-            p
-            for p in files
-            if p.suffix == ".npy" and np.load(p, mmap_mode="r", allow_pickle=False).ndim == 3
-        ),
+        (p for p in files if p.suffix == ".npy" and _dimensions(p) == 3),
         None,
     )
     with atomic(path) as temporary:
@@ -49,6 +45,13 @@ def begin(folder: Path) -> Path:
             encoding="utf-8",
         )
     return path
+
+
+def _dimensions(path: Path) -> int:
+    try:
+        return read_npy(path, "")[0].ndim
+    except (ValueError, OSError, Problem):
+        return 0
 
 
 def _microct(files: list[Path]) -> str:

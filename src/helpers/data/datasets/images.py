@@ -1,5 +1,6 @@
 """Read one image or label map from disk: TIFF, PNG or .npy."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,13 @@ from PIL import Image
 from helpers.data.datasets.manifest import Problem
 
 SUFFIXES = (".tif", ".tiff", ".png", ".npy")
+MOST_PIXELS = 2**31  # of one file
+SMALL, MOST_PACKED = 2**26, 2000  # bytes; how many times smaller a larger image may be on disk
+LARGEST_GRAY = 1e9  # of floating-point images: beyond it one pixel makes all others black
+LARGEST_LABEL = 2**31 - 1
 
 
-def read_array(path: Path, field: str) -> np.ndarray:
+def read_array(path: Path, field: str, indexed: bool = True) -> np.ndarray:
     """Return the two-dimensional array in ``path``.
 
     Parameters
@@ -19,6 +24,8 @@ def read_array(path: Path, field: str) -> np.ndarray:
     path : Path
     field : str
         Where the manifest names it.
+    indexed : bool
+        Whether indices into a palette are what is wanted, as in label maps.
 
     Raises
     ------
@@ -35,7 +42,10 @@ def read_array(path: Path, field: str) -> np.ndarray:
             file=path.name,
         )
     try:
-        array = {".png": _read_png, ".npy": np.load}.get(suffix, tifffile.imread)(path)
+        reader = {".png": _read_png, ".npy": read_npy}.get(suffix, _read_tiff)
+        array, palette = reader(path, field)
+    except Problem:
+        raise
     except Exception as error:  # every decoder has its own errors; all mean the same to the reader
         raise Problem(
             field,
@@ -44,6 +54,14 @@ def read_array(path: Path, field: str) -> np.ndarray:
             "Copy or export it again; it may be truncated.",
             file=path.name,
         ) from None
+    if palette and not indexed:
+        raise Problem(
+            field,
+            "indices into a palette of colours",
+            "one gray value per pixel",
+            "Convert it to gray (8 or 16 bit).",
+            file=path.name,
+        )
     if array.ndim == 3 and 1 in array.shape:
         array = array.reshape([size for size in array.shape if size != 1])
     if array.ndim == 3 and array.shape[-1] in (3, 4):
@@ -65,12 +83,42 @@ def read_array(path: Path, field: str) -> np.ndarray:
     return array
 
 
-def _read_png(path: Path) -> np.ndarray:
+def check_size(path: Path, field: str, shape: tuple[int, ...], itemsize: int = 1) -> None:
+    """Raise Problem if a file declares more pixels than anyone images, or than it can hold."""
+    members = path.rglob("*") if path.is_dir() else [path]
+    pixels, stored = math.prod(shape), sum(member.stat().st_size for member in members)
+    if pixels > MOST_PIXELS or pixels * itemsize > max(SMALL, MOST_PACKED * stored):
+        raise Problem(
+            field,
+            f"a declared size of {' × '.join(map(str, shape))} pixels in {stored:,} bytes",
+            f"at most {MOST_PIXELS:,} pixels, no more than the file can hold",
+            "Export the image again, or cut it into smaller ones.",
+            file=path.name,
+        )
+
+
+def read_npy(path: Path, field: str) -> tuple[np.ndarray, bool]:
+    """Return the array of an .npy file, on disk, and False (there is no palette)."""
+    array = np.lib.format.open_memmap(path, mode="r")  # np.load would open other formats as well
+    check_size(path, field, array.shape, array.itemsize)
+    return array, False
+
+
+def _read_tiff(path: Path, field: str) -> tuple[np.ndarray, bool]:
+    with tifffile.TiffFile(path, _multifile=False) as file:  # its metadata may name other files
+        series = file.series[0]
+        check_size(path, field, series.shape, series.dtype.itemsize)
+        palette = series.keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE
+        return series.asarray(), palette
+
+
+def _read_png(path: Path, field: str) -> tuple[np.ndarray, bool]:
     guard = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None  # whole slices are larger than Pillow allows
     try:
-        with Image.open(path) as image:
-            return np.asarray(image)
+        with Image.open(path, formats=["PNG"]) as image:
+            check_size(path, field, image.size)
+            return np.asarray(image), image.mode == "P"
     finally:
         Image.MAX_IMAGE_PIXELS = guard
 
@@ -92,7 +140,12 @@ def as_unit_float(array: np.ndarray) -> np.ndarray:
 
 def read_image(path: Path, field: str) -> np.ndarray:
     """Return a gray image as (H, W) float32; raises as :func:`read_array` does."""
-    array = read_array(path, field)
+    return as_unit_float(read_gray(path, field))
+
+
+def read_gray(path: Path, field: str) -> np.ndarray:
+    """Return a gray image as it is stored, (H, W); raises as :func:`read_array` does."""
+    array = read_array(path, field, indexed=False)
     bad = int((~np.isfinite(array)).sum())
     if bad:
         raise Problem(
@@ -102,7 +155,30 @@ def read_image(path: Path, field: str) -> np.ndarray:
             "Replace NaN and infinity, for example by 0.",
             file=path.name,
         )
-    return as_unit_float(array)
+    check_spread(array[None], field, path.name)
+    return array
+
+
+def check_spread(images: np.ndarray, field: str, file: str) -> None:
+    """Raise Problem if one of (N, H, W) images has a single gray value, or one beyond any scale."""
+    low, high = images.min((1, 2)), images.max((1, 2))
+    if images.dtype.kind == "f" and max(-low.min(), high.max()) > LARGEST_GRAY:
+        raise Problem(
+            field,
+            f"gray values from {low.min():.3g} to {high.max():.3g}",
+            f"values within ±{LARGEST_GRAY:.0e}",
+            "Replace those pixels; beside them all others would be black.",
+            file=file,
+        )
+    flat = np.flatnonzero(low == high)
+    if flat.size:
+        raise Problem(
+            field,
+            f"a single gray value in {flat.size} of {len(images)} images (first: {flat[0]})",
+            "images that show something",
+            "Export again, or remove them.",
+            file=file,
+        )
 
 
 def read_labels(path: Path, field: str) -> np.ndarray:
@@ -122,6 +198,14 @@ def read_labels(path: Path, field: str) -> np.ndarray:
             f"the label {int(array.min())}",
             "labels of 0 and above",
             "Use 0 for pixels that are not annotated.",
+            file=path.name,
+        )
+    if array.max(initial=0) > LARGEST_LABEL:
+        raise Problem(
+            field,
+            f"the label {int(array.max())}",
+            f"labels up to {LARGEST_LABEL}",
+            "Number the labels anew.",
             file=path.name,
         )
     return array.astype(np.int32)

@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,8 @@ from helpers.data.files import blocks
 
 MANIFEST = "dataset.yml"
 SCHEMA = 1
+LONGEST_MANIFEST = 200_000  # bytes; more takes the parser many seconds
+LONGEST_NUMBER = 40  # characters
 
 
 @dataclass(eq=False)
@@ -85,26 +88,75 @@ def read_manifest(folder: Path, kind: str | None = None) -> dict:
     return manifest
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """YAML as manifests need it: no aliases, no key twice, no number beyond 64 bits."""
+
+    def compose_node(self, *place: Any) -> yaml.Node:
+        event = self.peek_event()
+        if getattr(event, "anchor", None):
+            raise yaml.MarkedYAMLError(problem="an alias", problem_mark=event.start_mark)
+        return super().compose_node(*place)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        mapping = super().construct_mapping(node, deep)
+        if len(mapping) < len(node.value):
+            said = "a key that stands twice in this mapping"
+            raise yaml.MarkedYAMLError(problem=said, problem_mark=node.start_mark)
+        return mapping
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        number = node.tag.endswith((":int", ":float")) and len(node.value) > LONGEST_NUMBER
+        value = None if number else super().construct_object(node, deep)
+        large = isinstance(value, int) and abs(value) >= 2**63
+        odd = isinstance(value, str) and (
+            "\0" in value or any("\ud800" <= c < "\ue000" for c in value)
+        )
+        if number or large or odd:
+            said = "a character that no name holds" if odd else "a number beyond 64 bits"
+            raise yaml.MarkedYAMLError(problem=said, problem_mark=node.start_mark)
+        return value
+
+
+def load_yaml(path: Path) -> Any:
+    """Return what a manifest holds; Problem unless it is plain YAML of a sensible length."""
+    try:
+        if path.stat().st_size > LONGEST_MANIFEST:
+            raise ValueError(f"{path.stat().st_size:,} bytes of at most {LONGEST_MANIFEST:,}")
+        return yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)
+    # the safe loader lets its converters fail in their own ways: !!bool x, 2024-99-99, [[[[…
+    except (
+        yaml.YAMLError,
+        ValueError,
+        LookupError,
+        ArithmeticError,
+        RecursionError,
+        AttributeError,
+        TypeError,
+        OSError,
+    ) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise Problem(
+            f"line {mark.line + 1}, column {mark.column + 1}" if mark else "",
+            f"text that is not YAML ({getattr(error, 'problem', None) or str(error)[:120]})"
+            if not isinstance(error, RecursionError)
+            else "text that is nested too deeply",
+            "plain YAML, without aliases, each key once",
+            "Mend that line; indentation and colons matter.",
+            path.name,
+        ) from None
+
+
 def _mapping(folder: Path) -> dict:
     if not folder.is_dir():
         raise Problem("", "no such folder", "a dataset folder", "Check the path.", str(folder))
-    if not (folder / MANIFEST).is_file():
+    if not (folder / MANIFEST).is_file() or strange(folder, folder / MANIFEST):
         raise Problem(
             "",
             "no such file",
             "a manifest that names the images",
             f"`brainbook init {folder}` writes a first one for a folder of images.",
         )
-    try:
-        manifest = yaml.safe_load((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise Problem(
-            f"line {mark.line + 1}, column {mark.column + 1}" if mark else "",
-            f"text that is not YAML ({getattr(error, 'problem', None) or error})",
-            "YAML",
-            "Mend that line; indentation and colons matter.",
-        ) from None
+    manifest = load_yaml(folder / MANIFEST)
     if not isinstance(manifest, dict):
         raise Problem(
             "",
@@ -153,7 +205,7 @@ def resolve(folder: Path, value: Any, field: str) -> Path:
             "Move or copy the file into the folder and name it relative to the manifest.",
         )
     path = folder / value.replace("\\", "/")
-    if not path.exists():
+    if not os.path.exists(path):  # also where the name is too long for the system
         there = [member.name for member in folder.iterdir()]
         raise Problem(
             field,
@@ -161,7 +213,23 @@ def resolve(folder: Path, value: Any, field: str) -> Path:
             "a file that exists",
             did_you_mean(path.name, there, "Copy it there, or correct the name."),
         )
+    for member in (path, *(path.rglob("*") if path.is_dir() else ())):
+        fault = strange(folder, member)
+        if fault:
+            raise Problem(
+                field,
+                f"{member.relative_to(folder)}, {fault}",
+                "regular files inside the dataset folder",
+                "Copy the file itself into the folder.",
+            )
     return path
+
+
+def strange(folder: Path, path: Path) -> str:
+    """Why a path is not a regular file or folder inside ``folder``; empty if it is."""
+    if not path.resolve().is_relative_to(folder.resolve()):
+        return "a link that leaves the folder"
+    return "" if path.is_file() or path.is_dir() else "neither a file nor a folder"
 
 
 def leaves_folder(name: str) -> bool:
@@ -187,7 +255,7 @@ def files_named(folder: Path) -> list[Path]:
     them.
     """
     found = {folder / MANIFEST}
-    waiting = [yaml.safe_load((folder / MANIFEST).read_text(encoding="utf-8"))]
+    waiting = [load_yaml(folder / MANIFEST)]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):

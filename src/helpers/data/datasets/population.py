@@ -8,9 +8,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.data.datasets.images import SUFFIXES, as_unit_float, read_image, read_labels, recode
+from helpers.data.datasets.images import (
+    SUFFIXES,
+    as_unit_float,
+    check_spread,
+    read_gray,
+    read_labels,
+    read_npy,
+    recode,
+)
 from helpers.data.datasets.manifest import Problem
 from helpers.data.datasets.reading import Folder
+from helpers.data.datasets.zarr_arrays import is_zarr, read_zarr
+
+LEAST_IMAGES = 6  # of fewer, a set of the split (C §3.1) would be empty
 
 
 @dataclass(frozen=True)
@@ -118,10 +129,24 @@ def _misfits(
             f"the images' shape {shape}",
             "Write one clean image per image.",
         )
-    if clean is not None and clean.size and (clean.min() < 0 or clean.max() >= n):
+    if n < LEAST_IMAGES:
+        yield Problem(
+            "images",
+            f"{n} images",
+            f"{LEAST_IMAGES} or more",
+            "Training, validation and test set each need one.",
+        )
+    if clean is not None and len(np.unique(clean)) < 2:
         yield Problem(
             "clean",
-            f"the index {int(clean.max())}",
+            f"{clean.size} indices",
+            "two or more different ones",
+            "List the images without artifacts, or leave `clean` out.",
+        )
+    elif clean is not None and (clean.min() < 0 or clean.max() >= n):
+        yield Problem(
+            "clean",
+            f"the index {int(clean.min() if clean.min() < 0 else clean.max())}",
             f"indices from 0 to {n - 1}",
             "Count images from 0.",
         )
@@ -135,14 +160,15 @@ def _read_stack(folder: Folder, path: Path, field: str) -> np.ndarray | None:
     """Return (N, H, W) float32 images in [0, 1] from an .npy file, a folder of images, or a zarr
     array.
     """
-    if path.is_dir() and any((path / name).exists() for name in (".zarray", "zarr.json")):
-        import zarr
-
-        array = np.asarray(zarr.open(str(path), mode="r")[:])
+    if path.is_dir() and is_zarr(path):
+        array, warnings = read_zarr(path, field)
+        folder.problems += warnings
     elif path.is_dir():
-        return _read_planes(folder, path, field)
+        array = _read_planes(folder, path, field)
+        if array is None:
+            return None
     elif path.suffix.lower() == ".npy":
-        array = _read_npy(path, field)
+        array, _ = read_npy(path, field)
     else:
         raise Problem(
             field,
@@ -159,7 +185,6 @@ def _read_stack(folder: Folder, path: Path, field: str) -> np.ndarray | None:
             file=path.name,
         )
     if array.dtype.kind == "f":
-        array = np.asarray(array, np.float32)
         bad = np.flatnonzero(~np.isfinite(array).all(axis=(1, 2)))
         if bad.size:
             raise Problem(
@@ -169,32 +194,20 @@ def _read_stack(folder: Folder, path: Path, field: str) -> np.ndarray | None:
                 "Replace NaN and infinity.",
                 file=path.name,
             )
+    check_spread(array, field, path.name)
     return as_unit_float(array)
-
-
-def _read_npy(path: Path, field: str) -> np.ndarray:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise Problem(
-            field,
-            f"a file that cannot be read ({str(error)[:120]})",
-            "a complete .npy array",
-            "Write it again.",
-            file=path.name,
-        ) from None
 
 
 def _read_planes(folder: Folder, path: Path, field: str) -> np.ndarray | None:
     members = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-    planes = [folder.attempt(read_image, member, field) for member in members]
-    shapes = {plane.shape for plane in planes if plane is not None}
-    if len(shapes) != 1:
+    planes = [folder.attempt(read_gray, member, field) for member in members]
+    kinds = {(plane.shape, str(plane.dtype)) for plane in planes if plane is not None}
+    if len(kinds) != 1:
         raise Problem(
             field,
-            f"{len(planes)} images of shapes {sorted(shapes)}",
-            "images that all have one shape",
-            "Crop or pad them alike.",
+            f"{len(planes)} images of shapes and types {sorted(kinds)[:5]}",
+            "images that all have one shape and one type",
+            "Crop, pad and export them alike.",
         )
     return None if any(plane is None for plane in planes) else np.stack(planes)
 
@@ -203,7 +216,7 @@ def _read_indices(path: Path, field: str) -> np.ndarray:
     words = path.read_text(errors="replace").split()
     try:
         return np.array([int(word) for word in words], np.int64)
-    except ValueError:
+    except (ValueError, OverflowError):
         wrong = next((word for word in words if not word.lstrip("-").isdigit()), "")
         raise Problem(
             field,
@@ -215,13 +228,15 @@ def _read_indices(path: Path, field: str) -> np.ndarray:
 
 
 def _read_table(path: Path, field: str) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path)
-    except (ValueError, OSError) as error:
+    table = pd.read_csv(path)
+    factors = table.drop(columns=["index", "artifact"], errors="ignore")
+    numbers = all(kind.kind in "iuf" for kind in factors.dtypes) and np.isfinite(factors).all(None)
+    if "artifact" not in table or not numbers:
         raise Problem(
             field,
-            f"a table that cannot be read ({str(error)[:80]})",
-            "a CSV file with a header",
-            "Correct the file.",
+            f"the columns {', '.join(map(str, table.columns[:8]))}",
+            "a column `artifact`, and finite numbers in every column of a factor",
+            "Correct the file, or leave `truth` out.",
             file=path.name,
-        ) from None
+        )
+    return table

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from helpers.data.datasets.images import LARGEST_LABEL
 from helpers.data.datasets.manifest import (
     DatasetError,
     Problem,
@@ -14,6 +15,9 @@ from helpers.data.datasets.manifest import (
     read_manifest,
     resolve,
 )
+
+MOST_NAMES = 255  # label maps are uint8 in memory
+MOST_TOLD = 10
 
 
 class Folder:
@@ -52,6 +56,14 @@ class Folder:
             "Correct it.",
         )
 
+        self.value(
+            self.manifest,
+            "name",
+            lambda value: isinstance(value, (str, int, float)) and str(value).strip(),
+            "a short text",
+            "Name the dataset.",
+        )
+
     def note(self, *words: str, severity: str = "error") -> None:
         """Note a :class:`Problem` in the manifest: field, found, expected, remedy."""
         self.problems.append(Problem(*words, severity=severity))
@@ -85,7 +97,12 @@ class Folder:
             "a mapping from whole numbers above 0 to names",
             "Write for example `{1: Cortex, 2: Striatum}`; 0 means not annotated.",
         )
-        return {label: name.strip() for label, name in (names or {}).items()}
+        names = {label: name.strip() for label, name in (names or {}).items()}
+        # areas that share a name are one
+        if len(set(names.values()) if key == "areas" else names) > MOST_NAMES:
+            words = f"at most {MOST_NAMES}", "Merge or leave out the smallest."
+            self.note(key, f"{len(names)} labels", *words)
+        return names
 
     def content(
         self, entry: dict, key: str, reader: Callable[[Path, str], Any], where: str = ""
@@ -108,7 +125,18 @@ class Folder:
     def _read(self, value: Any, field: str, reader: Callable[[Path, str], Any]) -> Any:
         path = resolve(self.path, value, field)
         self.files.append(path)
-        return reader(path, field)
+        try:
+            return reader(path, field)
+        except Problem:
+            raise
+        except Exception as error:  # whatever a file's content does to its reader, it is unreadable
+            raise Problem(
+                field,
+                f"a file that cannot be read ({type(error).__name__}: {str(error)[:120]})",
+                "a complete file of its kind",
+                "Write it again.",
+                file=path.name,
+            ) from None
 
     def check_labels_occur(
         self, key: str, names: dict[int, str], found: Container[int], absent: str
@@ -127,15 +155,14 @@ class Folder:
         self, labels: np.ndarray, field: str, listed: Container[int], key: str, remedy: str
     ) -> None:
         """Warn of the labels in a label map that ``key`` of the manifest does not list."""
-        for value, count in zip(*np.unique(labels, return_counts=True)):
-            if value and value not in listed:
-                self.note(
-                    field,
-                    f"label {value} in {count} pixels, which `{key}` does not list",
-                    "only listed labels",
-                    remedy,
-                    severity="warning",
-                )
+        counts = dict(zip(*np.unique(labels, return_counts=True)))
+        odd = [value for value in counts if value and value not in listed]
+        found = [f"label {value} in {counts[value]} pixels" for value in odd[:MOST_TOLD]]
+        if len(odd) > MOST_TOLD:
+            found.append(f"{len(odd) - MOST_TOLD} more labels")
+        for words in found:
+            which = f"{words}, which `{key}` does not list"
+            self.note(field, which, "only listed labels", remedy, severity="warning")
 
     def finish(self) -> dict[str, Any]:
         """Return the attributes that every dataset has.
@@ -159,6 +186,6 @@ class Folder:
 def _are_names(value: Any) -> bool:
     pairs = list(value.items()) if isinstance(value, dict) else [(0, "")]
     return bool(pairs) and all(
-        type(label) is int and label > 0 and isinstance(name, str) and name.strip()
+        type(label) is int and 0 < label <= LARGEST_LABEL and isinstance(name, str) and name.strip()
         for label, name in pairs
     )

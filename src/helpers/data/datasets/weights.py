@@ -18,18 +18,25 @@ the graph itself for whatever the record leaves out.
 """
 
 import hashlib
+import math
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import yaml
-
-from helpers.data.datasets.manifest import did_you_mean, leaves_folder
+from helpers.data.datasets.manifest import (
+    Problem,
+    did_you_mean,
+    leaves_folder,
+    load_yaml,
+    strange,
+)
 from helpers.data.files import file_sha256
 
 MANIFEST = "weights.yml"
 KEYS = ("network", "file", "sha256", "mean", "std", "size", "features", "source", "url", "bytes")
+LARGEST = 4096  # pixels of a side
 
 
 class WeightsError(ValueError):
@@ -110,10 +117,14 @@ def open_weights(path: str | Path | None) -> Weights:
             raise WeightsError(
                 f"{folder / MANIFEST}: two networks are called {name!r}; rename one."
             )
+    for record in records:
+        fault = os.path.exists(record.path) and strange(folder, record.path)
+        if fault or record.path.is_dir():
+            raise WeightsError(f"{record.path}: {fault or 'a folder'}; expected a regular file.")
     missing = {
         record.network: f"{record.path}: named in {MANIFEST}, but the file is missing."
         for record in records
-        if not record.path.is_file()
+        if not os.path.exists(record.path)
     }
     return Weights(folder, tuple(r for r in records if r.network not in missing), missing)
 
@@ -130,9 +141,9 @@ def _read_manifest(manifest: Path) -> list[Record]:
     if not manifest.is_file():
         return []
     try:
-        content = yaml.safe_load(manifest.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise WeightsError(f"{manifest}: not valid YAML: {error}") from None
+        content = load_yaml(manifest)
+    except Problem as problem:
+        raise WeightsError(f"{manifest}: not valid YAML: {problem}") from None
     if not isinstance(content, dict) or content.get("kind") != "weights":
         raise WeightsError(f"{manifest}: expected `kind: weights`, found {content!r:.80}.")
     entries = content.get("networks")
@@ -167,17 +178,22 @@ def _faults(entry: dict) -> Iterator[str]:
             yield f"unknown key `{key}`; {hint} Known: {', '.join(KEYS)}."
     if not isinstance(entry.get("file"), str):
         yield f"`file` must name an .onnx file, found {entry.get('file')!r}."
-    if leaves_folder(entry["file"]):
+    elif leaves_folder(entry["file"]):
         yield f"`file: {entry['file']}` leaves the weights folder."
-    if ("mean" in entry) != ("std" in entry):
+    if (entry.get("mean") is None) != (entry.get("std") is None):
         yield "give both `mean` and `std`, or neither."
     for key in ("mean", "std"):
         value = entry.get(key)
-        numbers = isinstance(value, list) and all(isinstance(v, (int, float)) for v in value)
-        if value is not None and not (numbers and len(value) in (1, 3)):
-            yield f"`{key}` must be a list of 1 or 3 numbers, found {value!r}."
-    if 0 in (entry.get("std") or ()):
-        yield "`std` must not be zero."
+        if value is not None and not (isinstance(value, list) and len(value) in (1, 3)):
+            yield f"`{key}` must be a list of 1 or 3 numbers, found {value!r:.80}."
+        for number in value or ():
+            if type(number) not in (int, float) or not math.isfinite(number):
+                yield f"`{key}` must hold finite numbers, found {number!r:.80}."
+    if min(entry.get("std") or [1]) <= 0:
+        yield "`std` must not be zero or below."
     size = entry.get("size")
-    if size is not None and not (isinstance(size, int) and size > 0):
-        yield f"`size` must be a positive whole number of pixels, found {size!r}."
+    if size is not None and not (type(size) is int and 0 < size <= LARGEST):
+        yield f"`size` must be a positive whole number of pixels up to {LARGEST}, found {size!r}."
+    for key in ("network", "features", "sha256"):
+        if entry.get(key) is not None and not isinstance(entry[key], str):
+            yield f"`{key}` must be text, found {entry[key]!r:.80}; quote it."

@@ -1,5 +1,7 @@
 """Panels of page 04: Gram matrices and principal components of features (A Fig. 5)."""
 
+import html
+
 import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
@@ -207,10 +209,10 @@ def scatter_3d(
             figure.add_scatter3d(
                 **dict(zip("xyz", points[labels == number].T.round(4).tolist())),
                 mode="markers",
-                name=area,
+                name=html.escape(area),
                 visible=name == names[0],
                 marker={"size": 2.5, "color": to_hex(colour)},
-                hovertemplate=f"{area}<extra></extra>",
+                hovertemplate=f"{html.escape(area)}<extra></extra>",
             )
     figure.update_layout(
         title={
@@ -224,7 +226,7 @@ def scatter_3d(
             {
                 "buttons": [
                     {
-                        "label": name,
+                        "label": html.escape(name),
                         "method": "update",
                         "args": [{"visible": [name == other for other in names for _ in areas]}],
                     }

@@ -12,7 +12,7 @@ sides of zero before its first convolution normalises inside, and gets plain
 [0, 1]; any other gets ImageNet's mean and deviation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,6 +151,11 @@ def load_network(record: Record) -> FrozenNetwork:
             "images; one vector per image is needed. Name a two-dimensional tensor as `features:` "
             "in weights.yml."
         )
+    if not np.isfinite(features).all():
+        raise WeightsError(
+            f"{record.path}: features of black and white images are not finite: the weights hold "
+            "NaN or infinity. Export the network again."
+        )
     mean, std = record.mean, record.std
     if mean is None:
         inside = stem != image and _spreads_around_zero(session, stem, black_white, batch)
@@ -191,15 +196,36 @@ def _read_model(record: Record) -> onnx.ModelProto:
             "weights.yml."
         )
     try:
-        model = onnx.load(path)
-        onnx.checker.check_model(model)
+        model = onnx.load(path, load_external_data=False)
+        elsewhere = next(_external(model.graph), None)
+        if elsewhere is None:
+            onnx.checker.check_model(model)
     except Exception as error:  # protobuf and the checker raise classes of their own
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
         raise WeightsError(
             f"{path}: not a complete ONNX file ({reason}). It may be truncated: "
             f"{path.stat().st_size:,} bytes lie on disk."
         ) from None
+    if elsewhere is not None:
+        raise WeightsError(
+            f"{path}: the weights {elsewhere!r} lie in another file, which no hash of this one "
+            "covers. Save the network as one file (onnx.save(model, path))."
+        )
     return model
+
+
+def _external(graph: onnx.GraphProto) -> Iterator[str]:
+    """Names of the tensors whose numbers are not in the file itself, also in subgraphs."""
+    tensors, graphs = list(graph.initializer), []
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        tensors += [attribute.t, *attribute.tensors]
+        graphs += [attribute.g] if attribute.HasField("g") else []
+        graphs += attribute.graphs
+    for sparse in graph.sparse_initializer:
+        tensors += [sparse.values, sparse.indices]
+    yield from (t.name for t in tensors if t.data_location == onnx.TensorProto.EXTERNAL)
+    for inner in graphs:
+        yield from _external(inner)
 
 
 def _input(model: onnx.ModelProto, record: Record) -> tuple[str, int, tuple[int, int], int | None]:

@@ -1,0 +1,25 @@
+"""Names that others chose, put into Markdown, HTML and file names without becoming any of it."""
+
+import hashlib
+import re
+
+LONGEST = 100  # characters of a file name, without its ending
+
+
+def plain(text: object) -> str:
+    """Return text that Markdown and HTML show as it is: every sign becomes a character reference,
+    which neither reads as markup.
+    """
+    words = " ".join(str(text).split())
+    return re.sub(r"[^\w ]|_", lambda found: f"&#{ord(found[0])};", words)
+
+
+def file_name(name: str) -> str:
+    """Return a name as one part of a path: letters, digits, ``_``, ``-`` and inner dots.
+
+    A name that has to be changed gets the first digits of its hash, so that two stay two.
+    """
+    safe = re.sub(r"[^\w.-]|^\.", "_", name)[:LONGEST]
+    if safe == name:
+        return name
+    return f"{safe}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:8]}"
