@@ -107,6 +107,8 @@ def mutate(folder: Path, kind: str, draw: random.Random) -> list[str]:
 
 def _text(folder: Path, kind: str, draw: random.Random) -> str:
     path = folder / manifest(kind)
+    if not path.is_file():  # an earlier injury, as below
+        return "nothing"
     lines = path.read_bytes().split(b"\n")
     line = draw.choice(LINES)
     lines.insert(draw.randrange(len(lines) + 1), line.encode("utf-8", "replace"))
@@ -118,8 +120,8 @@ def _value(folder: Path, kind: str, draw: random.Random) -> str:
     """Put another value, or none, in the place of one somewhere in the manifest."""
     path = folder / manifest(kind)
     try:
-        about = yaml.safe_load(path.read_bytes())
-    except Exception:  # an earlier injury
+        about = yaml.safe_load(path.read_bytes() if path.is_file() else b"")
+    except Exception:
         return "nothing"
     places, waiting, seen = [], [about], set()
     while waiting:
@@ -197,7 +199,7 @@ def _json(folder: Path, kind: str, draw: random.Random) -> str:
     """Change a value of a zarr array's metadata."""
     path = folder / "images.zarr" / ".zarray"
     try:
-        about = json.loads(path.read_text())
+        about = json.loads(path.read_text() if path.is_file() else "")
     except (OSError, ValueError):
         return _value(folder, kind, draw)
     key = draw.choice(sorted(about))

@@ -183,7 +183,7 @@ def test_indices_of_clean_images(population, text, words):
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_too_few_images(population, n):
     np.save(population.folder / "images.npy", population.images[:n])
-    assert f"{n} images" in messages(population())
+    assert f"{n} images" in messages(population(), "warning")
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ def _misfits(
             f"{n} images",
             f"{LEAST_IMAGES} or more",
             "Training, validation and test set each need one.",
+            severity="warning",  # a first download may be that small
         )
     if clean is not None and len(np.unique(clean)) < 2:
         yield Problem(
