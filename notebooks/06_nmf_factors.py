@@ -54,6 +54,8 @@ from helpers.tissue.network import fragments, winograd
 run = open_run(run, "06_nmf_factors", microct=microct)
 data = run.microct
 first, second = stages.slice_pair(run)
+
+# %%
 words = f"The factors are those of slice {stages.slice_name(first)}"
 if second:
     words += f"; the second slice is {stages.slice_name(second)}"
