@@ -1,6 +1,5 @@
 """When a training is done, and whether it reached what it must: the linear optimum."""
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
 
@@ -27,36 +26,31 @@ def gap(loss: float, linear_loss: float) -> float:
 
 
 def check_losses(rows: Iterable[Mapping[str, float]]) -> list[str]:
-    """What is wrong with the losses of a grid, a sentence each, each given as a warning too.
+    """What is wrong with the losses of a grid, a sentence each.
+
+    Named are every network above the linear optimum of its L and β, and every larger L that ended
+    with a larger loss than a smaller one of the same β and seed: training, not capacity.
 
     Parameters
     ----------
     rows : iterable of mappings with latent_dim, beta, seed, loss, linear_loss
         All losses on the same images, at the posterior mean.
-
-    Warns
-    -----
-    UserWarning
-        for every network above the linear optimum of its L and β, and every larger L that ended
-        with a larger loss than a smaller one of the same β and seed: training, not capacity.
     """
     rows = sorted(rows, key=lambda row: (row["beta"], row["seed"], row["latent_dim"]))
-    found = [
+    above = [
         f"{_name(row)} has the loss {row['loss']:.2f}, {gap(row['loss'], row['linear_loss']):.1%} "
         f"above the linear optimum {row['linear_loss']:.2f}: train longer"
         for row in rows
         if row["loss"] > row["linear_loss"]
     ]
-    found += [
+    rising = [
         f"{_name(after)} ended with the loss {after['loss']:.2f}, above {before['loss']:.2f} at "
         f"L = {before['latent_dim']}: training, not capacity"
         for before, after in zip(rows, rows[1:])
         if (before["beta"], before["seed"]) == (after["beta"], after["seed"])
         and after["loss"] > before["loss"]
     ]
-    for sentence in found:
-        warnings.warn(sentence, stacklevel=2)
-    return found
+    return above + rising
 
 
 def _name(row: Mapping[str, float]) -> str:

@@ -18,6 +18,7 @@ those of its β, by the closed form. All of this is ours, the architecture is th
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,6 +32,22 @@ SMALLEST = 4  # latents that nested training never switches off: the smallest L 
 EPOCH = 100  # updates between two looks at the loss
 
 
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What trainings of one seed have in common.
+
+    Attributes
+    ----------
+    linear : LinearVAE
+        Fitted to the training images: the optimum that a network must reach.
+    net : BetaVAE or None
+        What `distil` made of it; None where networks start at random weights.
+    """
+
+    linear: LinearVAE
+    net: BetaVAE | None = None
+
+
 def distil(
     linear: LinearVAE,
     images: np.ndarray,
@@ -38,8 +55,7 @@ def distil(
     updates: tuple[int, int, int] = (300, 700, 600),
     batch_size: int = 32,
     seed: int = 0,
-    device: str = "auto",
-    bfloat16: bool | None = None,
+    place: training.Place = training.HERE,
 ) -> BetaVAE:
     """Make the common start of all networks with up to ``linear.latent_dim`` latents.
 
@@ -51,8 +67,7 @@ def distil(
         The training images.
     updates : (int, int, int)
         Of the encoder, of the decoder, and of both in nested training; 0 leaves a step out.
-    device, bfloat16
-        See `helpers.training.train`.
+    place : helpers.training.Place
 
     Returns
     -------
@@ -60,7 +75,7 @@ def distil(
         With the L and β of ``linear``; give it to `started`.
     """
     torch.manual_seed(seed)
-    model = BetaVAE(linear.image_shape, linear.latent_dim, linear.beta).quick_start(images)
+    model = BetaVAE(linear.image_shape, linear.latent_dim, linear.beta).standardise(images)
     looks_linear(model)
     with torch.no_grad():  # the posterior's width in the linear optimum is the same for all images
         model.encoder[-1].weight[linear.latent_dim :] = 0
@@ -91,12 +106,12 @@ def distil(
             kept = _kept(len(chosen), linear.latent_dim, 2 * linear.latent_dim, generator)
             yield _tensors(images[chosen][:, None], kept)
 
-    def encoder_loss(model: BetaVAE, batch: tuple) -> torch.Tensor:
+    def encoder_loss(model: BetaVAE, batch: tuple) -> dict[str, torch.Tensor]:
         difference = model.posterior(batch[0])[0] - batch[1]
-        return (difference.square() * weight.to(difference.device)).sum(1).mean()
+        return {"loss": (difference.square() * weight.to(difference.device)).sum(1).mean()}
 
-    def decoder_loss(model: BetaVAE, batch: tuple) -> torch.Tensor:
-        return (model.generate(batch[0]) - batch[1]).square().sum((1, 2, 3)).mean()
+    def decoder_loss(model: BetaVAE, batch: tuple) -> dict[str, torch.Tensor]:
+        return {"loss": (model.generate(batch[0]) - batch[1]).square().sum((1, 2, 3)).mean()}
 
     steps = (
         (model.encoder, encoder_batches, encoder_loss, 4e-3, 0.0),
@@ -110,25 +125,28 @@ def distil(
                 batches,
                 loss,
                 torch.optim.Adam(part.parameters(), lr=rate, fused=True),
-                max_epochs=count,
-                max_steps=count,
-                schedule=None if average else training.cosine_schedule(count, warmup=20),
-                average=average,
-                seed=seed,
-                device=device,
-                bfloat16=bfloat16,
+                training.Schedule(
+                    max_epochs=count,
+                    max_steps=count,
+                    rate=None if average else training.cosine(count),
+                    average=average,
+                    seed=seed,
+                ),
+                replace(place, checkpoint=None),
             )
     return model
 
 
-def nested_loss(model: BetaVAE, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+def nested_loss(
+    model: BetaVAE, batch: tuple[torch.Tensor, torch.Tensor]
+) -> dict[str, torch.Tensor]:
     """The β-VAE's loss on images (N, 1, H, W) where only the ``kept`` latents (N, L) count."""
     images, kept = batch
     mean, logvar = model.posterior(images)
     z = (mean + torch.randn_like(mean) * torch.exp(0.5 * logvar)) * kept
     error = (model.generate(z) - images).square().sum((1, 2, 3)).mean()
     kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar) * kept
-    return model.total(error, kl.mean(0))
+    return {"loss": model.total(error, kl.mean(0))}
 
 
 @torch.no_grad()

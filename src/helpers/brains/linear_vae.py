@@ -146,7 +146,7 @@ class LinearVAE:
     def encode_distribution(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Images (N, H, W) -> mean and log-variance of the posterior, each (N, L) float32."""
         mean = self.scores(images) * self.shrinkage.astype(np.float32)
-        return mean, np.broadcast_to(np.log(self.variance).astype(np.float32), mean.shape)
+        return mean, np.tile(np.log(self.variance).astype(np.float32), (len(mean), 1))
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Images (N, H, W) -> posterior means (N, L) float32."""
