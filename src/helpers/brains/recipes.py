@@ -32,8 +32,8 @@ class Recipe:
     least : int
         Updates before which the rule of `flat` does not stop training.
     flat : float
-        Stop when two validations in a row have lowered the validation loss by less than this share;
-        0 for all updates.
+        Stop when a validation has lowered the validation loss by less than this share; 0 for all
+        updates.
     average : float
         See `helpers.training.Schedule`.
     encoder_updates, decoder_updates, nested_updates : int
@@ -63,7 +63,7 @@ _QUICK = Recipe(
     learning_rate=1e-3,
     batch_size=32,
     steps=500,
-    least=150,
+    least=100,
     flat=0.01,
     average=0.98,
     encoder_updates=300,
@@ -210,7 +210,7 @@ def train_vae(
     def stop(history: list[dict]) -> bool:
         losses = [row["validation_loss"] for row in history]
         enough = history[-1]["step"] >= recipe.least
-        return enough and convergence.is_flat(losses, tolerance=recipe.flat)
+        return enough and convergence.is_flat(losses, window=1, tolerance=recipe.flat)
 
     result = training.train(
         model,

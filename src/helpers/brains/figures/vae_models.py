@@ -129,9 +129,10 @@ def history_colours(labels: list[str]) -> dict[str, tuple]:
     """
     families = {}
     for label in labels:
-        families.setdefault(_without_latents(label), []).append(label)
+        family = "recipe" if label.startswith("recipe") else _without_latents(label)
+        families.setdefault(family, []).append(label)
     weighted = (family for family in families if family.startswith("β-VAE"))
-    maps = {"VAE": "Blues", **dict(zip(weighted, ("Reds", "Greens", "Purples", "Oranges")))}
+    maps = {"VAE": "Blues", **dict(zip(weighted, ("Reds", "Greens", "Purples", "Oranges", "RdPu")))}
     return {
         label: plt.get_cmap(maps.get(family, "Greys"))(shade)
         for family, members in families.items()

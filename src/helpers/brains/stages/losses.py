@@ -21,7 +21,7 @@ def model_losses(
     no posterior); ``clean_test_error``: squared error summed over pixels, mean over the clean test
     images.
     """
-    largest = max(model.latent_dim for model in models)
+    largest = max((model.latent_dim for model in models if model.family != PCA), default=1)
     linear = linear_optimum(run, largest, rows=rows)[1]
 
     def row(model: Model) -> dict:

@@ -228,10 +228,11 @@ def model_grid(
     chosen: tuple[int, float] = (8, 3.0),
     **settings: Any,
 ) -> list[Model]:
-    """Return every β-VAE and VAE of a cross through the chosen L and β, the PCA models, and the
-    linear optima of the cross.
+    """Return every β-VAE and VAE of a cross through the chosen L and β, the PCA models, and linear
+    VAEs along the cross.
 
     All L at the chosen β and at β = 1, all β at the chosen L; further seeds where the two meet.
+    The linear VAEs leave out β = 1 at other L, where they draw what they draw at the chosen β.
     ``settings`` are those of `trained_vaes`.
     """
     size, beta = chosen
@@ -241,7 +242,8 @@ def model_grid(
     further = [(size, line, seed) for line in sorted({*lines}) for seed in seeds[1:]]
     points = [(*point, seeds[0]) for point in cross]
     pca = pca_baselines(run, sorted({*latent_dims, *pca_dims}), rows=settings.get("rows", 80))
-    linear = linear_vaes(run, cross, rows=settings.get("rows", 80))
+    drawn = [point for point in cross if point[0] == size or point[1] == beta]
+    linear = linear_vaes(run, drawn, rows=settings.get("rows", 80))
     return [*trained_vaes(run, points + further, **settings), *pca, *linear]
 
 
