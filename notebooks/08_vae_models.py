@@ -172,15 +172,8 @@ histories = {
     if model.history is not None and model.seed == seeds[0]
 }
 for name in compare_recipes:
-    other = stages.trained_vae(
-        run,
-        latent_dim,
-        beta,
-        seeds[0],
-        rows=rows,
-        recipe=name,
-        steps=compare_steps,
-    )
+    settings = {"rows": rows, "recipe": name, "steps": compare_steps}
+    other = stages.trained_vae(run, latent_dim, beta, seeds[0], **settings)
     histories[f"recipe {name}"] = other.history
 figure = figures.training_curves(histories, ours.label)
 run.show(figure, "C_training_curves")
@@ -219,7 +212,8 @@ run.show(figure, "C_fig1_overview")
 # shifts. **PCA-FD** fits Gaussians to the PCA scores of real and of generated images and measures
 # how far apart they are; the metric's PCA is fitted to images that no model saw, with more
 # components than the largest L, or the PCA model would score zero by construction. The reference is
-# always the clean held-out images. Vertical lines span the seeds.
+# always the clean held-out images. Vertical lines span the seeds; dashed is the linear optimum,
+# which shrinks PCA's scores a little and draws nearly the same.
 
 # %%
 components = max([*latent_dims, *pca_dims]) + 16
@@ -264,8 +258,8 @@ run.show(figure, "C_against_beta")
 #
 # "Bends" needs a rule. Ours: scale both axes to [0, 1], draw the chord from the smallest to the
 # largest L, take the L farthest from it. With a single L between the ends, the rule could only ever
-# name that one. So a grid needs two values or more between its ends, and with fewer, as in the
-# short default grid, no bend is looked for.
+# name that one, so with fewer than two no bend is looked for. Any smooth curve that flattens has a
+# farthest point: look at the figure before believing the number.
 
 # %%
 for family, weight in (("β-VAE", beta), ("VAE", 1.0)):
