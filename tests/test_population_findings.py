@@ -64,7 +64,7 @@ def test_texture_and_large_dimensions():
     assert findings.fine_texture(scores, 3.0) == pytest.approx({"pca": 28 / 3, "beta_vae": 14})
     expected = {
         "vae_largest": 0.6,
-        "vae_best": 0.905,
+        "vae_best": 0.9,  # of the seed that every L has
         "vae_sd": np.std([0.9, 0.91], ddof=1),
         "pca_transmission_large": 0.48,
         "pca_transmission_8": 0.12,

@@ -10,7 +10,8 @@ from helpers.book.run import open_run
 from helpers.brains import stages
 from helpers.brains.stages import trained_models
 
-SETTINGS = {"rows": 40, "recipe": "quick", "steps": 6}
+RECIPE = "quick, encoder_updates=3, decoder_updates=3, nested_updates=3"
+SETTINGS = {"rows": 40, "recipe": RECIPE, "steps": 6}
 
 
 @pytest.fixture(scope="module")
@@ -80,18 +81,31 @@ def test_points_trained_side_by_side_equal_those_trained_alone(run, model):
     assert len({m.key for m in both}) == 3
 
 
-def test_the_grid_repeats_seeds_at_the_chosen_size_only(run):
+def test_the_grid_is_a_cross_with_further_seeds_in_its_middle(run):
     models = stages.model_grid(
-        run, [2, 3], [1.0], [0, 1], pca_dims=[5], chosen=2, workers=1, **SETTINGS
+        run, [2, 3], [1.0, 5.0], [0, 1], pca_dims=[5], chosen=(2, 1.0), workers=1, **SETTINGS
     )
+    cross = [(2, 1.0, 0), (2, 5.0, 0), (3, 1.0, 0)]
     assert [(m.family, m.latent_dim, m.seed) for m in models] == [
         ("VAE", 2, 0),
-        ("VAE", 2, 1),
+        ("β-VAE", 2, 0),
         ("VAE", 3, 0),
+        ("VAE", 2, 1),
         ("PCA", 2, 0),
         ("PCA", 3, 0),
         ("PCA", 5, 0),
+        *[("linear VAE", size, seed) for size, _, seed in cross],
     ]
+    assert [(m.latent_dim, m.beta, m.seed) for m in models[-3:]] == cross
+    losses, words = stages.model_losses(run, models, rows=40)
+    columns = ["family", "L", "beta", "seed", "loss", "linear_loss", "clean_test_error"]
+    assert list(losses) == columns and len(losses) == len(models)
+    linear = losses[losses["family"] == "linear VAE"]
+    np.testing.assert_allclose(linear["loss"], linear["linear_loss"], rtol=1e-4)
+    networks = losses[losses["family"].isin(["VAE", "β-VAE"])]
+    above = (networks["loss"] > networks["linear_loss"]).sum()
+    assert sum("above the linear optimum" in sentence for sentence in words) == above > 0
+    assert losses.loc[losses["family"] == "PCA", "loss"].isna().all()
 
 
 def test_injected_artifacts_leave_the_rest_alone_and_repeat(run):

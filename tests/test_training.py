@@ -150,6 +150,46 @@ def test_max_steps_ends_within_an_epoch():
     assert [row["step"] for row in result.history] == [4, 6]
 
 
+def test_a_rule_ends_training_and_holds_when_resumed(tmp_path):
+    rule = {"stop": lambda history: len(history) == 2, "checkpoint": tmp_path / "c"}
+    assert len(run(5, **rule)[1].history) == 2
+    assert len(run(5, batches=lambda *_: pytest.fail("trained"), **rule)[1].history) == 2
+
+
+def test_the_average_of_the_weights_is_validated_and_kept():
+    seen, after = [], []
+
+    def watched(epoch, generator):
+        for i, batch in enumerate(batches(epoch, generator)):
+            if i:
+                after.append(model[-1].bias.detach().clone())
+            yield batch
+
+    model = make_model()
+    _, result = run(
+        1,
+        model,
+        watched,
+        validate=lambda kept: seen.append(kept[-1].bias.clone()) or {"score": 0.0},
+        average=0.5,
+        max_steps=3,
+        monitor="score",
+    )
+    first, second = after[:2]
+    assert torch.equal(model[-1].bias, seen[0])
+    # The third update's weights are not seen by the batches, but the average is half of them.
+    third = 2 * seen[0] - (first + second) / 2
+    rate = (third - second).abs().max()
+    assert 0 < rate < 0.02 and not torch.equal(seen[0], third)
+
+
+def test_an_averaged_training_resumes_to_the_same_weights(tmp_path):
+    whole, result = run(4, average=0.9)
+    run(2, average=0.9, checkpoint=tmp_path / "c")
+    resumed, again = run(4, make_model(seed=9), average=0.9, checkpoint=tmp_path / "c")
+    assert same(whole, resumed) and again == result
+
+
 def test_schedule_multiplies_the_learning_rate():
     _, result = run(2, rate=lambda step: 1 / (1 + step))
     assert [row["learning_rate"] for row in result.history] == pytest.approx([1e-2 / 4, 1e-2 / 8])

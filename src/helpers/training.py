@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 R = TypeVar("R")
@@ -38,6 +39,11 @@ class Schedule:
         instance :func:`cosine`; without it the rate is constant.
     monitor, higher_is_better : str, bool
         The number in the history that decides which epoch is best (ties go to the earlier one).
+    stop : callable, optional
+        ``stop(history)`` is asked after every epoch; True ends training.
+    average : float
+        Decay per update of an exponential moving average of the weights, which is what is
+        validated and kept; 0 for the weights themselves.
     seed : int
         Of everything random in the epochs (batches, dropout, sampling in the model).
     """
@@ -47,6 +53,8 @@ class Schedule:
     rate: Callable[[int], float] | None = None
     monitor: str = "loss"
     higher_is_better: bool = False
+    stop: Callable[[list[dict]], bool] | None = None
+    average: float = 0.0
     seed: int = 0
 
 
@@ -224,12 +232,17 @@ def train(
     model.to(device=device, memory_format=torch.channels_last)
     base_rates = [group["lr"] for group in optimizer.param_groups]
     settings = {"seed": schedule.seed, **(settings or {})}
-    history, best = [], None
+    history, best, averaged = [], None, None
+    if schedule.average:
+        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(schedule.average))
+    kept = averaged.module if averaged else model
     checkpoint = place.checkpoint
     if checkpoint is not None and checkpoint.exists():
         state = _read_checkpoint(checkpoint, settings)
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
+        if averaged:
+            averaged.load_state_dict(state["averaged"])
         history, best = state["history"], state["best"]
     step = history[-1]["step"] if history else 0
     last_step = schedule.max_steps or sys.maxsize
@@ -243,18 +256,19 @@ def train(
         optimizer.zero_grad(set_to_none=True)
         numbers["loss"].backward()
         optimizer.step()
+        if averaged:
+            averaged.update_parameters(model)
         return numbers
 
-    bar = tqdm(
-        total=schedule.max_epochs,
-        initial=len(history),
-        desc="training",
-        unit="epoch",
-        disable=not place.progress,
-    )
+    def done() -> bool:
+        reached = len(history) >= schedule.max_epochs or step >= last_step
+        return reached or bool(history and schedule.stop and schedule.stop(history))
+
+    shown = {"desc": "training", "unit": "epoch", "disable": not place.progress}
+    bar = tqdm(total=schedule.max_epochs, initial=len(history), **shown)
     forked = [torch.device(device)] if device.startswith("cuda") else []
     with bar, torch.random.fork_rng(devices=forked):
-        while len(history) < schedule.max_epochs and step < last_step:
+        while not done():
             epoch, before = len(history), step
             generator = np.random.default_rng([schedule.seed, epoch])
             torch.manual_seed(int(generator.integers(2**63 - 1)))
@@ -275,22 +289,18 @@ def train(
                     "or look for non-finite values in the data"
                 )
             if validate is not None:
-                model.eval()
+                kept.eval()
                 with torch.no_grad(), precision(device, place.bfloat16):
-                    means |= {key: float(value) for key, value in validate(model).items()}
+                    means |= {key: float(value) for key, value in validate(kept).items()}
             rate = optimizer.param_groups[0]["lr"]
             history.append({"epoch": epoch, "step": step, "learning_rate": rate, **means})
             if _best_epoch(history, schedule) == epoch:
-                best = {key: value.detach().clone() for key, value in model.state_dict().items()}
+                best = {key: value.detach().clone() for key, value in kept.state_dict().items()}
             if checkpoint is not None:
-                state = {
-                    "settings": settings,
-                    "history": history,
-                    "model": model.state_dict(),
-                    "best": best,
-                    "optimizer": optimizer.state_dict(),
-                }
-                _write_checkpoint(checkpoint, state)
+                facts = {"settings": settings, "history": history, "best": best}
+                parts = {"model": model, "averaged": averaged, "optimizer": optimizer}
+                states = {key: part.state_dict() for key, part in parts.items() if part is not None}
+                _write_checkpoint(checkpoint, {**facts, **states})
             bar.update()
             bar.set_postfix({key: f"{value:.3g}" for key, value in means.items()})
     if best is None:

@@ -19,8 +19,13 @@ MOVED_NATS = 0.1  # KL from which a latent counts as moved by a region
 def _curve(
     scores: pd.DataFrame, family: str, beta: float | None, column: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over seeds against L: (latent dims, values). ``beta`` is ignored for PCA."""
+    """Mean over seeds against L: (latent dims, values), of the seeds that all L have.
+
+    ``beta`` is ignored for PCA.
+    """
     part = scores[(scores["family"] == family) & ((scores["beta"] == beta) | scores["beta"].isna())]
+    everywhere = part.groupby("seed")["latent_dim"].transform("nunique")
+    part = part[everywhere == part["latent_dim"].nunique()]
     mean = part.groupby("latent_dim")[column].mean()
     return mean.index.to_numpy(), mean.to_numpy()
 

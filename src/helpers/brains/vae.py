@@ -14,7 +14,7 @@ from helpers.brains.pca_baseline import PCABaseline, checked_images, checked_lat
 
 PAPER_SHAPE = (320, 448)
 FILTERS, HIDDEN = 32, 256
-INACTIVE_NATS = 0.01  # a latent with less KL than this carries nothing
+INACTIVE_NATS = 0.1  # a latent with less KL than this on held-out images is not active
 
 
 def halvings(image_shape: tuple[int, int]) -> int:
@@ -134,20 +134,17 @@ class BetaVAE(nn.Module):
             *with_relu(up)[:-1],
         )
 
-        # Zero in the published network; `quick_start` puts the mean image here.
+        # Zero in the published network; `standardise` puts the mean image here.
         self.register_buffer("input_mean", torch.zeros(1, 1, *self.image_shape))
         self.register_buffer("input_scale", torch.ones(()))
         self.register_buffer("output_logit", torch.zeros(1, 1, *self.image_shape))
 
     @torch.no_grad()
-    def quick_start(self, images: np.ndarray) -> None:
-        """Start the training at the mean image with informative latents: our deviation, for short
-        trainings only.
+    def standardise(self, images: np.ndarray) -> "BetaVAE":
+        """Measure images from their mean: our deviation, for short trainings only.
 
-        He initialisation, log-variance bias −4, input standardised (minus the mean image, over the
-        standard deviation around it), the logit of the mean image added before the sigmoid, and the
-        last transposed convolution at zero: otherwise the first updates only silence the decoder's
-        random output, and its features die with it.
+        The input is standardised (minus the mean image, over the standard deviation around it), and
+        the logit of the mean image is added before the sigmoid. Returns the network itself.
 
         Parameters
         ----------
@@ -155,20 +152,11 @@ class BetaVAE(nn.Module):
             The training images.
         """
         images = np.asarray(images, np.float32)
-        for layer in self.modules():
-            if isinstance(layer, (nn.Conv2d, nn.Linear)):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
-            elif isinstance(layer, nn.ConvTranspose2d):
-                inputs = 16 * layer.in_channels / layer.stride[0] ** 2  # behind one output pixel
-                nn.init.normal_(layer.weight, std=(2 / inputs) ** 0.5)
-                nn.init.zeros_(layer.bias)
-        self.decoder[-1].weight.zero_()
-        self.encoder[-1].bias[self.latent_dim :] = -4.0
         mean_image = torch.from_numpy(images.mean(0))[None, None]
         self.input_mean.copy_(mean_image)
         self.input_scale.fill_(1 / max(float((images - images.mean(0)).std()), 1e-6))
         self.output_logit.copy_(torch.logit(mean_image.clamp(0.005, 0.995)))
+        return self
 
     def posterior(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(N, 1, H, W) -> mean and log-variance of q(z | x), each (N, L) float32."""
@@ -194,11 +182,9 @@ class BetaVAE(nn.Module):
         error = (reconstruction - images).square().sum((1, 2, 3)).mean()
         return error, kl_per_latent(mean, logvar)
 
-    def total(self, error: torch.Tensor, kl: torch.Tensor, share: float = 1.0) -> torch.Tensor:
-        """The loss: error + β/r · KL summed over latents; ``share`` < 1 while the KL term is warmed
-        up.
-        """
-        return error + share * self.beta / self.pixel_ratio * kl.sum()
+    def total(self, error: torch.Tensor, kl: torch.Tensor) -> torch.Tensor:
+        """The loss: error + β/r · KL summed over latents."""
+        return error + self.beta / self.pixel_ratio * kl.sum()
 
     # ------------------------------------------------------------ arrays in, arrays out
 
@@ -247,11 +233,21 @@ def kl_per_latent(mean: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
 
 
 def active_latents(model: BetaVAE | PCABaseline, images: np.ndarray) -> np.ndarray:
-    """Indices of the latents with at least 0.01 nat on these images; for a PCA all of them."""
-    if not isinstance(model, BetaVAE):
+    """Indices of the latents with at least 0.1 nat on these images; for a PCA all of them."""
+    if not hasattr(model, "encode_distribution"):
         return np.arange(model.latent_dim)
     mean, logvar = (torch.from_numpy(x).double() for x in model.encode_distribution(images))
     return np.flatnonzero(kl_per_latent(mean, logvar) >= INACTIVE_NATS)
+
+
+def mean_loss(model: BetaVAE, images: np.ndarray, kl_weight: float) -> float:
+    """Squared error summed over pixels at the posterior mean plus ``kl_weight`` times the KL
+    divergence, mean over images (N, H, W), in float32: also of a `linear_vae.LinearVAE`.
+    """
+    mean, logvar = model.encode_distribution(images)
+    kl = kl_per_latent(*(torch.from_numpy(x).double() for x in (mean, logvar))).sum()
+    squares = np.square(model.decode(mean) - images, dtype=np.float64)
+    return float(squares.sum((1, 2)).mean() + kl_weight * kl)
 
 
 def reconstruct(model: BetaVAE | PCABaseline, images: np.ndarray) -> np.ndarray:

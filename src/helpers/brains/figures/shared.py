@@ -5,7 +5,12 @@ import numpy as np
 
 from helpers.book import style
 
-FAMILY_COLOURS = {"β-VAE": "#d1495b", "VAE": "#1f4e79", "PCA": "#7f9f3f"}
+FAMILY_COLOURS = {
+    "β-VAE": "#d1495b",
+    "VAE": "#1f4e79",
+    "PCA": "#7f9f3f",
+    "linear VAE": "#777777",
+}
 GRAY = {"cmap": "gray", "vmin": 0, "vmax": 1}
 
 

@@ -129,9 +129,10 @@ def history_colours(labels: list[str]) -> dict[str, tuple]:
     """
     families = {}
     for label in labels:
-        families.setdefault(_without_latents(label), []).append(label)
+        family = "recipe" if label.startswith("recipe") else _without_latents(label)
+        families.setdefault(family, []).append(label)
     weighted = (family for family in families if family.startswith("β-VAE"))
-    maps = {"VAE": "Blues", **dict(zip(weighted, ("Reds", "Greens", "Purples", "Oranges")))}
+    maps = {"VAE": "Blues", **dict(zip(weighted, ("Reds", "Greens", "Purples", "Oranges", "RdPu")))}
     return {
         label: plt.get_cmap(maps.get(family, "Greys"))(shade)
         for family, members in families.items()
@@ -140,7 +141,8 @@ def history_colours(labels: list[str]) -> dict[str, tuple]:
 
 
 def training_curves(histories: dict[str, pd.DataFrame], chosen: str) -> plt.Figure:
-    """Loss of every model over its training, and the KL divergence of each latent of one of them.
+    """How far the loss of every model lies above the linear optimum of its L and β over its
+    training, and the KL divergence of each latent of one of them.
 
     Parameters
     ----------
@@ -149,18 +151,21 @@ def training_curves(histories: dict[str, pd.DataFrame], chosen: str) -> plt.Figu
     chosen : str
         Whose latents to show.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.6))
     colours = history_colours(histories)
     for label in sorted(histories, key=_without_latents):  # the legend keeps a family together
         history = histories[label].set_index("step")
-        left.plot(history["validation_error"], label=label, color=colours[label])
-        left.plot(history["error"], ":", linewidth=0.9, color=colours[label])
+        left.plot(100 * history["gap"], label=label, color=colours[label])
+        left.plot(100 * history["train_gap"], ":", linewidth=0.9, color=colours[label])
+    left.axhline(0, color=FAMILY_COLOURS["linear VAE"], linestyle="--", label="linear optimum")
     left.set(
         xlabel="updates",
-        ylabel="squared error per image",
-        title="solid: validation, dotted: training",
+        ylabel="loss against the linear optimum (%)",
+        title="solid: validation, dotted: training images",
     )
-    left.legend(fontsize=7, ncols=1 + len(histories) // 9)
+    # Random weights begin a thousand percent above: what matters is near the line.
+    left.set_yscale("symlog", linthresh=10)
+    style.side_legend(left, left.get_legend_handles_labels()[0], fontsize=6, ncols=2)
     latents = histories[chosen].set_index("step").filter(like="kl_")
     for k in range(1, latents.shape[1] + 1):
         right.plot(latents[f"kl_{k}"], label=f"F{k}")
@@ -185,15 +190,20 @@ def against_latent_dim(
     """
     figure, axes = style.small_multiples(len(measures), 3.5, 3.2)
     ticks = sorted(scores["latent_dim"].unique())
+    # Where the grid is a cross, most β stand at one L only: see `against_beta`.
+    reach = scores.groupby(["family", "beta"], dropna=False)["latent_dim"].transform("nunique")
+    lines = scores[reach == reach.groupby(scores["family"]).transform("max")]
+    lines = list(lines.groupby(["family", "beta"], dropna=False))
     for axis, (column, (title, label)) in zip(axes, measures.items()):
-        for (family, beta), part in scores.groupby(["family", "beta"], dropna=False):
+        for (family, beta), part in lines:
             _mean_and_range(
                 axis,
                 part.set_index("latent_dim")[column],
                 FAMILY_COLOURS[family],
                 markersize=4,
-                alpha=0.45 if family == "β-VAE" and beta != 3 else 1,
-                label=f"β-VAE, β = {beta:g}" if family == "β-VAE" else family,
+                linestyle="--" if family == "linear VAE" else "-",
+                alpha=0.45 if family != "VAE" and beta == 1 else 1,
+                label=family if family in ("VAE", "PCA") else f"{family}, β = {beta:g}",
             )
         axis.axvline(chosen, color="#bbbbbb", linestyle=":", zorder=0)
         axis.set_xscale("log", base=2)
@@ -207,12 +217,20 @@ def against_latent_dim(
 def against_beta(
     scores: pd.DataFrame, measures: dict[str, tuple[str, str]], chosen: int = 8
 ) -> plt.Figure:
-    """Measures of the trained models at one L against β; the tables of `against_latent_dim`."""
+    """Measures at one L against β, of networks and of the linear VAE; the tables of
+    `against_latent_dim`.
+    """
     part = scores[(scores["latent_dim"] == chosen) & scores["beta"].notna()]
+    linear = part["family"] == "linear VAE"
     betas = sorted(part["beta"].unique())
     figure, axes = style.small_multiples(len(measures), 3.2, 2.9)
     for axis, (column, (title, label)) in zip(axes, measures.items()):
-        _mean_and_range(axis, part.set_index("beta")[column], "#444444")
+        for rows, name, line in ((~linear, "networks", "-"), (linear, "linear VAE", "--")):
+            color = FAMILY_COLOURS.get(name, FAMILY_COLOURS["β-VAE"])
+            values = part[rows].set_index("beta")[column]
+            _mean_and_range(axis, values, color, linestyle=line, label=name)
+        axis.set_xscale("log")
+        axis.minorticks_off()
         axis.set(
             title=title,
             xlabel=f"β (L = {chosen})",
@@ -222,11 +240,12 @@ def against_beta(
         )
         if column == "active":
             axis.set_ylim(0, 1.1 * chosen)
+    axes[0].legend(fontsize=7)
     return figure
 
 
 def _mean_and_range(axis: plt.Axes, scores: pd.Series, color: str, **options: object) -> None:
     """Draw the mean score at every value of the index, and from the smallest to the largest."""
     found = scores.groupby(level=0).agg(["mean", "min", "max"])
-    axis.plot(found["mean"], "o-", color=color, **options)
+    axis.plot(found["mean"], marker="o", color=color, **options)
     axis.vlines(found.index, found["min"], found["max"], color=color)

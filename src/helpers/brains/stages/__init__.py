@@ -10,15 +10,17 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[],
     submod_attrs={
+        "starts": ["common_start", "linear_optimum", "prepared_population"],
         "trained_models": [
             "Model",
+            "linear_vaes",
             "model_grid",
             "pca_baselines",
-            "prepared_population",
             "three_models",
             "trained_vae",
             "trained_vaes",
         ],
+        "losses": ["model_losses"],
         "measures": [
             "denoising_table",
             "injected_artifacts",

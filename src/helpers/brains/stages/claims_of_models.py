@@ -17,7 +17,7 @@ def elbow_in_words(family: str, bend: dict | None) -> str:
         return f"{family}: CW-SSIM bends at L = {bend['cwssim']:g}, PCA-FD at L = {bend['fd']:g}"
     return (
         f"{family}: this grid has fewer than two values of L between its ends, "
-        "so no bend is looked for; -p latent_dims='[2, 4, 8, 16, 32]' asks"
+        "so no bend is looked for; -p latent_dims='[4, 6, 8, 12, 20]' asks"
     )
 
 

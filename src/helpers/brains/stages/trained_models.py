@@ -1,8 +1,8 @@
-"""Stages of paper C: prepared images and trained models."""
+"""Stages of paper C: the models that are compared."""
 
 import json
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed, wait
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,12 +13,13 @@ import pandas as pd
 from helpers import model_files, training
 from helpers.book.run import Run
 from helpers.brains import recipes, vae
-from helpers.brains.preparation import Prepared, prepare
+from helpers.brains.stages.starts import common_start, linear_optimum, prepared_population
 from helpers.data.files import write_json
 
-BETA_VAE, VAE, PCA = "β-VAE", "VAE", "PCA"
+BETA_VAE, VAE, PCA, LINEAR = "β-VAE", "VAE", "PCA", "linear VAE"
 FAMILIES = (BETA_VAE, VAE, PCA)
 Point = tuple[int, float, int]  # of the grid: latents, β, seed
+_own: Run | None = None  # of a worker process
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,14 +28,14 @@ class Model:
 
     Attributes
     ----------
-    family : {"β-VAE", "VAE", "PCA"}
+    family : {"β-VAE", "VAE", "PCA", "linear VAE"}
     latent_dim : int
     beta : float
         NaN for PCA.
     seed : int
     key : str
         Changes whenever the model does.
-    net : helpers.brains.vae.BetaVAE or helpers.brains.vae.PCABaseline
+    net : BetaVAE, PCABaseline or LinearVAE
     history : pandas.DataFrame or None
         One row of numbers per epoch.
     """
@@ -50,20 +51,12 @@ class Model:
     @property
     def label(self) -> str:
         return f"{self.family}, L = {self.latent_dim}" + (
-            f", β = {self.beta:g}" if self.family == BETA_VAE else ""
+            f", β = {self.beta:g}" if self.family in (BETA_VAE, LINEAR) else ""
         )
 
 
 class NotTrained(Exception):
     """A model was asked for that this run does not hold yet."""
-
-
-def prepared_population(run: Run, rows: int = 80) -> Prepared:
-    """Return the run's population as the models see it, shrunk to about ``rows`` rows.
-
-    It is held as long as the run is.
-    """
-    return run.held(("population", rows), lambda: prepare(run.population, rows))
 
 
 def trained_vae(
@@ -106,6 +99,7 @@ def _trained_vae(
             prepared.images[prepared.train],
             prepared.images[prepared.validation],
             chosen,
+            common_start(run, chosen, seed, latent_dim, rows=rows, progress=progress),
             latent_dim=latent_dim,
             beta=beta,
             seed=seed,
@@ -144,6 +138,16 @@ def pca_baselines(run: Run, latent_dims: Iterable[int], *, rows: int = 80) -> li
     ]
 
 
+def linear_vaes(run: Run, points: Iterable[tuple[int, float]], *, rows: int = 80) -> list[Model]:
+    """Return the linear optimum for pairs of L and β, fitted to the same training images."""
+    points = list(points)
+    key, linear = linear_optimum(run, max(size for size, _ in points), rows=rows)
+    return [
+        Model(LINEAR, size, float(beta), 0, f"{key}:{size}:{beta:g}", linear.at(size, beta))
+        for size, beta in points
+    ]
+
+
 def trained_vaes(
     run: Run,
     points: Sequence[Point],
@@ -173,16 +177,37 @@ def trained_vaes(
     missing = [point for point in points if not _is_trained(run, point, settings)]
     workers = min(workers or torch.get_num_threads(), len(missing))
     if workers > 1 and not torch.cuda.is_available():
+        facts = (run.path, run.notebook, run.sources)
+        chosen = training.choose_recipe(recipes.RECIPES, recipe, steps=steps)
         # Spawned, not forked: a forked child would inherit PyTorch's threads in an unusable state.
-        with ProcessPoolExecutor(
-            workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool:
-            own = Run(run.path, run.notebook, run.sources)  # without what this one holds
-            futures = [pool.submit(_trained_vae, own, point, *settings, False) for point in missing]
-            done = as_completed(futures)
-            for future in tqdm(done, total=len(futures), desc="models", unit="model"):
+        context = get_context("spawn")
+        with ProcessPoolExecutor(workers, context, _begin_worker, facts) as pool:
+            seeds = {seed for _, _, seed in missing}
+            # Before the models, that none waits for another's start.
+            starts = [pool.submit(_start_in_worker, chosen, seed, rows) for seed in seeds]
+            wait(starts)
+            futures = [pool.submit(_train_in_worker, point, settings) for point in missing]
+            done = as_completed([*starts, *futures])
+            for future in tqdm(done, total=len(starts + futures), desc="models", unit="model"):
                 future.result()
     return [_trained_vae(run, point, *settings, progress=True) for point in points]
+
+
+def _begin_worker(*facts: Any) -> None:
+    """Give this process one thread and a run of its own, which holds the images for all tasks."""
+    global _own
+    import torch
+
+    torch.set_num_threads(1)
+    _own = Run(*facts)
+
+
+def _start_in_worker(recipe: recipes.Recipe, seed: int, rows: int) -> None:
+    common_start(_own, recipe, seed, rows=rows)
+
+
+def _train_in_worker(point: Point, settings: tuple[int, str, int]) -> None:
+    _trained_vae(_own, point, *settings, progress=False)
 
 
 def _is_trained(run: Run, point: Point, settings: tuple[int, str, int]) -> bool:
@@ -200,21 +225,26 @@ def model_grid(
     seeds: Sequence[int],
     *,
     pca_dims: Sequence[int] = (),
-    chosen: int = 8,
+    chosen: tuple[int, float] = (8, 3.0),
     **settings: Any,
 ) -> list[Model]:
-    """Return every β-VAE and VAE of the grid and the PCA models.
+    """Return every β-VAE and VAE of a cross through the chosen L and β, the PCA models, and linear
+    VAEs along the cross.
 
-    Further seeds stand at the chosen L only; ``settings`` are those of `trained_vaes`.
+    All L at the chosen β and at β = 1, all β at the chosen L; further seeds where the two meet.
+    The linear VAEs leave out β = 1 at other L, where they draw what they draw at the chosen β.
+    ``settings`` are those of `trained_vaes`.
     """
-    points = [
-        (size, float(beta), seed)
-        for size in latent_dims
-        for beta in betas
-        for seed in (seeds if size == chosen else seeds[:1])
-    ]
+    size, beta = chosen
+    lines = (1.0, float(beta))
+    cross = {(each, line) for each in latent_dims for line in lines}
+    cross = sorted(cross | {(size, float(each)) for each in betas})
+    further = [(size, line, seed) for line in sorted({*lines}) for seed in seeds[1:]]
+    points = [(*point, seeds[0]) for point in cross]
     pca = pca_baselines(run, sorted({*latent_dims, *pca_dims}), rows=settings.get("rows", 80))
-    return [*trained_vaes(run, points, **settings), *pca]
+    drawn = [point for point in cross if point[0] == size or point[1] == beta]
+    linear = linear_vaes(run, drawn, rows=settings.get("rows", 80))
+    return [*trained_vaes(run, points + further, **settings), *pca, *linear]
 
 
 def three_models(

@@ -42,7 +42,7 @@ PIXEL_UM = 25.0
 def generate(
     out: str | Path,
     *,
-    n: int = 1200,
+    n: int = 2400,
     seed: int = 0,
     shape: Sequence[int] = (80, 112),
     progress: bool = False,
