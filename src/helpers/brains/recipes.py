@@ -50,10 +50,10 @@ class Recipe:
     decoder_updates: int = 0
     nested_updates: int = 0
 
-    @property
-    def start_updates(self) -> tuple[int, int, int]:
-        """Updates of the encoder, of the decoder, and of both in nested training."""
-        return self.encoder_updates, self.decoder_updates, self.nested_updates
+
+def start_updates(recipe: Recipe) -> tuple[int, int, int]:
+    """Updates of the encoder, of the decoder, and of both in nested training."""
+    return recipe.encoder_updates, recipe.decoder_updates, recipe.nested_updates
 
 
 # "paper" is what the paper and its released run state; "quick" is ours, for minutes instead of
@@ -93,7 +93,7 @@ def common_start(
     images : ndarray, (N, H, W)
         The training images.
     """
-    updates, batch_size = recipe.start_updates, min(recipe.batch_size, len(images))
+    updates, batch_size = start_updates(recipe), min(recipe.batch_size, len(images))
     if not any(updates):
         return Start(linear)
     options = {"updates": updates, "batch_size": batch_size, "seed": seed, "place": place}

@@ -47,7 +47,7 @@ def common_start(
 ) -> Start:
     """Return what all trainings of one seed begin with; one for all L up to 20 and all β."""
     key, linear = linear_optimum(run, latent_dim, rows=rows)
-    if not any(recipe.start_updates):
+    if not any(recipes.start_updates(recipe)):
         return Start(linear)
 
     def make(folder: Path) -> None:
@@ -59,7 +59,7 @@ def common_start(
     parameters = {
         "seed": seed,
         "rows": rows,
-        "updates": recipe.start_updates,
+        "updates": recipes.start_updates(recipe),
         "batch_size": recipe.batch_size,
     }
     stored = run.artifact(
