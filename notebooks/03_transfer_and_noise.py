@@ -53,7 +53,6 @@ from IPython.display import Markdown, display
 
 from helpers.book import open_run
 from helpers.book.markup import plain
-from helpers.book.recording import record_all
 from helpers.tissue import figures, stages
 from helpers.tissue.features import probes
 from helpers.tissue.stages import claims_of_features
@@ -139,7 +138,7 @@ run.save_table(gaps, "A_fig4_intervals")
 display(gaps.drop(columns="kind").round(3))
 
 # %%
-record_all(run, claims_of_features.probe_claims(scores, gaps))
+run.record_all(claims_of_features.probe_claims(scores, gaps))
 
 # %% [markdown]
 # ## Noise (A Fig. 4, bottom)
@@ -190,7 +189,7 @@ table = areas.groupby("network", sort=False)["area"].agg(["mean", "std"])
 display(table.round(3))
 noise_gaps = claims_of_features.network_gaps(noisy)
 display(noise_gaps.drop(columns="kind").round(3))
-record_all(run, claims_of_features.noise_claims(areas, noise_gaps))
+run.record_all(claims_of_features.noise_claims(areas, noise_gaps))
 
 # %% [markdown]
 # ## How many windows does it take?

@@ -47,7 +47,6 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from helpers.book import interactive, markup, open_run
-from helpers.book.recording import record_all
 from helpers.tissue import figures, stages
 from helpers.tissue.features import gram, resampling
 from helpers.tissue.stages import claims_of_features
@@ -131,7 +130,7 @@ gaps = claims_of_features.error_gaps(resampled)
 display(gaps.round(3))
 
 # %%
-record_all(run, claims_of_features.gram_claims(table, gaps))
+run.record_all(claims_of_features.gram_claims(table, gaps))
 
 # %% [markdown]
 # ## Which areas resemble each other
@@ -187,7 +186,7 @@ if stages.area_pairs(data.areas):
     pair_gaps = stages.pair_intervals(tested["trained CNN"], drawn, data.areas)
     run.save_table(pair_gaps, "A_fig5_pairs")
     display(pair_gaps.round(3))
-record_all(run, claims_of_features.arrangement_claims(table, pair_gaps))
+run.record_all(claims_of_features.arrangement_claims(table, pair_gaps))
 
 # %% [markdown]
 # ## Compare

@@ -44,7 +44,6 @@ import numpy as np
 from IPython.display import Markdown, display
 
 from helpers.book import markup, open_run
-from helpers.book.recording import record_all
 from helpers.tissue import figures, live, stages
 from helpers.tissue.cortex import depth, kmeans, layer_scores
 from helpers.tissue.stages import claims_of_clusters
@@ -175,7 +174,7 @@ if grid:
 if grid:
     table = claims_of_clusters.agreement_table(clusters, grid, strip, k)
     run.save_table(table, "A_fig6_scores")
-    record_all(run, claims_of_clusters.cluster_claims(table))
+    run.record_all(claims_of_clusters.cluster_claims(table))
     columns = ["f1_l1", "f1_l23", "transition", "near_borders", "rand"]
     by_region = table.groupby("region", sort=False)[columns]
     display(by_region.agg(["mean", "std"]).round(3).T)

@@ -46,7 +46,6 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from helpers.book import markup, open_run, slider, style
-from helpers.book.recording import record_all
 from helpers.tissue import figures, live, stages
 from helpers.tissue.factors import findings, tables
 from helpers.tissue.network import fragments, winograd
@@ -325,7 +324,7 @@ live.factor_explorer(first.image, view, found, labels, data.areas)
 # factors, so look at several seeds before reading much into one row.
 
 # %%
-record_all(run, {seed: one.claims for seed, one in reports.items()})
+run.record_all({seed: one.claims for seed, one in reports.items()})
 
 # %%
 run.scoreboard()

@@ -48,7 +48,6 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from helpers.book import markup, open_run
-from helpers.book.recording import record_all
 from helpers.tissue import figures, live, stages
 from helpers.tissue.factors import findings
 
@@ -355,7 +354,7 @@ if reports:
 # before taking that row for a finding.
 
 # %%
-record_all(run, {seed: one.claims for seed, one in reports.items()})
+run.record_all({seed: one.claims for seed, one in reports.items()})
 
 # %%
 run.scoreboard()

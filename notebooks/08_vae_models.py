@@ -50,7 +50,6 @@ import pandas as pd
 from IPython.display import display
 
 from helpers.book import open_run
-from helpers.book.recording import record_all
 from helpers.brains import figures, findings, generative_factors, stages, vae
 from helpers.brains.stages import claims_of_models
 
@@ -272,7 +271,7 @@ for seed in seeds:
     found[seed] = claims_of_models.quality_claims(
         scores, seed, beta, latent_dim
     )
-record_all(run, found)
+run.record_all(found)
 
 # %% [markdown]
 # ## Beyond the paper: do latents mean anything?

@@ -42,7 +42,6 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from helpers.book import open_run, slider
-from helpers.book.recording import record_all
 from helpers.brains import (
     figures,
     findings,
@@ -231,7 +230,7 @@ for seed, each in models.items():
     found[seed] = claims_of_models.field_claims(
         fields[seed], there, data, latents
     )
-record_all(run, found)
+run.record_all(found)
 
 # %%
 run.scoreboard()

@@ -48,7 +48,6 @@ import pandas as pd
 from IPython.display import display
 
 from helpers.book import open_run
-from helpers.book.recording import record_all
 from helpers.brains import (
     figures,
     findings,
@@ -253,13 +252,13 @@ for seed, three in models.items():
     answers = stages.region_responses(run, each, weights=weights, **settings)
     field = stages.projective_fields(run, each, **walk)
     values[seed] = claims_of_models.impact_claims(answers, field, there, data)
-record_all(run, values)
+run.record_all(values)
 
 # %%
 values = {
     seed: claims_of_models.decorrelation_claim(found, seed) for seed in seeds
 }
-record_all(run, values)
+run.record_all(values)
 
 # %%
 run.scoreboard()

@@ -1,11 +1,12 @@
 """Claims: rules are computed, not believed; what cannot be computed is never green."""
 
+import dataclasses
 import json
 import math
 
 import pytest
 
-from helpers.book import claims
+from helpers.book import claims, rules, scoreboard
 
 
 @pytest.fixture
@@ -24,47 +25,86 @@ def row(run, id):
 
 
 @pytest.mark.parametrize(
-    "value, verdict", [(0.8588, "reproduced"), (0.95, "reproduced"), (0.858, "not reproduced")]
+    "value, control, verdict",
+    [
+        (0.8588, 0.7, "reproduced"),
+        (0.95, 0.86, "holds, but so does the control"),
+        (0.858, 0.7, "not reproduced"),
+        (0.858, 0.9, "not reproduced"),
+        (0.95, None, "not run"),
+    ],
 )
-def test_published_numbers_are_one_sided(ledger, value, verdict, run):
-    assert ledger.record("A.acc.test", value) == verdict
-    assert row(run, "A.acc.test")["verdict"] == verdict
+def test_a_verdict_is_worth_what_its_control_is_worth(ledger, run, value, control, verdict):
+    assert ledger.record("A.acc.test", value, control=control) == verdict
+    found = row(run, "A.acc.test")
+    assert found["verdict"] == verdict
+    assert found["control"] == control
+    assert found["control_passes"] is (None if control is None else control > 0.8588)
+    assert bool(found["reason"]) is (verdict == "not run")
+
+
+def test_one_of_several_controls_is_enough_to_void_a_claim(ledger, run):
+    several = {"untrained": 0.6, "no two alike": 0.41}
+    assert ledger.record("A.gram.cnn", 0.3, control=several) == "reproduced"
+    assert row(run, "A.gram.cnn")["control"] == several
+    several["no two alike"] = 0.32
+    assert ledger.record("A.gram.cnn", 0.3, control=several) == "holds, but so does the control"
+    with pytest.raises(ValueError, match="unknown control shuffled; .* names untrained, no two"):
+        ledger.record("A.gram.cnn", 0.3, control={"shuffled": 0.6})
+
+
+def test_a_claim_that_needs_no_control_says_why_and_takes_none(ledger):
+    assert ledger.record("A.gram.resnet18", 0.7) == "reproduced"
+    with pytest.raises(ValueError, match="has no control .*a number is held against a number"):
+        ledger.record("A.gram.resnet18", 0.7, control=0.2)
+
+
+def test_what_holds_by_mathematics_is_never_counted(ledger):
+    assert ledger.record("C.pca.error", {"largest_step": -1.0}) == "by construction"
 
 
 def test_verdict_is_of_the_mean_over_seeds(ledger, run):
-    ledger.record("A.acc.test", 0.80, seed=0)
-    assert ledger.record("A.acc.test", 0.95, seed=1) == "reproduced"
+    ledger.record("A.acc.test", 0.80, seed=0, control=0.9, interval=(0.7, 0.9))
+    verdict = ledger.record("A.acc.test", 0.95, seed=1, control=0.5, interval=(0.9, 1.0))
+    assert verdict == "reproduced"
     found = row(run, "A.acc.test")
-    assert (
-        found["mean"] == pytest.approx(0.875)
-        and found["sd"] == pytest.approx(0.10607, abs=1e-5)
-        and len(found["values"]) == 2
-    )
+    assert found["mean"] == pytest.approx(0.875)
+    assert found["sd"] == pytest.approx(0.10607, abs=1e-5)
+    assert found["control"] == pytest.approx(0.7) and not found["control_passes"]
+    assert found["interval"] == pytest.approx([0.8, 0.95])
+    assert len(found["values"]) == 2
     assert ledger.record("A.acc.test", 0.75, seed=1) == "not reproduced"  # the same seed replaces
 
 
-def test_rules_compare_names(ledger):
-    assert (
-        ledger.record("A.probes.vmeasure", {"cnn": 0.5, "best_pretrained": 0.2, "low": 0.1})
-        == "reproduced"
-    )
-    assert (
-        ledger.record("A.probes.vmeasure", {"cnn": 0.1, "best_pretrained": 0.2}) == "not reproduced"
-    )
-    with pytest.raises(ValueError, match="needs best_pretrained; found cnn"):
-        ledger.record("A.probes.vmeasure", {"cnn": 0.5})
+def test_rules_compare_names_of_the_value_and_of_the_control(ledger):
+    claim = next(one for one in claims.load().values() if len(rules.names_of(one.rule)) > 1)
+    complete = dict.fromkeys(rules.names_of(claim.rule), 1.0)
+    name, *_ = sorted(complete)
+    lacking = {key: value for key, value in complete.items() if key != name}
+    with pytest.raises(ValueError, match=f"needs {name}; its value has"):
+        ledger.record(claim.id, lacking)
+    with pytest.raises(ValueError, match=f"needs {name}; its control .* has"):
+        ledger.record(claim.id, complete, control=lacking)
 
 
-def test_truth_rule_is_asked_only_where_truth_is(ledger):
-    value = {"l4_enrichment": 3, "blobs": 4}
-    assert ledger.record("B.gmm.barrels", value) == "reproduced"
-    assert (
-        ledger.record("B.gmm.barrels", {**value, "precision": 0.2, "recall": 0.9})
-        == "not reproduced"
+@pytest.mark.parametrize("interval", [(2.0, 1.0), (1.0, math.nan), (1.0,)])
+def test_an_interval_goes_from_low_to_high(ledger, interval):
+    with pytest.raises(ValueError, match=r"the interval of value is .*; expected \(low, high\)"):
+        ledger.record("A.acc.test", 0.9, interval=interval)
+
+
+def test_truth_rule_is_asked_only_where_truth_is():
+    claim = dataclasses.replace(
+        claims.load()["A.acc.test"], rule="a > 1", truth_rule="b > 1", controls=("c",)
     )
-    assert (
-        ledger.record("B.gmm.barrels", {**value, "precision": 0.6, "recall": 0.9}) == "reproduced"
-    )
+
+    def verdict(value, control):
+        return claims.decide(claim, [{"value": value, "control": control}])["verdict"]
+
+    assert verdict({"a": 2}, {"a": 0}) == "reproduced"
+    assert verdict({"a": 2, "b": 0}, {"a": 0}) == "not reproduced"
+    assert verdict({"a": 2, "b": 2}, {"a": 2, "b": 0}) == "reproduced"
+    assert verdict({"a": 2, "b": 2}, {"a": 2}) == "holds, but so does the control"
 
 
 def test_what_is_not_finite_or_unknown_is_refused(ledger):
@@ -92,9 +132,7 @@ def test_merge_writes_the_scores_format(ledger, run):
     claims.merge(run)
     rows = json.loads((run / "claims.json").read_text())["claims"]
     assert [r["id"] for r in rows] == list(claims.load())
-    assert {"id", "published", "values", "mean", "sd", "verdict", "dataset", "notebook"} <= set(
-        rows[0]
-    )
+    assert set(scoreboard.KEYS) <= set(rows[0])
 
 
 @pytest.mark.parametrize(
@@ -107,20 +145,22 @@ def test_merge_writes_the_scores_format(ledger, run):
     ],
 )
 def test_rule_language(rule, names, holds):
-    assert claims.evaluate(rule, names) is holds
+    assert rules.evaluate(rule, names) is holds
 
 
 @pytest.mark.parametrize("rule", ["__import__('os')", "a.b", "[a]", "unknown > 1", "max(a, key=1)"])
 def test_rules_cannot_do_anything_else(rule):
     with pytest.raises(ValueError, match="a rule may not hold"):
-        claims.evaluate(rule, {"a": 1.0})
+        rules.evaluate(rule, {"a": 1.0})
 
 
 def test_every_claim_has_a_rule_that_parses_and_a_notebook_of_the_plan():
     for claim in claims.load().values():
-        names = claims._names(claim.rule)
+        names = rules.names_of(claim.rule)
         assert names, claim.id
-        claims.evaluate(claim.rule, dict.fromkeys(names, 1.0))
+        rules.evaluate(claim.rule, dict.fromkeys(names, 1.0))
         if claim.truth_rule:
-            claims.evaluate(claim.truth_rule, dict.fromkeys(claims._names(claim.truth_rule), 1.0))
+            rules.evaluate(claim.truth_rule, dict.fromkeys(rules.names_of(claim.truth_rule), 1.0))
+        assert claim.control_in_words and len(set(claim.controls)) == len(claim.controls)
+        assert claim.controls or claim.control_in_words.startswith("none: "), claim.id
         assert claim.notebook[:2] in {f"{n:02}" for n in range(1, 12)} and claim.id[0] in "ABC"

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.book.recording import record_all
+from helpers.book.claims import Finding
+from helpers.book.run import Run
 from helpers.brains.stages import claims_of_models
 from helpers.tissue.factors.tables import by_factor
 from helpers.tissue.stages import claims_of_clusters, claims_of_features
@@ -15,23 +16,30 @@ RESNET, INCEPTION = ("ResNet18", "pretrained"), ("Inception v3", "pretrained")
 
 
 class Ledger:
-    """Stands in for a run: keeps what is recorded."""
+    """Stands in for a ledger: keeps what is recorded."""
 
     def __init__(self):
         self.values, self.reasons = {}, {}
 
-    def record(self, claim, value, seed):
-        self.values[claim, seed] = value
+    def record(self, claim, value, seed, control, interval):
+        self.values[claim, seed] = (value, control, interval)
 
     def not_run(self, claim, reason):
         self.reasons[claim] = reason
 
 
-def test_a_claim_counts_as_not_run_only_where_no_seed_has_a_value():
-    run = Ledger()
-    record_all(run, {0: {"A": 1.0, "B": "no labels"}, 1: {"A": "one latent", "B": "no labels"}})
-    assert run.values == {("A", 0): 1.0}
-    assert run.reasons == {"B": "no labels"}
+def test_a_claim_has_the_values_of_its_seeds_or_the_reason(tmp_path):
+    run = Run(tmp_path, "page", {}, Ledger())
+    found = {
+        0: {"A": 1.0, "B": "no labels", "C": Finding(2.0, control=1.0, interval=(1.5, 2.5))},
+        1: {"A": "one latent", "B": "no labels"},
+    }
+    run.record_all(found)
+    assert run.ledger.values == {
+        ("A", 0): (1.0, None, None),
+        ("C", 0): (2.0, 1.0, (1.5, 2.5)),
+    }
+    assert run.ledger.reasons == {"A": "one latent", "B": "no labels"}
 
 
 def predictions(networks, **facts):

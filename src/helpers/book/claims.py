@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import math
-import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,9 +13,19 @@ from statistics import fmean, stdev
 import yaml
 
 from helpers.book.root import project_root
+from helpers.book.rules import evaluate, names_of
 from helpers.data.files import write_json
 
-REPRODUCED, NOT_REPRODUCED, NOT_RUN = "reproduced", "not reproduced", "not run"
+REPRODUCED = "reproduced"
+CONTROL_HOLDS = "holds, but so does the control"
+NOT_REPRODUCED = "not reproduced"
+BY_CONSTRUCTION = "by construction"
+NOT_RUN = "not run"
+VERDICTS = (REPRODUCED, CONTROL_HOLDS, NOT_REPRODUCED, BY_CONSTRUCTION, NOT_RUN)
+
+Value = float | dict[str, float]  # a number, or one number per name that a rule compares
+Control = Value | dict[str, Value]  # of several controls, one value each by name
+Interval = Sequence[float] | dict[str, Sequence[float]]  # (low, high), or one per name
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,10 @@ class Claim:
     ``rule`` is a comparison over the recorded value: ``value`` if it is a number, else the names
     it holds, for example ``cnn < untrained``. ``truth_rule`` is asked as well where the value holds
     its names, which need ground truth. ``in_words`` says the same to people.
+
+    ``controls`` names what must fail the rule, ``control_in_words`` says what it is and why; a
+    claim without a control says there why it needs none. ``by_construction`` marks what holds on
+    any data.
     """
 
     id: str
@@ -35,15 +48,27 @@ class Claim:
     published: float | str
     rule: str
     in_words: str
+    control_in_words: str
+    controls: tuple[str, ...] = ()
     truth_rule: str = ""
+    by_construction: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a page found for one claim at one seed: the arguments of :meth:`Ledger.record`."""
+
+    value: Value
+    control: Control | None = None
+    interval: Interval | None = None
 
 
 @cache
 def load(path: Path | None = None) -> dict[str, Claim]:
     """Return every claim by its id, in the order of the file."""
     path = path or project_root() / "book" / "claims.yml"
-    rows = [Claim(**row) for row in yaml.safe_load(path.read_text(encoding="utf-8"))]
-    return {row.id: row for row in rows}
+    rows = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {row["id"]: Claim(**{**row, "controls": tuple(row["controls"])}) for row in rows}
 
 
 class Ledger:
@@ -64,7 +89,14 @@ class Ledger:
         self.content = {"notebook": notebook, "dataset": dataset, "records": [], "not_run": {}}
         write_json(path, self.content)
 
-    def record(self, id: str, value: float | dict[str, float], seed: int | None = None) -> str:
+    def record(
+        self,
+        id: str,
+        value: Value,
+        seed: int | None = None,
+        control: Control | None = None,
+        interval: Interval | None = None,
+    ) -> str:
         """Record what was found for a claim and return its verdict so far.
 
         Parameters
@@ -73,41 +105,34 @@ class Ledger:
             A claim of ``book/claims.yml``, for example ``"A.gram.cnn"``.
         value : float or dict of str to float
             A number, or one number per name that the claim's rule compares. Names the rule does not
-            use (an interval, say) are kept and shown.
+            use (a number of positions, say) are kept and shown.
         seed : int, optional
             Recording another seed adds to the claim; the same seed replaces. The verdict is of the
             mean.
+        control : float or dict, optional
+            The same from what must fail the rule; of several controls, one such value for each by
+            its name: ``{"untrained": 0.5, "all alike": 0.9}``. The rule is applied to each.
+        interval : (float, float) or dict of str to (float, float), optional
+            Interval of the value, or of some of its names: low and high.
 
         Raises
         ------
         ValueError
             Unknown claim, a value that is not finite, a name that the rule needs and the value
-            lacks.
+            or a control lacks, a control by a name that ``book/claims.yml`` does not have, an
+            interval whose low is above its high.
         """
         claim = _known(id)
-        plain = (
-            {name: float(number) for name, number in value.items()}
-            if isinstance(value, dict)
-            else float(value)
-        )
-        numbers = plain if isinstance(plain, dict) else {"value": plain}
-        bad = [name for name, number in numbers.items() if not math.isfinite(number)]
-        if bad:
-            raise ValueError(
-                f"claim {id}: {', '.join(bad)} is not a finite number; "
-                "if it cannot be computed, use run.not_run"
-            )
-        missing = sorted(_names(claim.rule) - set(numbers))
-        if missing:
-            raise ValueError(
-                f"claim {id}: its rule `{claim.rule}` needs {', '.join(missing)}; "
-                f"found {', '.join(numbers)}"
-            )
-        kept = [row for row in self.content["records"] if (row["id"], row["seed"]) != (id, seed)]
-        self.content["records"] = [*kept, {"id": id, "seed": seed, "value": plain}]
+        row = {"id": id, "seed": seed, "value": _checked(claim, value, "its value")}
+        if control is not None:
+            row["control"] = _checked_controls(claim, control)
+        if interval is not None:
+            row["interval"] = _checked_interval(claim, interval)
+        kept = [old for old in self.content["records"] if (old["id"], old["seed"]) != (id, seed)]
+        self.content["records"] = [*kept, row]
         self.content["not_run"].pop(id, None)
         write_json(self.path, self.content)
-        return decide(claim, [row["value"] for row in self.content["records"] if row["id"] == id])
+        return decide(claim, [one for one in self.content["records"] if one["id"] == id])["verdict"]
 
     def not_run(self, id: str, reason: str) -> None:
         """Note that a claim was not run here, and why (no labels, no pretrained network, …)."""
@@ -115,49 +140,81 @@ class Ledger:
         write_json(self.path, self.content)
 
 
-def decide(claim: Claim, values: list) -> str:
-    """Return the verdict of a claim for the values of all seeds: its rule applied to their mean."""
+def decide(claim: Claim, records: list[dict]) -> dict:
+    """Return what the records of all seeds say: the rule applied to their mean, and to the control.
+
+    Parameters
+    ----------
+    claim : Claim
+    records : list of dict
+        ``value`` and, where there is one, ``control`` and ``interval``, one dict per seed.
+
+    Returns
+    -------
+    dict
+        ``values``, ``mean``, ``sd``, ``control`` (mean), ``control_passes`` (None without one),
+        ``interval`` (mean of the ends), ``verdict`` and, where a verdict needs it, ``reason``.
+    """
+    values = [row["value"] for row in records]
+    controls = [row["control"] for row in records if row.get("control") is not None]
+    intervals = [row["interval"] for row in records if row.get("interval") is not None]
+    found = {
+        "values": values,
+        "mean": _over_seeds(fmean, values) if values else None,
+        "sd": _over_seeds(stdev, values) if len(values) > 1 else None,
+        "control": _over_seeds(fmean, controls) if controls else None,
+        "control_passes": None,
+        "interval": _over_seeds(fmean, intervals) if intervals else None,
+        "verdict": NOT_RUN,
+        "reason": "",
+    }
     if not values:
-        return NOT_RUN
-    mean = _mean(values)
-    names = mean if isinstance(mean, dict) else {"value": mean}
-    holds = evaluate(claim.rule, names)
-    if claim.truth_rule and _names(claim.truth_rule) <= set(names):
-        holds = holds and evaluate(claim.truth_rule, names)
-    return REPRODUCED if holds else NOT_REPRODUCED
+        return found
+    holds = _holds(claim, found["mean"])
+    if controls:
+        each = [_holds(claim, one) for _, one in single_controls(claim, found["control"])]
+        found["control_passes"] = any(each)
+    if claim.by_construction:
+        found["verdict"] = BY_CONSTRUCTION
+    elif not holds:
+        found["verdict"] = NOT_REPRODUCED
+    elif found["control_passes"]:
+        found["verdict"] = CONTROL_HOLDS
+    elif claim.controls and not controls:
+        found["reason"] = f"the rule holds, but no control was computed ({claim.control_in_words})"
+    else:
+        found["verdict"] = REPRODUCED
+    return found
 
 
 def scoreboard(run: Path) -> list[dict]:
     """Return one row per claim for a run folder, in the order of ``book/claims.yml``."""
-    found: dict[str, list] = {}
+    records: dict[str, list[dict]] = {}
     reasons: dict[str, str] = {}
     origin: dict[str, tuple[str, str]] = {}
     for path in sorted((run / "claims").glob("*.json")):
         content = json.loads(path.read_text())
         reasons.update(content["not_run"])
         for row in content["records"]:
-            found.setdefault(row["id"], []).append(row["value"])
+            records.setdefault(row["id"], []).append(row)
             origin[row["id"]] = (content["dataset"], content["notebook"])
     rows = []
     for claim in load().values():
-        values = found.get(claim.id, [])
+        found = decide(claim, records.get(claim.id, []))
         dataset, notebook = origin.get(claim.id, ("", claim.notebook))
+        if not found["values"]:
+            found["reason"] = reasons.get(claim.id, "its notebook was not part of this run")
         rows.append(
             {
                 "id": claim.id,
                 "published": claim.published,
-                "values": values,
-                "mean": _mean(values) if values else None,
-                "sd": _sd(values),
-                "verdict": decide(claim, values),
+                **found,
                 "dataset": dataset,
                 "notebook": notebook,
                 "where": claim.where,
                 "statement": claim.statement,
                 "rule": claim.in_words,
-                "reason": ""
-                if values
-                else reasons.get(claim.id, "its notebook was not part of this run"),
+                "control_in_words": claim.control_in_words,
             }
         )
     return rows
@@ -170,69 +227,92 @@ def merge(run: Path) -> list[dict]:
     return rows
 
 
-def number_text(value: float | dict[str, float] | None) -> str:
-    """Return a recorded value in few characters: ``0.913`` or ``cnn 0.41, untrained 0.70``."""
+def number_text(value: Control | Interval | None) -> str:
+    """Return recorded numbers in few characters: ``0.913`` or ``cnn 0.41, untrained 0.70``."""
     if value is None:
         return "–"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {number:.4g}" for name, number in value.items())
+        parts = (f"{name} {number_text(part)}" for name, part in value.items())
+        return ("; " if _nested(value) else ", ").join(parts)
+    if isinstance(value, Sequence):
+        return f"[{value[0]:.4g}, {value[1]:.4g}]"
     return f"{value:.4g}"
 
 
-def evaluate(rule: str, names: dict[str, float]) -> bool:
-    """Return whether a rule holds; it may compare, add, multiply, and use min, max, abs, and, or,
-    not.
-    """
-    return bool(_evaluate(ast.parse(rule, mode="eval").body, names))
+def single_controls(claim: Claim, control: Control) -> Iterator[tuple[str, Value]]:
+    """Yield the controls of a claim by name: one value alone belongs to the first that it names."""
+    of_numbers = names_of(claim.rule) == {"value"}
+    by_name = of_numbers and isinstance(control, dict) and "value" not in control
+    if by_name or _nested(control):
+        yield from control.items()
+    else:
+        yield (*claim.controls, "control")[0], control
 
 
-_FUNCTIONS = {"min": min, "max": max, "abs": abs}
-_OPERATORS = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.USub: operator.neg,
-    ast.Not: operator.not_,
-}
+def _nested(value: Control | Interval) -> bool:
+    return isinstance(value, dict) and any(isinstance(part, dict) for part in value.values())
 
 
-def _evaluate(node: ast.expr, names: dict[str, float]) -> float | bool:
-    """Walk the few kinds of syntax a rule may hold; anything else is an error, never executed."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
-        return node.value
-    if isinstance(node, ast.Name) and node.id in names:
-        return names[node.id]
-    if isinstance(node, ast.BoolOp):
-        results = [_evaluate(part, names) for part in node.values]
-        return all(results) if isinstance(node.op, ast.And) else any(results)
-    if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
-        return _OPERATORS[type(node.op)](_evaluate(node.operand, names))
-    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-        return _OPERATORS[type(node.op)](_evaluate(node.left, names), _evaluate(node.right, names))
-    if isinstance(node, ast.Compare) and all(type(op) in _OPERATORS for op in node.ops):
-        sides = [_evaluate(part, names) for part in (node.left, *node.comparators)]
-        return all(_OPERATORS[type(op)](a, b) for op, a, b in zip(node.ops, sides, sides[1:]))
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in _FUNCTIONS
-        and not node.keywords
-    ):
-        return _FUNCTIONS[node.func.id](*[_evaluate(part, names) for part in node.args])
-    raise ValueError(
-        f"a rule may not hold `{ast.unparse(node)}`; names at hand: {', '.join(names)}"
+def _holds(claim: Claim, value: Value) -> bool:
+    """Return whether a value, or a control's, meets the rule, and the rule that needs truth."""
+    names = value if isinstance(value, dict) else {"value": value}
+    holds = evaluate(claim.rule, names)
+    if claim.truth_rule and names_of(claim.truth_rule) <= set(names):
+        holds = holds and evaluate(claim.truth_rule, names)
+    return holds
+
+
+def _checked(claim: Claim, value: Value, whose: str) -> Value:
+    """Return a value as plain floats; refuse one that the rule cannot use."""
+    plain = (
+        {name: float(number) for name, number in value.items()}
+        if isinstance(value, dict)
+        else float(value)
     )
+    numbers = plain if isinstance(plain, dict) else {"value": plain}
+    bad = [name for name, number in numbers.items() if not math.isfinite(number)]
+    if bad:
+        raise ValueError(
+            f"claim {claim.id}: in {whose}, {', '.join(bad)} is not a finite number; "
+            "if it cannot be computed, use run.not_run"
+        )
+    missing = sorted(names_of(claim.rule) - set(numbers))
+    if missing:
+        raise ValueError(
+            f"claim {claim.id}: its rule `{claim.rule}` needs {', '.join(missing)}; "
+            f"{whose} has {', '.join(numbers)}"
+        )
+    return plain
 
 
-def _names(rule: str) -> set[str]:
-    return {node.id for node in ast.walk(ast.parse(rule)) if isinstance(node, ast.Name)} - set(
-        _FUNCTIONS
-    )
+def _checked_controls(claim: Claim, control: Control) -> Control:
+    if not claim.controls:
+        raise ValueError(
+            f"claim {claim.id} has no control in book/claims.yml ({claim.control_in_words}); "
+            "found one recorded. Name it there first."
+        )
+    checked = {
+        name: _checked(claim, value, f"its control {name!r}")
+        for name, value in single_controls(claim, control)
+    }
+    unknown = sorted(set(checked) - set(claim.controls))
+    if unknown:
+        raise ValueError(
+            f"claim {claim.id}: unknown control {', '.join(unknown)}; "
+            f"book/claims.yml names {', '.join(claim.controls)}"
+        )
+    return checked if len(claim.controls) > 1 else checked[claim.controls[0]]
+
+
+def _checked_interval(claim: Claim, interval: Interval) -> Interval:
+    named = interval if isinstance(interval, dict) else {"value": interval}
+    plain = {name: [float(end) for end in ends] for name, ends in named.items()}
+    for name, ends in plain.items():
+        if len(ends) != 2 or not (ends[0] <= ends[1]):  # `not <=` also refuses NaN
+            raise ValueError(
+                f"claim {claim.id}: the interval of {name} is {ends}; expected (low, high)"
+            )
+    return plain if isinstance(interval, dict) else plain["value"]
 
 
 def _known(id: str) -> Claim:
@@ -245,17 +325,11 @@ def _known(id: str) -> Claim:
     return claims[id]
 
 
-def _mean(values: list) -> float | dict[str, float]:
+def _over_seeds(statistic: Callable[[list[float]], float], values: list) -> Control | list[float]:
+    """Return a statistic over seeds of numbers, of pairs, or of what all seeds name alike."""
     if isinstance(values[0], dict):
         shared = [name for name in values[0] if all(name in value for value in values)]
-        return {name: fmean(value[name] for value in values) for name in shared}
-    return fmean(values)
-
-
-def _sd(values: list) -> float | dict[str, float] | None:
-    """Return the sample standard deviation over seeds, None with fewer than two."""
-    if len(values) < 2:
-        return None
-    if isinstance(values[0], dict):
-        return {name: stdev(value[name] for value in values) for name in _mean(values)}
-    return stdev(values)
+        return {name: _over_seeds(statistic, [value[name] for value in values]) for name in shared}
+    if isinstance(values[0], list):
+        return [statistic(ends) for ends in zip(*values)]
+    return statistic(values)

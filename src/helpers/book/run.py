@@ -152,9 +152,37 @@ class Run:
 
     # ------------------------------------------------------------ claims
 
-    def record(self, id: str, value: float | dict[str, float], seed: int | None = None) -> str:
+    def record(
+        self,
+        id: str,
+        value: claims.Value,
+        seed: int | None = None,
+        control: claims.Control | None = None,
+        interval: claims.Interval | None = None,
+    ) -> str:
         """Record what was found for a claim; see :meth:`helpers.book.claims.Ledger.record`."""
-        return self.ledger.record(id, value, seed)
+        return self.ledger.record(id, value, seed, control, interval)
+
+    def record_all(self, found: dict[int | None, dict]) -> None:
+        """Record what a page found for several claims.
+
+        Parameters
+        ----------
+        found : dict
+            Seed, or None, to ``{claim: value}``. A value is a number, a dict of numbers, a
+            :class:`helpers.book.claims.Finding`, or text: the reason why there is none. A claim
+            without a value at any seed was not run.
+        """
+        for values in found.values():
+            for claim, reason in values.items():
+                if isinstance(reason, str):
+                    self.not_run(claim, reason)
+        for seed, values in found.items():
+            for claim, value in values.items():
+                if isinstance(value, claims.Finding):
+                    self.record(claim, value.value, seed, value.control, value.interval)
+                elif not isinstance(value, str):
+                    self.record(claim, value, seed)
 
     def not_run(self, id: str, reason: str) -> None:
         """Note that a claim was not run here, and why."""

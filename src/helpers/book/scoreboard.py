@@ -6,14 +6,39 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from helpers.book.claims import NOT_REPRODUCED, NOT_RUN, REPRODUCED, number_text
+from helpers.book.claims import (
+    BY_CONSTRUCTION,
+    CONTROL_HOLDS,
+    NOT_REPRODUCED,
+    NOT_RUN,
+    REPRODUCED,
+    number_text,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas.io.formats.style import Styler
 
-COLOURS = {REPRODUCED: "#1f7a3a", NOT_REPRODUCED: "#b03030", NOT_RUN: "#9a9a9a"}
-KEYS = ("id", "published", "values", "mean", "sd", "verdict", "dataset", "notebook")
+COLOURS = {
+    REPRODUCED: "#1f7a3a",
+    CONTROL_HOLDS: "#a86b00",
+    NOT_REPRODUCED: "#b03030",
+    BY_CONSTRUCTION: "#4a6a94",
+    NOT_RUN: "#757575",
+}
+KEYS = (
+    "id",
+    "published",
+    "values",
+    "mean",
+    "sd",
+    "control",
+    "control_passes",
+    "interval",
+    "verdict",
+    "dataset",
+    "notebook",
+)
 
 
 def summary(rows: list[dict]) -> "Figure":
@@ -49,8 +74,9 @@ def table(rows: list[dict]) -> "Styler":
             "published": str(row["published"]),
             "found": _found(row),
             "rule": row["rule"],
+            "control": _control(row),
             "verdict": row["verdict"],
-            "data": row["dataset"] or row["reason"],
+            "data": row["reason"] or row["dataset"],
             "page": row["notebook"],
         }
         for row in rows
@@ -71,8 +97,17 @@ def table(rows: list[dict]) -> "Styler":
 def _found(row: dict) -> str:
     text = number_text(row["mean"])
     if isinstance(row["sd"], float):
-        return f"{text} ± {row['sd']:.2g} (n = {len(row['values'])})"
-    return f"{text} (mean, n = {len(row['values'])})" if len(row["values"]) > 1 else text
+        text += f" ± {row['sd']:.2g} (n = {len(row['values'])})"
+    elif len(row["values"]) > 1:
+        text += f" (mean, n = {len(row['values'])})"
+    return f"{text}; 95 % {number_text(row['interval'])}" if row["interval"] else text
+
+
+def _control(row: dict) -> str:
+    """Return what the control is and the numbers it got."""
+    if row["control"] is None:
+        return row["control_in_words"]
+    return f"{row['control_in_words']}: {number_text(row['control'])}"
 
 
 def text(rows: list[dict], form: str, several: bool = False) -> str:
@@ -96,16 +131,18 @@ def text(rows: list[dict], form: str, several: bool = False) -> str:
         writer.writeheader()
         for row in rows:
             numbers = {
-                key: "" if row[key] is None else number_text(row[key]) for key in ("mean", "sd")
+                key: "" if row[key] is None else number_text(row[key])
+                for key in ("mean", "sd", "control", "interval")
             }
             writer.writerow({**row, **numbers})
         return stream.getvalue().rstrip("\n")
-    cells = [("claim", "published", "found (mean ± sd)", "verdict", "run" if several else "data")]
+    last = "run" if several else "data"
+    cells = [("claim", "published", "found (mean ± sd)", "control", "verdict", last)]
     for row in rows:
         spread = f" ± {row['sd']:.2g}" if isinstance(row["sd"], float) else ""
-        data = row["run"] if several else row["dataset"] or row["reason"]
-        found = number_text(row["mean"]) + spread
-        cells.append((row["id"], str(row["published"]), found, row["verdict"], data))
+        data = row["run"] if several else row["reason"] or row["dataset"]
+        found, control = number_text(row["mean"]) + spread, number_text(row["control"])
+        cells.append((row["id"], str(row["published"]), found, control, row["verdict"], data))
     widths = [min(58, max(map(len, column))) for column in zip(*cells)]
     lines = ["  ".join(t.ljust(w) for t, w in zip(row, widths)).rstrip() for row in cells]
     verdicts = Counter(row["verdict"] for row in rows)

@@ -1,0 +1,61 @@
+"""The language of rules: comparisons of named numbers, computed and never executed as code."""
+
+import ast
+import operator
+
+
+def evaluate(rule: str, names: dict[str, float]) -> bool:
+    """Return whether a rule holds; it may compare, add, multiply, and use min, max, abs, and, or,
+    not.
+    """
+    return bool(_evaluate(ast.parse(rule, mode="eval").body, names))
+
+
+_FUNCTIONS = {"min": min, "max": max, "abs": abs}
+_OPERATORS = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.USub: operator.neg,
+    ast.Not: operator.not_,
+}
+
+
+def _evaluate(node: ast.expr, names: dict[str, float]) -> float | bool:
+    """Walk the few kinds of syntax a rule may hold; anything else is an error, never executed."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
+        return node.value
+    if isinstance(node, ast.Name) and node.id in names:
+        return names[node.id]
+    if isinstance(node, ast.BoolOp):
+        results = [_evaluate(part, names) for part in node.values]
+        return all(results) if isinstance(node.op, ast.And) else any(results)
+    if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
+        return _OPERATORS[type(node.op)](_evaluate(node.operand, names))
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+        return _OPERATORS[type(node.op)](_evaluate(node.left, names), _evaluate(node.right, names))
+    if isinstance(node, ast.Compare) and all(type(op) in _OPERATORS for op in node.ops):
+        sides = [_evaluate(part, names) for part in (node.left, *node.comparators)]
+        return all(_OPERATORS[type(op)](a, b) for op, a, b in zip(node.ops, sides, sides[1:]))
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in _FUNCTIONS
+        and not node.keywords
+    ):
+        return _FUNCTIONS[node.func.id](*[_evaluate(part, names) for part in node.args])
+    raise ValueError(
+        f"a rule may not hold `{ast.unparse(node)}`; names at hand: {', '.join(names)}"
+    )
+
+
+def names_of(rule: str) -> set[str]:
+    """Return the names that a rule compares."""
+    return {node.id for node in ast.walk(ast.parse(rule)) if isinstance(node, ast.Name)} - set(
+        _FUNCTIONS
+    )
