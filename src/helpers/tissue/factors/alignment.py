@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from helpers.tissue.cortex.nulls import depth_shifts
 from helpers.tissue.features.resampling import draw_counts, interval
 
 
@@ -128,44 +129,67 @@ def bootstrap_difference(
         raise ValueError(
             f"both groups need positions, found {int(first.sum())} and {int(second.sum())}"
         )
-    rows, columns = (np.asarray(places) // block).astype(np.int64).T
-    _, index = np.unique(rows * (columns.max() + 1) + columns, return_inverse=True)
-    # per block: sum and number of values in either group
-    facts = np.stack(
-        [np.bincount(index, weights=w) for w in (values * first, first, values * second, second)]
-    )  # (4, blocks)
-    drawn = draw_counts(facts.shape[1], n, np.random.default_rng(seed))  # (n, blocks)
-    sums = np.vstack([facts.sum(axis=1), drawn @ facts.T])  # of the sample itself, and of each draw
+    weights = [values * first, first, values * second, second]
+    sums = block_bootstrap(weights, places, block, n, seed)
     with np.errstate(invalid="ignore", divide="ignore"):
         differences = sums[:, 0] / sums[:, 1] - sums[:, 2] / sums[:, 3]
     return float(differences[0]), *interval(differences[1:])
+
+
+def block_bootstrap(
+    weights: Sequence[np.ndarray], places: np.ndarray, block: float, n: int = 1000, seed: int = 0
+) -> np.ndarray:
+    """Sums over positions, of the sample itself and of draws of whole square blocks.
+
+    Parameters
+    ----------
+    weights : sequence of m (p,) arrays
+        What is summed.
+    places : (p, 2) array
+        Row and column of each position.
+    block : float
+        Side of a block, in the units of `places`.
+    n : int
+        Bootstrap samples.
+    seed : int
+
+    Returns
+    -------
+    (1 + n, m) array
+        The first row is of the sample itself.
+    """
+    rows, columns = (np.asarray(places) // block).astype(np.int64).T
+    _, index = np.unique(rows * (columns.max() + 1) + columns, return_inverse=True)
+    facts = np.stack([np.bincount(index, weights=one) for one in weights])  # (m, blocks)
+    drawn = draw_counts(facts.shape[1], n, np.random.default_rng(seed))  # (n, blocks)
+    return np.vstack([facts.sum(axis=1), drawn @ facts.T])
 
 
 def laminar_information(
     labels: np.ndarray,
     layers: np.ndarray,
     depth: np.ndarray,
-    across: np.ndarray,
+    width: float,
     n_null: int = 200,
     seed: int = 0,
 ) -> tuple[float, np.ndarray]:
     """How much a label tells of the cortical layer, and how much it would if it were not arranged
     in layers.
 
-    Normalised mutual information, and its null: the cortex is cut into columns; in each, the labels
-    are shifted along depth (around the end) by an amount of its own. What is left is the agreement
-    that patches of this size show with any layers by chance.
+    Normalised mutual information, and its null: columns of cortex are shifted along depth (see
+    `nulls.depth_shifts`). What is left is the agreement that patches of this size show with any
+    layers by chance.
 
     Parameters
     ----------
-    labels : (n,) int array
+    labels : (h, w) int array
         For example, which of three factors is largest.
-    layers : (n,) int array
+    layers : (h, w) int array
         1 … m; positions with layer 0 do not count.
-    depth : (n,) array
-        Cortical depth in [0, 1].
-    across : (n,) int array
-        Column of each position.
+    depth : (h, w) array
+        Cortical depth in [0, 1], NaN at positions that do not count.
+    width : float
+        Of a column, in positions of the grid.
     n_null : int
     seed : int
 
@@ -177,17 +201,11 @@ def laminar_information(
     """
     from sklearn.metrics import normalized_mutual_info_score
 
-    used = layers > 0
-    labels, layers, depth, across = (array[used] for array in (labels, layers, depth, across))
-    order = np.lexsort((depth, across))
-    labels, layers = labels[order], layers[order]
-    cuts = np.flatnonzero(np.diff(across[order])) + 1
-    columns = np.split(labels, cuts)
-    rng = np.random.default_rng(seed)
+    depth = np.where(layers > 0, depth, np.nan)
+    used = ~np.isnan(depth)
+    labels, layers = labels[used], layers[used]
     null = [
-        normalized_mutual_info_score(
-            layers, np.concatenate([np.roll(c, rng.integers(len(c))) for c in columns])
-        )
-        for _ in range(n_null)
+        normalized_mutual_info_score(layers, labels[shifted])
+        for shifted in depth_shifts(depth, width, n_null, seed)
     ]
     return float(normalized_mutual_info_score(layers, labels)), np.array(null)

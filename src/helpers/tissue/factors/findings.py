@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.tissue.cortex.composition import blobs, component_means, layer_enrichment
-from helpers.tissue.factors.alignment import bootstrap_difference
+from helpers.tissue.factors.alignment import block_bootstrap, bootstrap_difference
 from helpers.tissue.factors.greedy_selection import Selection
 
 #: Of the mean in a factor's own area: below, the factor says nothing about another area.
@@ -39,12 +39,16 @@ def aligned_areas(
     -------
     dict
         ``worst_auroc`` over these areas (0 if one got no factor), ``highest_in_own_area``: for how
-        many of them the mean coefficient is highest there.
+        many of them the mean coefficient is highest there; ``asked``: how many they are.
     """
     chosen = dict(zip(selection.areas, selection.factors))
     values = [auroc[chosen[a], a - 1] if a in chosen else 0.0 for a in areas]
     own = [a in chosen and int(np.nanargmax(means[chosen[a]])) == a - 1 for a in areas]
-    return {"worst_auroc": float(min(values)), "highest_in_own_area": float(sum(own))}
+    return {
+        "worst_auroc": float(min(values)),
+        "highest_in_own_area": float(sum(own)),
+        "asked": float(len(values)),
+    }
 
 
 def silent_factors(selection: Selection, means: np.ndarray, area: int) -> list[int]:
@@ -119,9 +123,9 @@ def thalamic_factor(
     Returns
     -------
     dict
-        ``thalamus``, ``elsewhere``: mean coefficient in the thalamus and in the other areas but
-        cortex; ``layers``: mean in L4 and L6 less that in L1, L2/3 and L5; ``layers_low``,
-        ``layers_high``: 95 % interval.
+        ``thalamus``, ``elsewhere``, ``cortex``: mean coefficient in the thalamus, in the other
+        areas but cortex, in cortex; ``layers``: mean in L4 and L6 less that in L1, L2/3 and L5;
+        ``layers_low``, ``layers_high``: 95 % interval.
     """
     inside = np.isin(labels, thalamus)
     others = (labels > 0) & ~inside & (labels != cortex_label)
@@ -133,6 +137,7 @@ def thalamic_factor(
     return {
         "thalamus": float(values[inside].mean()),
         "elsewhere": float(values[others].mean()) if others.any() else 0.0,
+        "cortex": float(values[labels == cortex_label].mean()),
         "layers": difference,
         "layers_low": low,
         "layers_high": high,
@@ -174,21 +179,41 @@ def dense_axon_component(
     layers: np.ndarray,
     cells: np.ndarray,
     axons: np.ndarray,
-    n_components: int,
+    places: np.ndarray,
+    block: float,
 ) -> tuple[int, dict[str, float]]:
     """The component that is richest in cells and axons together, and how it prefers L4 and L6 (B
     §3).
+
+    Parameters
+    ----------
+    components, layers : (n,) int arrays
+    cells, axons : (n,) arrays
+        Densities.
+    places : (n, 2) array
+        Row and column of each position.
+    block : float
+        Side of the blocks of the bootstrap, in the units of `places`.
 
     Returns
     -------
     component : int
     dict
         ``enrichment_l4``, ``enrichment_l6``: share of the layer in the component over its share in
-        cortex.
+        cortex; ``low_l4``, ``low_l6``: their lower bounds (2.5 % over draws of blocks).
     """
-    component = int(np.nanargmax(component_means(components, cells * axons, n_components)))
-    enrichment = layer_enrichment(components, layers, n_components)[component]
-    return component, {"enrichment_l4": float(enrichment[2]), "enrichment_l6": float(enrichment[4])}
+    n = int(components.max()) + 1
+    component = int(np.nanargmax(component_means(components, cells * axons, n)))
+    mine, known = components == component, layers > 0
+    value = {}
+    for name, layer in (("l4", 3), ("l6", 5)):
+        here = layers == layer
+        sums = block_bootstrap([mine & here, mine & known, here, known], places, block)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = (sums[:, 0] / sums[:, 1]) / (sums[:, 2] / sums[:, 3])
+        value[f"enrichment_{name}"] = float(np.nan_to_num(ratio[0]))
+        value[f"low_{name}"] = float(np.nan_to_num(np.nanpercentile(ratio[1:], 2.5)))
+    return component, value
 
 
 def barrel_component(

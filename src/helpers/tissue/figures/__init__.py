@@ -60,6 +60,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "selected_factors",
         ],
         "filtering": ["minimal_filtering"],
+        "controls": ["by_area", "null_panels"],
         "cortical_gmm": [
             "areas_and_layers",
             "barrels",

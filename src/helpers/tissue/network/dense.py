@@ -123,14 +123,43 @@ def dense_log_probabilities(
         Zero at positions outside of `mask`.
     """
     settings = DenseOptions(**{"pad": True, **options})
-    weight, bias = (
-        p.detach().to(settings.device, torch.float32) for p in model.output.parameters()
-    )
-
-    def head(features: torch.Tensor) -> torch.Tensor:
-        return F.log_softmax(F.linear(features, weight, bias), -1)
-
+    head = _log_softmax(model, settings.device)
     return _scan(model, image, stride, head, model.config["n_areas"], out, settings)
+
+
+def log_probabilities(
+    model: AreaCNN, features: np.ndarray, wanted: np.ndarray, block: int = 64
+) -> np.ndarray:
+    """Log-probability of each area from features that are there already: the network's last layer.
+
+    Parameters
+    ----------
+    model : AreaCNN
+    features : float32 array (rows, columns, 64)
+        As of `dense_features`; may lie on disk.
+    wanted : bool array (rows, columns)
+        Positions to compute; the others are zero.
+    block : int
+        Rows of positions held at a time.
+
+    Returns
+    -------
+    float32 array (rows, columns, n_areas)
+    """
+    out = np.zeros((*wanted.shape, model.config["n_areas"]), np.float32)
+    head = _log_softmax(model, "cpu")
+    with torch.inference_mode():
+        for start in range(0, len(wanted), block):
+            here = wanted[start : start + block]
+            rows = torch.from_numpy(np.array(features[start : start + block][here]))  # (n, 64)
+            out[start : start + block][here] = head(rows).numpy()
+    return out
+
+
+def _log_softmax(model: AreaCNN, device: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The last layer on `device`: features (…, 64) -> log-probabilities (…, n_areas)."""
+    weight, bias = (p.detach().to(device, torch.float32) for p in model.output.parameters())
+    return lambda features: F.log_softmax(F.linear(features, weight, bias), -1)
 
 
 def centres(

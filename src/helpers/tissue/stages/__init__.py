@@ -46,6 +46,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "components": ["choice_of_components", "cortical_components"],
         "report_of_factors": ["factor_report"],
+        "claims_of_factors": ["factor_claims", "null_panels_of_factors", "untrained_report"],
+        "claims_of_cortex": ["cortex_claims", "null_panels_of_cortex", "untrained_components"],
         "report_of_cortex": ["cortex_report", "example_box", "matched_shares", "slice_name"],
     },
 )

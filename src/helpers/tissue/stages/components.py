@@ -12,6 +12,8 @@ from helpers.tissue.cortex.depth import interior
 from helpers.tissue.stages.factorisation import SliceFactors, laid_out, random_rows
 from helpers.tissue.stages.kmeans import SURFACE_DOWN, cortical_layers
 
+NULL_STRIDE = 8  # pixels between the positions at which null draws are measured, at least
+
 
 @dataclass(frozen=True)
 class CorticalComponents:
@@ -32,6 +34,10 @@ class CorticalComponents:
     mixture : mixtures.Mixture
     posteriors : (m, c) float32 array
         For the positions inside, row by row.
+    margin : float
+        Pixels from the edge of the annotated tissue that are left out.
+    seed : int
+        Of the mixture.
     """
 
     factors: SliceFactors
@@ -41,6 +47,8 @@ class CorticalComponents:
     layers_annotated: bool
     mixture: mixtures.Mixture
     posteriors: np.ndarray
+    margin: float
+    seed: int
 
     @property
     def components(self) -> np.ndarray:
@@ -48,6 +56,11 @@ class CorticalComponents:
         out = np.full(self.inside.shape, -1, np.int8)
         out[self.inside] = self.posteriors.argmax(axis=1)
         return out
+
+    @property
+    def thinning(self) -> int:
+        """Null draws are measured at every so many positions of the grid."""
+        return max(1, NULL_STRIDE // self.factors.grid.stride)
 
     def on_grid(self, values: np.ndarray) -> np.ndarray:
         """Values (m, …) laid out on the grid (h, w, …), NaN outside."""
@@ -107,9 +120,10 @@ def cortical_components(
     found = run.stored(f"components-z{factors.piece.z}", parameters, compute, inputs=inputs)
     posteriors = found.value.pop("posteriors")
     mixture = mixtures.Mixture(**found.value)
-    return replace(
-        found, value=CorticalComponents(factors, inside, *cortex.values(), mixture, posteriors)
+    components = CorticalComponents(
+        factors, inside, *cortex.values(), mixture, posteriors, margin, seed
     )
+    return replace(found, value=components)
 
 
 def choice_of_components(

@@ -12,8 +12,6 @@ from helpers.tissue.factors import densities, nmf
 from helpers.tissue.stages import slices
 from helpers.training import choose_device
 
-PREDICTED_STRIDE = 8  # of the area map that stands in where a slice is not annotated
-
 
 @dataclass(frozen=True)
 class SliceFactors:
@@ -89,13 +87,13 @@ def slice_pair(run: Run) -> tuple[Slice, Slice | None]:
     return first, next((piece for piece in pieces if piece is not first), None)
 
 
-def area_labels(run: Run, trained: Artifact, piece: Slice) -> np.ndarray:
+def area_labels(run: Run, trained: Artifact, piece: Slice, stride: int) -> np.ndarray:
     """Return the areas of a slice (H, W): its annotation, or where it has none, the smoothed
-    prediction of the classifier.
+    prediction of the classifier on the features that are there at this stride.
     """
     if piece.areas is not None:
         return piece.areas
-    return slices.area_map(run, [trained], piece, stride=PREDICTED_STRIDE).labels
+    return slices.area_map(run, [trained], piece, stride=stride).labels
 
 
 def nmf_factors(
@@ -136,7 +134,7 @@ def nmf_factors(
     parameters = {"k": k, "seed": seed} if basis is None else {}
     inputs = [features.key, *([basis.key] if basis else [])]
     found = run.stored(f"factors-z{piece.z}", parameters, compute, inputs=inputs)
-    areas = area_labels(run, trained, piece)
+    areas = area_labels(run, trained, piece, stride)
     return replace(found, value=SliceFactors(grid, areas, piece.areas is not None, **found.value))
 
 

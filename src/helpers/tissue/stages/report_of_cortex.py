@@ -10,11 +10,10 @@ from helpers.data.datasets import Slice
 from helpers.tissue.cortex import composition, zoom
 from helpers.tissue.factors import alignment, findings, greedy_selection, truth
 from helpers.tissue.stages.components import CorticalComponents
-from helpers.tissue.stages.factorisation import tissue_densities
+from helpers.tissue.stages.factorisation import laid_out, tissue_densities
 from helpers.tissue.stages.kmeans import SURFACE_DOWN
 
 BLOCK = 256  # pixels: width of the columns of the null; two windows
-NULL_POSITIONS = 60_000  # at which laminar information is measured; a regular subset of the cortex
 SMALLEST_BLOB = 64 * 64  # pixels: pieces smaller than a quarter of a window do not count as barrels
 
 
@@ -43,7 +42,11 @@ class CortexReport:
         See `alignment.laminar_information`, of the three selected factors.
     rand : float
         Adjusted Rand index of components and layers.
-    claims : dict
+    lam : float
+        λ of the selection.
+    p : int
+        Factors to select.
+    values : dict
         Claim to its value.
     """
 
@@ -59,7 +62,9 @@ class CortexReport:
     information: float
     null: np.ndarray
     rand: float
-    claims: dict
+    lam: float
+    p: int
+    values: dict
 
     @property
     def left_out(self) -> np.ndarray:
@@ -87,23 +92,11 @@ def cortex_report(run: Run, components: Artifact, *, lam: float = 0.3, p: int = 
     """
     found = components.value
     inside, layers, n = found.inside, found.layers[found.inside], len(found.mixture.weights)
-    rows, labels = np.asarray(found.coefficients), np.asarray(found.posteriors).argmax(axis=1)
+    labels = np.asarray(found.posteriors).argmax(axis=1)
     piece = found.factors.piece
     cells, axons, known = tissue_densities(run, piece)
     cells, axons = (found.factors.grid.at_grid(density)[inside] for density in (cells, axons))
-    selection = greedy_selection.select_factors(rows, layers, p, lam)
-
-    scaled = rows[:, selection.factors] / np.maximum(
-        np.percentile(rows[:, selection.factors], 99, axis=0), 1e-12
-    )
-    largest = np.where(scaled.any(axis=1), scaled.argmax(axis=1) + 1, 0)
-    step = max(1, len(rows) // NULL_POSITIONS)
-    across = columns_of(found.depth, BLOCK / found.factors.grid.stride)[inside]
-    information, null = alignment.laminar_information(
-        largest[::step], layers[::step], found.depth[inside][::step], across[::step]
-    )
-
-    _, dense = findings.dense_axon_component(labels, layers, cells, axons, n)
+    information, null, selection = laminar_information(found, lam, p)
     barrel_component, barrels, barrel_claim = findings.barrel_component(
         found.components, found.layers, SMALLEST_BLOB / found.factors.grid.stride**2
     )
@@ -120,11 +113,15 @@ def cortex_report(run: Run, components: Artifact, *, lam: float = 0.3, p: int = 
             "precision_by_chance": float(base_rate),
         }
     sizes = np.sort(np.bincount(labels, minlength=n) / len(labels))[::-1]
-    claims = {
-        "B.cortex.layers": {"nmi": information, "null_99": float(np.percentile(null, 99))},
+    cortical = ~np.isnan(found.depth)
+    values = {
+        "B.cortex.layers": {
+            "nmi": information,
+            "null_99": float(np.percentile(null, 99)),
+            "left_out": float(1 - inside.sum() / cortical.sum()),
+        },
         "B.gmm.subset": float(sizes[:2].sum()),
         "B.gmm.layers": findings.split_of_layers(labels, layers, cells, n),
-        "B.gmm.dense_axons": dense,
         "B.gmm.barrels": barrel_claim,
     }
     base = np.bincount(layers, minlength=len(SURFACE_DOWN) + 1)[1:] / max((layers > 0).sum(), 1)
@@ -141,18 +138,35 @@ def cortex_report(run: Run, components: Artifact, *, lam: float = 0.3, p: int = 
         information,
         null,
         truth.adjusted_rand(labels + 1, layers),
-        claims,
+        lam,
+        p,
+        values,
     )
 
 
-def columns_of(depth: np.ndarray, width: float) -> np.ndarray:
-    """Number the columns of the cortex, `width` positions wide, across the direction in which depth
-    changes: (h, w) int.
+def laminar_information(
+    found: CorticalComponents, lam: float, p: int
+) -> tuple[float, np.ndarray, greedy_selection.Selection]:
+    """Select factors for layers, and measure how much the largest of them tells of the layer.
+
+    Returns
+    -------
+    information : float
+    null : (n,) array
+        See `alignment.laminar_information`.
+    selection : greedy_selection.Selection
     """
-    down, right = (np.nanmean(gradient) for gradient in np.gradient(depth))
-    rows, columns = np.indices(depth.shape)
-    along_surface = (columns * down - rows * right) / max(np.hypot(down, right), 1e-12)
-    return np.floor((along_surface - along_surface.min()) / width).astype(int)
+    rows, layers = np.asarray(found.coefficients), found.layers[found.inside]
+    selection = greedy_selection.select_factors(rows, layers, p, lam)
+    chosen = rows[:, selection.factors]
+    scaled = chosen / np.maximum(np.percentile(chosen, 99, axis=0), 1e-12)
+    largest = np.where(scaled.any(axis=1), scaled.argmax(axis=1) + 1, 0)
+    step = found.thinning
+    named = laid_out(largest, found.inside)[::step, ::step]
+    depth = np.where(found.inside, found.depth, np.nan)[::step, ::step]
+    width = BLOCK / (found.factors.grid.stride * step)
+    layers = found.layers[::step, ::step]
+    return *alignment.laminar_information(named, layers, depth, width), selection
 
 
 def matched_shares(

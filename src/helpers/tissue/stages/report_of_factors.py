@@ -31,9 +31,18 @@ class FactorReport:
         Whether the densities are the phantom's own.
     layer_means : (k, 5) array or None
         Mean coefficient in L1…L6; None without a cortex.
-    layers_annotated : bool
-    claims : dict
+    cortex : dict
+        As of `kmeans.cortical_layers`; empty without a cortex.
+    asked : list of int
+        Those of cortex, striatum and ZI that the slice has.
+    thalamus : int
+        Label of VP, 0 without one.
+    lam : float
+        λ of the selection.
+    values : dict
         Claim to its value, or to the reason (str) why it has none.
+    key : str
+        Of the factors.
     """
 
     found: factorisation.SliceFactors
@@ -46,8 +55,18 @@ class FactorReport:
     axons: np.ndarray
     known: bool
     layer_means: np.ndarray | None
-    layers_annotated: bool
-    claims: dict
+    cortex: dict
+    asked: list[int]
+    thalamus: int
+    lam: float
+    values: dict
+    key: str
+
+    @property
+    def shared_factor(self) -> np.ndarray:
+        """Coefficients (n,) of the factor chosen for the thalamus, VP."""
+        chosen = dict(zip(self.selection.areas, self.selection.factors))
+        return np.asarray(self.found.coefficients[:, chosen[self.thalamus]])
 
     @property
     def tops(self) -> np.ndarray:
@@ -93,35 +112,23 @@ def factor_report(run: Run, fitted: Artifact, *, p: int = 6, lam: float = 0.5) -
             chosen, labels, layers, found.places, [vp, zi], cortex, BLOCK
         )
 
-    layer_means, annotated, layers, no_layers = None, False, None, ""
+    layer_means, cortex, layers, no_layers = None, {}, None, ""
     try:
         cortex = cortical_layers(run, found.grid, found.areas)
-        layers, annotated = cortex["layers"][found.grid.included], cortex["annotated"]
+        layers = cortex["layers"][found.grid.included]
         layer_means = alignment.area_means(coefficients, layers, len(SURFACE_DOWN))
     except ValueError as error:
         no_layers = str(error)
-    claims = {
-        "B.nmf.rank": {
-            "positions_used": len(coefficients),
-            "positions": int(found.grid.included.sum()),
-            "error": found.error,
-            "k": coefficients.shape[1],
-            "stride": found.grid.stride,
-        },
-        "B.nmf.areas": _if_present(
-            areas,
-            ("cortex", "striatum", "zi"),
-            lambda asked: findings.aligned_areas(selection, means, auroc, asked),
-        ),
+    present = [areas[name] for name in ("cortex", "striatum", "zi") if name in areas]
+    asked = [area for area in present if (labels == area).any()]
+    values = {
+        "B.nmf.areas": findings.aligned_areas(selection, means, auroc, asked)
+        if asked
+        else "the slice has no area that is called cortex, striatum or ZI",
         "B.nmf.uncorrelated": "only one area",
         "B.nmf.axons": _if_present(areas, ("wm",), axon_claim),
         "B.nmf.shared": _if_present(areas, ("cortex", "vp", "zi"), shared_claim),
     }
-    if len(selection.factors) > 1:
-        claims["B.nmf.uncorrelated"] = {
-            "selected": alignment.mean_absolute_correlation(matrix, selection.factors),
-            "all": alignment.mean_absolute_correlation(matrix),
-        }
     return FactorReport(
         found,
         selection,
@@ -132,8 +139,12 @@ def factor_report(run: Run, fitted: Artifact, *, p: int = 6, lam: float = 0.5) -
         *rho,
         known,
         layer_means,
-        annotated,
-        claims,
+        cortex,
+        asked,
+        areas.get("vp", 0),
+        lam,
+        values,
+        fitted.key,
     )
 
 

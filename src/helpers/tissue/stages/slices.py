@@ -56,9 +56,11 @@ class SliceFeatures:
     stride : int
         Distance in pixels between windows.
     features : (h, w, 64) float32 array
-        On disk; windows that are not included are 0.
+        On disk; windows that were not computed are 0.
     included : (h, w) bool array
         Windows whose centre is annotated (or on tissue, where nothing is annotated).
+    computed : (h, w) bool array
+        These and all windows whose centre lies on tissue.
     rows, columns : (h,) and (w,) int arrays
         Centre pixels of the grid.
     """
@@ -67,6 +69,7 @@ class SliceFeatures:
     stride: int
     features: np.ndarray
     included: np.ndarray
+    computed: np.ndarray
     rows: np.ndarray
     columns: np.ndarray
 
@@ -176,31 +179,18 @@ def posteriors(
     stride: int = 1,
     device: str = "auto",
     progress: bool = True,
-) -> Artifact:
-    """Return log-probabilities of every area on a grid over a slice; ``value`` is (h, w, n)
-    float32.
+) -> np.ndarray:
+    """Return log-probabilities of every area on a grid over a slice: (h, w, n) float32.
 
-    Grid point (i, j) is the pixel (i · stride, j · stride) at the centre of its window; windows
-    that leave the slice are padded with the raw zero. Points away from tissue and annotation are 0.
+    They are the network's last layer on the features of `slice_features`, so a slice is passed over
+    once. Grid point (i, j) is the pixel (i · stride, j · stride) at the centre of its window;
+    windows that leave the slice are padded with the raw zero. Points away from tissue and
+    annotation are 0.
     """
-
-    def compute() -> dict:
-        prepared = prepared_slice(run, piece)
-        return {
-            "log_probabilities": dense.dense_log_probabilities(
-                trained.value.model,
-                prepared.image,
-                stride,
-                pad_value=prepared.scale.raw_zero,
-                mask=prepared.classified | prepared.featured,
-                device=choose_device(device),
-                progress=progress,
-            )
-        }
-
-    parameters = {"z": piece.z, "window": piece.window, "stride": stride}
-    inputs = [trained.key, run.key("microct")]
-    return run.stored(f"posteriors-z{piece.z}", parameters, compute, inputs=inputs)
+    grid = slice_features(
+        run, trained, piece, stride=stride, device=device, progress=progress
+    ).value
+    return dense.log_probabilities(trained.value.model, grid.features, grid.computed)
 
 
 def slice_features(
@@ -212,13 +202,13 @@ def slice_features(
     device: str = "auto",
     progress: bool = True,
 ) -> Artifact:
-    """Return the features of every window of a slice whose centre is annotated (on tissue, where
-    nothing is).
+    """Return the features of every window of a slice whose centre is annotated or on tissue.
 
     ``value`` is a `SliceFeatures`; its array stays on disk.
     """
     prepared = prepared_slice(run, piece)
     shape = piece.image.shape
+    wanted = prepared.classified | prepared.featured
 
     def make(folder: Path) -> None:
         out = np.lib.format.open_memmap(
@@ -234,7 +224,7 @@ def slice_features(
             out=out,
             pad=True,
             pad_value=prepared.scale.raw_zero,
-            mask=prepared.featured,
+            mask=wanted,
             device=choose_device(device),
             progress=progress,
         )
@@ -243,8 +233,8 @@ def slice_features(
     def load(folder: Path) -> SliceFeatures:
         rows, columns = dense.centres(shape, stride, pad=True)
         features = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
-        included = prepared.featured[np.ix_(rows, columns)]
-        return SliceFeatures(piece, stride, features, included, rows, columns)
+        included, computed = (one[np.ix_(rows, columns)] for one in (prepared.featured, wanted))
+        return SliceFeatures(piece, stride, features, included, computed, rows, columns)
 
     parameters = {"z": piece.z, "window": piece.window, "stride": stride}
     inputs = [trained.key, run.key("microct")]
@@ -270,10 +260,7 @@ def area_map(
     smoothing_um : float
         Standard deviation of the neighbourhood that `AreaMap.smooth` averages over.
     """
-    grids = [
-        posteriors(run, artifact, piece, stride=stride).value["log_probabilities"]
-        for artifact in trained
-    ]
+    grids = [posteriors(run, artifact, piece, stride=stride) for artifact in trained]
     mean = np.mean(grids, axis=0, dtype=np.float32)  # (h, w, n)
     prepared, shape = prepared_slice(run, piece), piece.image.shape
     sigma = smoothing_um / run.microct.pixel_size_um / stride

@@ -1,0 +1,218 @@
+"""What page 06 records: the statements of paper B on factors, each with what must fail it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers.book.artifacts import Artifact
+from helpers.book.claims import Finding
+from helpers.book.run import Run
+from helpers.data.datasets import Slice
+from helpers.tissue.cortex.nulls import depth_shifts
+from helpers.tissue.factors import alignment, controls, findings, greedy_selection, nmf
+from helpers.tissue.stages.factorisation import nmf_factors
+from helpers.tissue.stages.report_of_factors import BLOCK, FactorReport, factor_report
+
+CONTROL_STRIDE = 4  # pixels between positions at which null draws are measured, at least
+RANDOM_ROWS = 100_000  # positions, at most, that random components are fitted to
+
+
+@dataclass(frozen=True)
+class FactorClaims:
+    """Values and controls of page 06's claims, and the draws that its figure shows.
+
+    Attributes
+    ----------
+    found : dict
+        Claim to its `Finding`, or to the reason (str) why it has none.
+    choices : (n,) array
+        Mean absolute correlation within random choices of as many factors.
+    own_auroc : dict
+        Name to (areas,) array: AUROC of each area's selected factor in its own area, NaN without
+        one; of the trained network, of the untrained, of area maps shifted along the slice.
+    layers : (n,) array
+        Contrast of L4 and L6 in the factor chosen for VP, its columns of cortex shifted along
+        depth; empty where it has none.
+    """
+
+    found: dict
+    choices: np.ndarray
+    own_auroc: dict
+    layers: np.ndarray
+
+
+def factor_claims(run: Run, report: FactorReport, untrained: FactorReport | str) -> FactorClaims:
+    """Return the claims on the factors of a slice, with their controls.
+
+    Parameters
+    ----------
+    report : FactorReport
+    untrained : FactorReport or str
+        The same of a network with random weights, or the reason why there is none.
+    """
+    found = dict(report.values)
+    thin, step = thinned(report)
+    selection = report.selection
+    found["B.nmf.rank"] = _rank(run, report)
+    size = len(selection.factors)
+    choices = controls.random_choices(report.correlation, size) if size > 1 else np.zeros(0)
+    if size > 1:
+        found["B.nmf.uncorrelated"] = {
+            "selected": alignment.mean_absolute_correlation(report.correlation, selection.factors),
+            "null_05": float(np.percentile(choices, 5)),
+        }
+    shifted = [_shifted(report, labels, thin, step) for labels in _elsewhere(report, step)]
+    own = {"trained": own_auroc(report.selection, report.auroc)}
+    if isinstance(untrained, FactorReport):
+        own["untrained"] = own_auroc(untrained.selection, untrained.auroc)
+    own["area map shifted"] = np.nanmean([one for one, _ in shifted], axis=0)
+    layers, low = _layers(report, thin, step)
+    moved = {
+        "B.nmf.areas": {"area map shifted": _mean([value for _, value in shifted])},
+        "B.nmf.shared": {},
+    }
+    if low is not None and isinstance(found["B.nmf.shared"], dict):
+        moved["B.nmf.shared"] = {**found["B.nmf.shared"], "layers_low": low}
+    for claim in ("B.nmf.areas", "B.nmf.axons", "B.nmf.shared"):
+        value = found[claim]
+        if isinstance(value, str):
+            continue
+        control = moved.get(claim, {})
+        if claim != "B.nmf.shared" and isinstance(untrained, FactorReport):
+            theirs = untrained.values[claim]
+            if isinstance(theirs, dict):
+                control = {**control, "untrained": theirs}
+        if claim == "B.nmf.axons":
+            control = control.get("untrained")
+        found[claim] = Finding(value, control or None)
+    return FactorClaims(found, choices, own, layers)
+
+
+def untrained_report(
+    run: Run,
+    untrained: Artifact,
+    piece: Slice,
+    *,
+    k: int,
+    seed: int,
+    p: int,
+    lam: float,
+) -> FactorReport | str:
+    """Return what a network with random weights makes of a slice, or why it cannot.
+
+    Parameters
+    ----------
+    untrained : Artifact
+        What `untrained_classifier` returned.
+    """
+    try:
+        fitted = nmf_factors(run, untrained, piece, k=k, seed=seed, stride=CONTROL_STRIDE)
+    except ValueError as error:  # too few units of the random network are alive
+        return str(error)
+    return factor_report(run, fitted, p=p, lam=lam)
+
+
+def null_panels_of_factors(claims: FactorClaims) -> list[controls.Panel]:
+    """Return what page 06 draws of its null distributions."""
+    panels = []
+    if len(claims.choices):
+        value = claims.found["B.nmf.uncorrelated"]
+        bound = {"5 % quantile": value["null_05"]}
+        panels.append(
+            controls.Panel(
+                "random choices", "mean |correlation|", value["selected"], claims.choices, bound
+            )
+        )
+    if len(claims.layers):
+        value = claims.found["B.nmf.shared"].value
+        bound = {"lower bound": value["layers_low"]}
+        panels.append(
+            controls.Panel(
+                "turned along depth", "L4, L6 − other layers", value["layers"], claims.layers, bound
+            )
+        )
+    return panels
+
+
+def thinned(report: FactorReport) -> tuple[np.ndarray, int]:
+    """Return which positions lie on a grid of `CONTROL_STRIDE` pixels (n,), and its step."""
+    step = max(1, CONTROL_STRIDE // report.found.grid.stride)
+    return (np.argwhere(report.found.grid.included) % step == 0).all(axis=1), step
+
+
+def own_auroc(selection: greedy_selection.Selection, auroc: np.ndarray) -> np.ndarray:
+    """Return the AUROC of each area's selected factor in its own area; NaN for an area without."""
+    own = np.full(auroc.shape[1], np.nan)
+    for factor, area in zip(selection.factors, selection.areas):
+        own[area - 1] = auroc[factor, area - 1]
+    return own
+
+
+def _rank(run: Run, report: FactorReport) -> Finding | str:
+    """Fifteen factors at every annotated position: the error beside the lowest that there is."""
+    grid, k = report.found.grid, report.found.coefficients.shape[1]
+    if grid.stride != 1 or k != 15:
+        return f"it speaks of 15 factors at every position; found {k} at stride {grid.stride}"
+    rows = nmf.Rows(grid.features, grid.included)
+    lowest = run.stored(
+        f"lowest-error-z{grid.piece.z}",
+        {"k": k},
+        lambda: {"error": controls.lowest_error(rows, k)},
+        inputs=[report.key],
+    ).value["error"]
+    chosen = np.random.default_rng(0).choice(len(rows), min(RANDOM_ROWS, len(rows)), replace=False)
+    sample = rows[np.sort(chosen)]
+    _, error = nmf.solve_coefficients(sample, controls.random_basis(k, rows.shape[1]))
+    return Finding(
+        {"error": report.found.error, "svd_error": float(lowest), "positions": float(len(rows))},
+        {"error": error, "svd_error": controls.lowest_error(sample, k)},
+    )
+
+
+def _elsewhere(report: FactorReport, step: int) -> list[np.ndarray]:
+    """Return labels of the thinned positions under area maps shifted along the slice."""
+    grid = report.found.grid
+    labels = grid.at_grid(report.found.areas)[::step, ::step]
+    included = grid.included[::step, ::step]
+    return [shifted[included] for shifted in controls.shifted_maps(labels, included)]
+
+
+def _shifted(
+    report: FactorReport, labels: np.ndarray, thin: np.ndarray, step: int
+) -> tuple[np.ndarray, dict | str]:
+    """Select and measure the same factors under another area map, as `factor_report` does."""
+    rows, n_areas = np.asarray(report.found.coefficients)[thin], report.auroc.shape[1]
+    size = len(report.selection.factors)
+    selection = greedy_selection.select_factors(rows, labels, size, report.lam)
+    means = alignment.area_means(rows, labels, n_areas)
+    auroc = alignment.auroc(rows, labels, n_areas)
+    value = findings.aligned_areas(selection, means, auroc, report.asked)
+    return own_auroc(selection, auroc), value
+
+
+def _layers(report: FactorReport, thin: np.ndarray, step: int) -> tuple[np.ndarray, float | None]:
+    """Return the contrast of layers in draws of shifted columns, and the 95 % quantile of their
+    lower bounds: a map without layers stays below it 19 times of 20.
+    """
+    if not isinstance(report.values["B.nmf.shared"], dict):
+        return np.zeros(0), None
+    grid, cortex = report.found.grid, report.cortex
+    depth = np.where(cortex["layers"] > 0, cortex["depth"], np.nan)[::step, ::step]
+    depth = np.where(grid.included[::step, ::step], depth, np.nan)
+    used = ~np.isnan(depth)
+    values, places = (
+        array[thin][used[grid.included[::step, ::step]]]
+        for array in (report.shared_factor, report.found.places)
+    )
+    deep = np.isin(cortex["layers"][::step, ::step][used], (3, 5))
+    draws = np.array(
+        [
+            alignment.bootstrap_difference(values[order], deep, ~deep, places, BLOCK, 400)[:2]
+            for order in depth_shifts(depth, BLOCK / (grid.stride * step))
+        ]
+    )
+    return draws[:, 0], float(np.percentile(draws[:, 1], 95))
+
+
+def _mean(values: list[dict]) -> dict[str, float]:
+    return {name: float(np.mean([value[name] for value in values])) for name in values[0]}
