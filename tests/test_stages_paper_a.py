@@ -166,3 +166,28 @@ def test_interactive_plot_holds_its_data_and_asks_the_bundled_script_first():
     html = interactive.plotly_html(figure).data
     assert html.index("../_static/vendor/plotly.min.js") < html.index("cdn.plot.ly")
     assert html.count("</script>") == 2 and "(phantom)" in html  # a name cannot end the script
+
+
+def test_the_untrained_network_stands_in_for_a_trained_one(run):
+    one = stages.untrained_classifier(run, seed=3)
+    again, other = stages.untrained_classifier(run, seed=3), stages.untrained_classifier(run, 4)
+    weights, same, different = (a.value.model.output.weight for a in (one, again, other))
+    assert torch.equal(weights, same) and not torch.equal(weights, different)
+    torch.manual_seed(3)
+    assert torch.equal(weights, classifier.AreaCNN(6).output.weight)  # what training begins with
+    assert not one.value.model.training
+    piece = stages.labelled_test_slice(run)
+    dense = stages.slice_features(run, one, piece, stride=64, progress=False).value
+    image = stages.prepared_slice(run, piece).image
+    places = np.argwhere(dense.included)
+    middle = np.abs(places - np.array(dense.included.shape) / 2).sum(axis=1).argmin()
+    row, column = places[middle]
+    top, left = dense.rows[row] - 64, dense.columns[column] - 64
+    window = image[top : top + 128, left : left + 128]
+    expected = classifier.patch_features(one.value.model, window[None])[0]
+    np.testing.assert_allclose(dense.features[row, column], expected, atol=1e-4)
+    control = stages.area_networks(run, one, seed=3)[1]
+    features = stages.patch_features(run, control, "test", 2).value.features
+    patches = stages.patches(run, "test", 2).cut()
+    expected = classifier.patch_features(one.value.model, patches)
+    np.testing.assert_allclose(features, expected, atol=1e-4)

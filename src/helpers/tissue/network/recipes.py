@@ -110,6 +110,13 @@ def patch_batches(
     return batches
 
 
+def initial_classifier(n_areas: int, seed: int = 0) -> AreaCNN:
+    """Return an `AreaCNN` of random weights, in evaluation mode: what training begins with."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return AreaCNN(n_areas).eval()
+
+
 def train_area_classifier(
     train: Patches,
     validation: Patches,
@@ -149,9 +156,7 @@ def train_area_classifier(
             f"labels must lie in 1…{n_areas}, found {highest}: "
             "give n_areas as many areas as the slices have"
         )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = AreaCNN(n_areas).to(training.choose_device(place.device))
+    model = initial_classifier(n_areas, seed).to(training.choose_device(place.device))
     steps = -(-len(train) // recipe.batch_size) * recipe.epochs
     images, classes = validation.cut(), torch.from_numpy(validation.labels - 1)
 

@@ -34,7 +34,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "probe_predictions",
             "repeats",
         ],
-        "classifier": ["TrainedClassifier", "released_accuracy", "trained_classifier"],
+        "classifier": [
+            "TrainedClassifier",
+            "UntrainedClassifier",
+            "released_accuracy",
+            "trained_classifier",
+            "untrained_classifier",
+        ],
         "kmeans": ["SURFACE_DOWN", "cortex_grid", "cortex_label", "cortical_layers"],
         "gram": ["area_pairs", "is_network", "pair_intervals", "structure_sets", "structure_table"],
         "factorisation": [

@@ -36,6 +36,19 @@ class TrainedClassifier:
     patches_per_area: int
 
 
+@dataclass(frozen=True)
+class UntrainedClassifier:
+    """An `AreaCNN` that never saw a window: the control of what training gave.
+
+    Attributes
+    ----------
+    model : AreaCNN
+        The weights that training with the same seed begins with.
+    """
+
+    model: classifier.AreaCNN
+
+
 def trained_classifier(
     run: Run, seed: int = 0, *, recipe: str = "fast", device: str = "auto", progress: bool = True
 ) -> Artifact:
@@ -71,6 +84,27 @@ def trained_classifier(
 
     parameters = {"seed": seed, "recipe": asdict(chosen)}
     return run.artifact("classifier", parameters, make, load, inputs=[run.key("microct")])
+
+
+def untrained_classifier(run: Run, seed: int = 0) -> Artifact:
+    """Return the area classifier as it is before any training; ``value`` is an
+    `UntrainedClassifier`.
+
+    Whatever takes a trained classifier (features of a slice, of the cortex, of patches, factors of
+    them) takes this one in its place: same architecture, same inputs, same later steps.
+    """
+
+    def make(folder: Path) -> None:
+        model = recipes.initial_classifier(len(run.microct.areas), seed)
+        model_files.save(model, folder / "classifier.safetensors", areas=list(run.microct.areas))
+
+    def load(folder: Path) -> UntrainedClassifier:
+        return UntrainedClassifier(
+            model_files.load(classifier.AreaCNN, folder / "classifier.safetensors")
+        )
+
+    parameters = {"seed": seed, "areas": list(run.microct.areas)}
+    return run.artifact("classifier-untrained", parameters, make, load)
 
 
 def released_accuracy(run: Run, weights: str | Path, per_area: int, *, seed: int = 0) -> pd.Series:

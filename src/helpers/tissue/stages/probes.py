@@ -4,6 +4,7 @@ pretrained networks.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from helpers.data.files import file_sha256
 from helpers.tissue.features import probes
 from helpers.tissue.network import classifier, pretrained
 from helpers.tissue.stages import slices
+from helpers.tissue.stages.classifier import untrained_classifier
 from helpers.training import choose_device
 
 TRAINED, UNTRAINED = "trained CNN", "untrained CNN"
@@ -69,22 +71,18 @@ class FeatureSet:
 
 def area_networks(run: Run, trained: Artifact, seed: int = 0) -> list[Network]:
     """The trained area classifier, and one of the same shape that learned nothing (the control)."""
-    n_areas, code = len(run.microct.areas), reached_hash(area_networks)
+    code, untrained = reached_hash(area_networks), untrained_classifier(run, seed)
 
     def reads_standardised(model: classifier.AreaCNN) -> Callable:
         model.to(choose_device("auto"))
         return lambda raw, standardised: classifier.patch_features(model, standardised)
 
-    def untrained() -> Callable:
-        import torch
-
-        torch.manual_seed(seed)
-        return reads_standardised(classifier.AreaCNN(n_areas).eval())
-
-    keys = (f"{trained.key} {code}", f"untrained, {n_areas} areas, seed {seed} {code}")
     return [
-        Network(TRAINED, "trained", keys[0], lambda: reads_standardised(trained.value.model)),
-        Network(UNTRAINED, "untrained", keys[1], untrained),
+        Network(name, kind, f"{one.key} {code}", partial(reads_standardised, one.value.model))
+        for name, kind, one in (
+            (TRAINED, "trained", trained),
+            (UNTRAINED, "untrained", untrained),
+        )
     ]
 
 
