@@ -115,6 +115,20 @@ def interior(annotated: np.ndarray, margin: float) -> np.ndarray:
     return (ndimage.distance_transform_edt(whole)[1:-1, 1:-1] > margin) & annotated
 
 
+def depth_axis(depth: np.ndarray) -> int:
+    """Return the axis of a grid along which depth changes fastest: 0 (rows) or 1 (columns).
+
+    Parameters
+    ----------
+    depth : (h, w) array
+        From `cortical_depth`, NaN outside the cortex.
+    """
+    steps = [np.diff(depth, axis=axis) for axis in (0, 1)]
+    known = [step[~np.isnan(step)] for step in steps]
+    slopes = [abs(step.mean()) if len(step) else 0.0 for step in known]
+    return int(slopes[1] > slopes[0])
+
+
 @dataclass(frozen=True)
 class Strip:
     """A rectangle across the cortex: ``take(a)`` cuts it out, white matter left, layer 1 right."""
@@ -152,10 +166,7 @@ def cortical_strip(depth: np.ndarray, thickness: int) -> Strip:
     ValueError
         If the cortex is thinner than `thickness`.
     """
-    inside = ~np.isnan(depth)
-    # depth changes fastest along the strip: rows (axis 0) or columns (axis 1)
-    slopes = [np.nanmean(np.diff(depth, axis=axis)) for axis in (0, 1)]
-    along = int(abs(slopes[1]) > abs(slopes[0]))
+    inside, along = ~np.isnan(depth), depth_axis(depth)
     # rows of `lines` run along the strip; turn it so that white matter comes first
     lines = inside if along == 1 else inside.T
     filled = lines.sum(axis=1)
@@ -169,7 +180,7 @@ def cortical_strip(depth: np.ndarray, thickness: int) -> Strip:
     start = int(best[len(best) // 2])
     band = np.flatnonzero(lines[start : start + thickness].mean(axis=0) > 0.5)
     first, last = int(band[0]), int(band[-1]) + 1
-    rising = slopes[along] > 0  # white matter at the far end
+    rising = np.nanmean(np.diff(depth, axis=along)) > 0  # white matter at the far end
     if along == 1:
         return Strip(start, first, thickness, last - first, 2 if rising else 0)
     return Strip(first, start, last - first, thickness, 3 if rising else 1)
