@@ -54,13 +54,10 @@ def test_block_bootstrap_is_wider_than_one_of_single_positions():
 
 def test_layered_labels_beat_their_null_and_patchy_ones_do_not():
     rng = np.random.default_rng(0)
-    depth, across = (
-        a.ravel() for a in np.meshgrid((np.arange(60) + 0.5) / 60, np.repeat(np.arange(12), 5))
-    )
+    depth = np.repeat((np.arange(60)[:, None] + 0.5) / 60, 60, axis=1)
     layers = np.digitize(depth, [0.25, 0.5, 0.75]) + 1
-    layered = layers // 2
-    patchy = rng.integers(0, 3, (12, 12)).repeat(5, 0).repeat(5, 1).ravel()
-    found, null = alignment.laminar_information(layered, layers, depth, across)
+    patchy = rng.integers(0, 3, (12, 12)).repeat(5, 0).repeat(5, 1)
+    found, null = alignment.laminar_information(layers // 2, layers, depth, 5)
     assert found > 2 * np.percentile(null, 99)
-    found, null = alignment.laminar_information(patchy, layers, depth, across)
+    found, null = alignment.laminar_information(patchy, layers, depth, 5)
     assert found < np.percentile(null, 99)

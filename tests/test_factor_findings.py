@@ -19,10 +19,10 @@ def test_alignment_is_asked_of_the_factor_chosen_for_the_area():
     auroc[0, 0], auroc[1, 1], auroc[2, 2] = 0.9, 0.8, 0.7
     assert dict(zip(selection.areas, selection.factors)) == {1: 0, 2: 1, 3: 2}
     found = findings.aligned_areas(selection, means, auroc, [1, 2, 3])
-    assert found == {"worst_auroc": 0.7, "highest_in_own_area": 3}
+    assert found == {"worst_auroc": 0.7, "highest_in_own_area": 3, "asked": 3}
     means[0] = [1, 2, 0]  # the factor of area 1 is larger in area 2
     found = findings.aligned_areas(selection, means, auroc, [1, 2])
-    assert found == {"worst_auroc": 0.8, "highest_in_own_area": 1}
+    assert found == {"worst_auroc": 0.8, "highest_in_own_area": 1, "asked": 2}
     none = select_factors(coefficients, labels, 1)
     assert findings.aligned_areas(none, means, auroc, [1, 2, 3])["worst_auroc"] == 0
 
@@ -58,9 +58,12 @@ def test_components_by_hand():
     axons = np.array([0, 1, 1, 2, 2, 2, 1, 1, 2, 2.0])
     split = findings.split_of_layers(components, layers, cells, 3)
     assert split == {"two_hold": 1.0, "largest": pytest.approx(4 / 7), "density_ratio": 8.0}
-    component, value = findings.dense_axon_component(components, layers, cells, axons, 3)
+    places = np.zeros((10, 2))  # one block: every draw is the sample itself
+    component, value = findings.dense_axon_component(components, layers, cells, axons, places, 9)
     assert component == 1
-    assert value == pytest.approx({"enrichment_l4": 2, "enrichment_l6": 2})  # 2 of 5, 2 of 10
+    assert value == pytest.approx(  # 2 of 5, 2 of 10
+        {"enrichment_l4": 2, "low_l4": 2, "enrichment_l6": 2, "low_l6": 2}
+    )
     assert findings.describe(components, layers, cells, 3, ["L1", "L2/3", "L4", "L5", "L6"]) == [
         "200 cells/mm², prefers L2/3, L5",
         "800 cells/mm², prefers L4, L6",

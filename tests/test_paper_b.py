@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgba
 
 from helpers.tissue import figures
 from helpers.tissue.figures import cortical_gmm
-from helpers.tissue.stages import factorisation, report_of_cortex
+from helpers.tissue.stages import factorisation
 
 
 @pytest.mark.parametrize("turns", range(4))
@@ -118,17 +118,6 @@ def test_annotated_test_slices_come_first():
         3,
     ]
     assert pair(piece(1, "train", True)) == [1, None]
-
-
-def test_columns_run_along_the_surface():
-    depth = np.full((40, 60), np.nan)
-    depth[5:35, 10:50] = np.linspace(1, 0, 40)[
-        None
-    ]  # depth falls to the right: columns of cortex are rows here
-    columns = report_of_cortex.columns_of(depth, 10)
-    assert (columns == columns[:, :1]).all() and len(np.unique(columns[5:35])) in (3, 4)
-    turned = report_of_cortex.columns_of(np.rot90(depth), 10)
-    assert (turned == turned[:1]).all()
 
 
 def test_values_return_to_their_positions():

@@ -63,3 +63,38 @@ def depth_shifts(
         turned = np.floor(rng.random(columns)[column] * length).astype(int)
         shifted[order] = order[start + (rank + turned) % length]
         yield shifted.copy()
+
+
+def layer_shifts(
+    depth: np.ndarray, draws: int = 200, levels: int = 50, seed: int = 0
+) -> Iterator[np.ndarray]:
+    """Yield maps shifted along the layers, around their end: all depths by the same share.
+
+    A map so shifted keeps its pieces and its layers, and loses its places in them.
+
+    Parameters
+    ----------
+    depth : (h, w) array
+        As for `depth_shifts`.
+    draws, seed : int
+    levels : int
+        Of depth, each of which is moved as one.
+
+    Yields
+    ------
+    (m,) int array
+        As for `depth_shifts`.
+    """
+    inside = ~np.isnan(depth)
+    line = np.nonzero(inside)[1 - depth_axis(depth)]
+    level = np.minimum((depth[inside] * levels).astype(int), levels - 1)
+    order = np.lexsort((depth[inside], line, level))
+    _, first, count = np.unique(level[order], return_index=True, return_counts=True)
+    start, length = np.repeat(first, count), np.repeat(count, count)
+    rank = np.arange(len(order)) - start
+    rng, shifted = np.random.default_rng(seed), np.empty(len(order), int)
+    for _ in range(draws):
+        # A tenth at least: less would leave the map where it was.
+        turned = (rng.uniform(0.1, 0.9) * length).astype(int)
+        shifted[order] = order[start + (rank + turned) % length]
+        yield shifted.copy()

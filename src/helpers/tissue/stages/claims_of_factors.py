@@ -66,13 +66,13 @@ def factor_claims(run: Run, report: FactorReport, untrained: FactorReport | str)
     if isinstance(untrained, FactorReport):
         own["untrained"] = own_auroc(untrained.selection, untrained.auroc)
     own["area map shifted"] = np.nanmean([one for one, _ in shifted], axis=0)
-    layers, low = _layers(report, thin, step)
-    moved = {
-        "B.nmf.areas": {"area map shifted": _mean([value for _, value in shifted])},
-        "B.nmf.shared": {},
-    }
-    if low is not None and isinstance(found["B.nmf.shared"], dict):
-        moved["B.nmf.shared"] = {**found["B.nmf.shared"], "layers_low": low}
+    layers, lows = _layers(report, thin, step)
+    moved = {"B.nmf.areas": {"area map shifted": _mean([value for _, value in shifted])}}
+    if len(layers):
+        null = {"layers_null": float(np.percentile(layers, 95))}
+        found["B.nmf.shared"] = {**found["B.nmf.shared"], **null}
+        draw = {"layers": float(layers.mean()), "layers_low": float(lows.mean())}
+        moved["B.nmf.shared"] = {**found["B.nmf.shared"], **draw}
     for claim in ("B.nmf.areas", "B.nmf.axons", "B.nmf.shared"):
         value = found[claim]
         if isinstance(value, str):
@@ -125,7 +125,7 @@ def null_panels_of_factors(claims: FactorClaims) -> list[controls.Panel]:
         )
     if len(claims.layers):
         value = claims.found["B.nmf.shared"].value
-        bound = {"lower bound": value["layers_low"]}
+        bound = {"its lower bound": value["layers_low"], "95 % quantile": value["layers_null"]}
         panels.append(
             controls.Panel(
                 "turned along depth", "L4, L6 − other layers", value["layers"], claims.layers, bound
@@ -190,12 +190,12 @@ def _shifted(
     return own_auroc(selection, auroc), value
 
 
-def _layers(report: FactorReport, thin: np.ndarray, step: int) -> tuple[np.ndarray, float | None]:
-    """Return the contrast of layers in draws of shifted columns, and the 95 % quantile of their
-    lower bounds: a map without layers stays below it 19 times of 20.
+def _layers(report: FactorReport, thin: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the contrast of layers and its lower bound in draws of columns turned along depth:
+    two (draws,) arrays, empty where the claim has no value.
     """
     if not isinstance(report.values["B.nmf.shared"], dict):
-        return np.zeros(0), None
+        return np.zeros(0), np.zeros(0)
     grid, cortex = report.found.grid, report.cortex
     depth = np.where(cortex["layers"] > 0, cortex["depth"], np.nan)[::step, ::step]
     depth = np.where(grid.included[::step, ::step], depth, np.nan)
@@ -211,7 +211,7 @@ def _layers(report: FactorReport, thin: np.ndarray, step: int) -> tuple[np.ndarr
             for order in depth_shifts(depth, BLOCK / (grid.stride * step))
         ]
     )
-    return draws[:, 0], float(np.percentile(draws[:, 1], 95))
+    return draws.T
 
 
 def _mean(values: list[dict]) -> dict[str, float]:
