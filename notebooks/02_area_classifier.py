@@ -32,7 +32,7 @@ seeds = [0]  # one network is trained for each
 # "fast, epochs=20, patches_per_area=1500"
 recipe = "fast"
 evaluation_per_area = 300  # windows per area to measure accuracies on
-stride = 4  # pixels from one window of a whole slice to the next
+stride = 1  # pixels from one window of a whole slice to the next
 smoothing_um = 95.0  # µm; standard deviation of the smoothing of a map
 released = ""  # file of the authors' network, cnn_weights.pt; "" for none
 

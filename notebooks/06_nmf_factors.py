@@ -316,13 +316,11 @@ display(Markdown(findings.stability_in_words(table, "k", k)))
 # components with fitted coefficients say how easy a small error is.
 
 # %%
-judged, without = {}, {}
+judged = {}
 for seed in seeds:
     random = stages.untrained_classifier(run, seed)
-    without[seed] = stages.untrained_report(
-        run, random, first, k=k, seed=seed, p=p, lam=lam
-    )
-    judged[seed] = stages.factor_claims(run, reports[seed], without[seed])
+    without = stages.untrained_report(run, random, reports[seed], seed)
+    judged[seed] = stages.factor_claims(run, reports[seed], without)
 own = judged[seeds[0]].own_auroc
 figure = figures.by_area(own, data.areas, "AUROC in its own area")
 run.show(figure, "B_factors_and_controls")
@@ -352,10 +350,11 @@ live.factor_explorer(first.image, view, found, labels, data.areas)
 #
 # A red row says that the rule did not hold for this network on these slices, not that the paper is
 # wrong. A row that the control meets too says something about slices, and nothing about training:
-# any factors of windows that differ from area to area would do. The network learns to tell areas apart; nothing asks it to keep what tells layers apart,
-# least of all on a phantom or after a short training. Where the factor chosen for VP is silent in
-# cortex, the row on shared factors says little, whatever its verdict. Another network has other
-# factors, so look at several seeds before reading much into one row.
+# any factors of windows that differ from area to area would do. The network learns to tell areas
+# apart; nothing asks it to keep what tells layers apart, least of all after a short training. Where
+# the factor chosen for VP is silent in cortex, the row on shared factors says little, whatever its
+# verdict. Another network has other factors, so look at several seeds before reading much into one
+# row.
 
 # %%
 run.record_all({seed: one.found for seed, one in judged.items()})

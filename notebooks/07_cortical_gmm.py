@@ -346,12 +346,10 @@ if reports:
 
 # %%
 judged = {}
-for seed, report_of_seed in reports.items():
+for seed, one in reports.items():
     random = stages.untrained_classifier(run, seed)
-    without = stages.untrained_components(
-        run, random, first, k=k, nmf_seed=seed, **mixture
-    )
-    judged[seed] = stages.cortex_claims(run, report_of_seed, without)
+    without = stages.untrained_components(run, random, one.found, seed)
+    judged[seed] = stages.cortex_claims(run, one, without)
 
 # %%
 if reports:

@@ -7,14 +7,13 @@ import numpy as np
 from helpers.book.artifacts import Artifact
 from helpers.book.claims import Finding
 from helpers.book.run import Run
-from helpers.data.datasets import Slice
 from helpers.tissue.cortex import mixtures
 from helpers.tissue.cortex.depth import interior
 from helpers.tissue.cortex.nulls import depth_shifts, layer_shifts
 from helpers.tissue.factors import controls, findings, truth
-from helpers.tissue.stages.claims_of_factors import CONTROL_STRIDE
+from helpers.tissue.stages.claims_of_factors import untrained_factors
 from helpers.tissue.stages.components import CorticalComponents, cortical_components
-from helpers.tissue.stages.factorisation import nmf_factors, tissue_densities
+from helpers.tissue.stages.factorisation import tissue_densities
 from helpers.tissue.stages.kmeans import cortex_label
 from helpers.tissue.stages.report_of_cortex import (
     BLOCK,
@@ -78,15 +77,7 @@ def cortex_claims(run: Run, report: CortexReport, untrained: Artifact | str) -> 
 
 
 def untrained_components(
-    run: Run,
-    untrained: Artifact,
-    piece: Slice,
-    *,
-    k: int,
-    nmf_seed: int,
-    n_components: int,
-    seed: int,
-    margin: float,
+    run: Run, untrained: Artifact, like: CorticalComponents, seed: int
 ) -> Artifact | str:
     """Return the components of cortex from a network with random weights, or why there are none.
 
@@ -94,10 +85,20 @@ def untrained_components(
     ----------
     untrained : Artifact
         What `untrained_classifier` returned.
+    like : CorticalComponents
+        Of the trained network: the same slice, numbers and margin are taken.
+    seed : int
+        Of the factorisation.
     """
     try:
-        fitted = nmf_factors(run, untrained, piece, k=k, seed=nmf_seed, stride=CONTROL_STRIDE)
-        return cortical_components(run, fitted, n_components=n_components, seed=seed, margin=margin)
+        fitted = untrained_factors(run, untrained, like.factors, seed)
+        return cortical_components(
+            run,
+            fitted,
+            n_components=len(like.mixture.weights),
+            seed=like.seed,
+            margin=like.margin,
+        )
     except ValueError as error:
         return str(error)
 

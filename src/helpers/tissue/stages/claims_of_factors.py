@@ -7,10 +7,9 @@ import numpy as np
 from helpers.book.artifacts import Artifact
 from helpers.book.claims import Finding
 from helpers.book.run import Run
-from helpers.data.datasets import Slice
 from helpers.tissue.cortex.nulls import depth_shifts
 from helpers.tissue.factors import alignment, controls, findings, greedy_selection, nmf
-from helpers.tissue.stages.factorisation import nmf_factors
+from helpers.tissue.stages.factorisation import SliceFactors, nmf_factors
 from helpers.tissue.stages.report_of_factors import BLOCK, FactorReport, factor_report
 
 CONTROL_STRIDE = 4  # pixels between positions at which null draws are measured, at least
@@ -89,14 +88,7 @@ def factor_claims(run: Run, report: FactorReport, untrained: FactorReport | str)
 
 
 def untrained_report(
-    run: Run,
-    untrained: Artifact,
-    piece: Slice,
-    *,
-    k: int,
-    seed: int,
-    p: int,
-    lam: float,
+    run: Run, untrained: Artifact, like: FactorReport, seed: int
 ) -> FactorReport | str:
     """Return what a network with random weights makes of a slice, or why it cannot.
 
@@ -104,12 +96,28 @@ def untrained_report(
     ----------
     untrained : Artifact
         What `untrained_classifier` returned.
+    like : FactorReport
+        Of the trained network: the same slice, numbers of factors and λ are taken.
+    seed : int
+        Of the factorisation.
     """
     try:
-        fitted = nmf_factors(run, untrained, piece, k=k, seed=seed, stride=CONTROL_STRIDE)
+        fitted = untrained_factors(run, untrained, like.found, seed)
     except ValueError as error:  # too few units of the random network are alive
         return str(error)
-    return factor_report(run, fitted, p=p, lam=lam)
+    return factor_report(run, fitted, p=len(like.selection.factors), lam=like.lam)
+
+
+def untrained_factors(run: Run, untrained: Artifact, like: SliceFactors, seed: int) -> Artifact:
+    """Return as many factors of the same slice, at positions `CONTROL_STRIDE` pixels apart."""
+    return nmf_factors(
+        run,
+        untrained,
+        like.piece,
+        k=like.coefficients.shape[1],
+        seed=seed,
+        stride=max(like.grid.stride, CONTROL_STRIDE),
+    )
 
 
 def null_panels_of_factors(claims: FactorClaims) -> list[controls.Panel]:
