@@ -79,7 +79,8 @@
         const canvas = element("canvas", { width: this.width, height: this.height });
         canvas.setAttribute("role", "img");
         canvas.setAttribute("aria-label", title);
-        const figure = element("figure", {}, canvas, element("figcaption", { textContent: title }));
+        const caption = this.facts.phantom ? `${title} (phantom)` : title;
+        const figure = element("figure", {}, canvas, element("figcaption", { textContent: caption }));
         if (index === undefined) canvas.addEventListener("click", (event) => this.click(event));
         return { canvas, figure };
       };
@@ -229,7 +230,7 @@
       try {
         if (location.protocol === "file:") throw new Error("a page opened as a file cannot load them; `make serve` shows it over http");
         await root.brain.load();
-        button.remove();
+        button.parentElement.remove();
       } catch (error) {
         root.dataset.failed = "yes";
         word.textContent = `The models do not run here: ${error.message}. The pictures below were decoded beforehand.`;

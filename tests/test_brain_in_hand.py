@@ -54,7 +54,7 @@ def case(tmp_path_factory):
         for label, one in (("β-VAE", net), ("PCA", PCABaseline.fit(images, 8)))
     ]
     folder = tmp_path_factory.mktemp("page")
-    run = Run(folder, "page", {})
+    run = SimpleNamespace(is_phantom=True, page_files=Run(folder, "page", {}).page_files)
     address = brain_files(run, models, data, 6)
     shutil.copytree(folder / "web", folder / "_static" / "run")
     shutil.copy(ROOT / "_web" / "brain.js", folder / "_static")
@@ -141,6 +141,8 @@ def test_the_brain_moves_and_equals_pytorch(case, site, browser):
         drawn = tab.evaluate(f"{brain}.decode({index}, {asked}).then(x => Array.from(x))")
         there = model.net.decode(latents[None])[0]
         assert np.abs(np.reshape(drawn, SHAPE) - there).max() < 1e-2
+
+    assert tab.locator(".brain-pictures figcaption").all_inner_texts()[1] == "β-VAE (phantom)"
 
     # A slider redraws the picture of its model, and of no other.
     picture = "document.querySelectorAll('.brain-pictures canvas')[{}].toDataURL()"

@@ -38,6 +38,7 @@ def brain_files(run: Run, models: list[Model], data: Prepared, individuals: int 
         ],
         "regions": list(data.regions),
         "individuals": len(chosen),
+        "phantom": run.is_phantom,
         "names": [f"image {index}" + _kind(data, index) for index in chosen.tolist()],
     }
     pixels = np.rint(np.clip(data.images[chosen], 0, 1) * 255).astype(np.uint8)
