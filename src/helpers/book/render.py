@@ -84,6 +84,9 @@ def _stage(run: Path, stage: Path) -> list[str]:
         for path in sorted((root / folder).rglob("*")):
             if path.is_file() and path.suffix != ".sh":
                 put(stage / path.relative_to(root), path.read_bytes())
+    for path in sorted((run / "web").rglob("*")):
+        if path.is_file():
+            put(stage / "_web" / "run" / path.relative_to(run / "web"), path.read_bytes())
     put(stage / "book" / "api.md", api_page().encode())
     for page in pages:
         if page.startswith("notebooks/"):

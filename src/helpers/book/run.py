@@ -150,6 +150,20 @@ class Run:
         with atomic(self.path / "artifacts" / f"{file_name(name)}.tif") as temporary:
             tifffile.imwrite(temporary, labels, compression="zlib")
 
+    def page_files(self, name: str, files: dict[str, bytes]) -> str:
+        """Write files that a rendered page loads when asked, to ``web/<name>/``.
+
+        Returns
+        -------
+        str
+            Address of their folder, as seen from a page of a notebook.
+        """
+        folder = self.path / "web" / file_name(name)
+        for each, content in files.items():
+            with atomic(folder / file_name(each)) as temporary:
+                temporary.write_bytes(content)
+        return f"../_static/run/{folder.name}"
+
     # ------------------------------------------------------------ claims
 
     def record(

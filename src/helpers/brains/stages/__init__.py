@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "trained_vaes",
         ],
         "losses": ["model_losses"],
+        "brain_in_hand": ["brain_files"],
         "measures": [
             "denoising_table",
             "injected_artifacts",

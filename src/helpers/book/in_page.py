@@ -1,0 +1,42 @@
+"""Models that run in the page itself: the frame that a script of the book fills when asked."""
+
+import html
+
+from IPython.display import HTML
+
+_PAGE = """<div class="{name}" data-folder="{folder}">
+<p><button type="button">{button}</button> <span class="brain-word" aria-live="polite"></span></p>
+<div class="brain-stage">{instead}</div>
+</div>
+<script src="../_static/{script}"></script>"""
+
+
+def frame(name: str, script: str, folder: str, button: str, instead: HTML) -> HTML:
+    """Return the frame of something that a script beside the pages brings to life.
+
+    Parameters
+    ----------
+    name : str
+        Class of the frame, which the script looks for.
+    script : str
+        Its file under ``_web/``.
+    folder : str
+        Address of the files that it loads, from `Run.page_files`.
+    button : str
+        What the reader is asked to press; nothing is loaded before.
+    instead : IPython.display.HTML
+        What stands there until then, and for good where the script cannot run.
+
+    Returns
+    -------
+    IPython.display.HTML
+    """
+    return HTML(
+        _PAGE.format(
+            name=html.escape(name),
+            folder=html.escape(folder),
+            button=html.escape(button),
+            script=html.escape(script),
+            instead=instead.data,
+        )
+    )
