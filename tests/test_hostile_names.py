@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from helpers.book import interactive, markup, render, scoreboard
+from helpers.book import board, interactive, markup, render
 from helpers.book.run import Run
 from helpers.tissue import figures
 
@@ -24,10 +24,11 @@ def test_markdown_shows_a_name_as_it_is(name):
 def test_scoreboard_escapes_datasets_reasons_and_statements():
     row = {"id": "A.x", "where": IMAGE, "statement": SCRIPT, "published": 1, "values": []}
     row |= {"mean": None, "sd": None, "rule": "r", "verdict": "not run", "dataset": ""}
+    row |= {"control": None, "control_in_words": IMAGE, "interval": None}
     rows = [{**row, "reason": IMAGE, "notebook": "01_data"}]
-    page = scoreboard.table([*rows, {**rows[0], "dataset": SCRIPT}]).to_html()
-    assert "<script" not in page and "<img" not in page and "&lt;script" in page
-    assert '<a href="01_data.html">01_data</a>' in page
+    page = board.board([*rows, {**rows[0], "dataset": SCRIPT}]).data
+    assert page.count("<script") == 1 and "<img" not in page and "&lt;script" in page
+    assert '<a href="01_data.html">' in page
 
 
 def test_parameter_table_escapes_values():

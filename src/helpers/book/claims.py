@@ -52,6 +52,7 @@ class Claim:
     controls: tuple[str, ...] = ()
     truth_rule: str = ""
     by_construction: bool = False
+    figure: str = ""  # the one of the run's figures that shows it best
 
 
 @dataclass(frozen=True)
@@ -215,6 +216,7 @@ def scoreboard(run: Path) -> list[dict]:
                 "statement": claim.statement,
                 "rule": claim.in_words,
                 "control_in_words": claim.control_in_words,
+                "figure": claim.figure,
             }
         )
     return rows

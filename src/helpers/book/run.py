@@ -203,13 +203,38 @@ class Run:
         self.ledger.not_run(id, reason)
 
     def scoreboard(self) -> None:
-        """Display this notebook's claims: published, found, verdict."""
+        """Display this notebook's claims: published, found, control, verdict."""
+        self.board(
+            [row for row in claims.scoreboard(self.path) if row["notebook"] == self.notebook]
+        )
+
+    def board(self, rows: list[dict]) -> None:
+        """Display some rows of the scoreboard, with small copies of the figures that decide."""
         from IPython.display import display
 
-        from helpers.book import scoreboard
+        from helpers.book import board
 
-        rows = [row for row in claims.scoreboard(self.path) if row["notebook"] == self.notebook]
-        display(scoreboard.table(rows))
+        def thumbnail(row: dict) -> str:
+            name = f"{row['figure']}.png"
+            picture = self.path / "figures" / name
+            if not row["figure"] or not picture.exists():
+                return ""
+            return f"{self.page_files('figures', {name: small_png(picture)})}/{name}"
+
+        display(board.board(rows, thumbnail=thumbnail))
+
+
+def small_png(picture: Path, width: int = 480) -> bytes:
+    """Return a PNG file as one of at most so many pixels in width."""
+    import io
+
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        image.thumbnail((width, 4 * width))
+        stream = io.BytesIO()
+        image.convert("RGB").save(stream, format="PNG", optimize=True)
+    return stream.getvalue()
 
 
 def open_run(

@@ -1,4 +1,4 @@
-"""The scoreboard as a table of a page, as one picture, and as text."""
+"""The scoreboard as one picture, and as text."""
 
 import csv
 import io
@@ -17,7 +17,6 @@ from helpers.book.claims import (
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from pandas.io.formats.style import Styler
 
 COLOURS = {
     REPRODUCED: "#1f7a3a",
@@ -62,52 +61,14 @@ def summary(rows: list[dict]) -> "Figure":
     return figure
 
 
-def table(rows: list[dict]) -> "Styler":
-    """Return rows of `helpers.book.claims.scoreboard` as a styled table, verdicts in colour."""
-    import pandas as pd
-
-    frame = pd.DataFrame(
-        {
-            "claim": row["id"],
-            "where": row["where"],
-            "statement": row["statement"],
-            "published": str(row["published"]),
-            "found": _found(row),
-            "rule": row["rule"],
-            "control": _control(row),
-            "verdict": row["verdict"],
-            "data": row["reason"] or row["dataset"],
-            "page": row["notebook"],
-        }
-        for row in rows
-    )
-    left = "text-align: left; vertical-align: top; font-size: 0.8em"
-    return (
-        frame.style.hide(axis="index")
-        .format({"page": lambda name: f'<a href="{name}.html">{name}</a>'}, escape="html")
-        .apply(
-            lambda column: [f"color: {COLOURS[verdict]}; font-weight: 600" for verdict in column],
-            subset=["verdict"],
-        )
-        .set_properties(subset=["claim", "verdict"], **{"white-space": "nowrap"})
-        .set_table_styles([{"selector": "td, th", "props": left}])
-    )
-
-
-def _found(row: dict) -> str:
+def found_text(row: dict) -> str:
+    """Return what a row found: the mean, its spread over repeats and its interval."""
     text = number_text(row["mean"])
     if isinstance(row["sd"], float):
         text += f" ± {row['sd']:.2g} (n = {len(row['values'])})"
     elif len(row["values"]) > 1:
         text += f" (mean, n = {len(row['values'])})"
     return f"{text}; 95 % {number_text(row['interval'])}" if row["interval"] else text
-
-
-def _control(row: dict) -> str:
-    """Return what the control is and the numbers it got."""
-    if row["control"] is None:
-        return row["control_in_words"]
-    return f"{row['control_in_words']}: {number_text(row['control'])}"
 
 
 def text(rows: list[dict], form: str, several: bool = False) -> str:
