@@ -51,6 +51,7 @@ bench: env
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
 
 serve:
+	@echo "the book is at http://127.0.0.1:8000 (Ctrl-C ends it)"
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(RUN)/html 8000
 
 clean:

@@ -164,3 +164,10 @@ def test_every_claim_has_a_rule_that_parses_and_a_notebook_of_the_plan():
         assert claim.control_in_words and len(set(claim.controls)) == len(claim.controls)
         assert claim.controls or claim.control_in_words.startswith("none: "), claim.id
         assert claim.notebook[:2] in {f"{n:02}" for n in range(1, 12)} and claim.id[0] in "ABC"
+
+
+def test_what_was_recorded_under_an_older_rule_is_no_verdict():
+    claim = dataclasses.replace(claims.load()["A.acc.test"], rule="new > 1")
+    found = claims.decide(claim, [{"value": {"old": 2.0}}])
+    assert found["verdict"] == "not run" and "older rule, without new" in found["reason"]
+    assert claims.decide(claim, [{"value": 2.0}])["verdict"] == "not run"

@@ -171,10 +171,16 @@ def decide(claim: Claim, records: list[dict]) -> dict:
     }
     if not values:
         return found
+    if lacking := _lacking(claim, found["mean"]):
+        # What was recorded under an older rule is no verdict of this one.
+        found["reason"] = f"recorded under an older rule, without {lacking}; run the page again"
+        return found
     holds = _holds(claim, found["mean"])
     if controls:
-        each = [_holds(claim, one) for _, one in single_controls(claim, found["control"])]
-        found["control_passes"] = any(each)
+        each = [one for _, one in single_controls(claim, found["control"])]
+        found["control_passes"] = any(
+            _holds(claim, one) for one in each if not _lacking(claim, one)
+        )
     if claim.by_construction:
         found["verdict"] = BY_CONSTRUCTION
     elif not holds:
@@ -262,6 +268,13 @@ def _holds(claim: Claim, value: Value) -> bool:
     if claim.truth_rule and names_of(claim.truth_rule) <= set(names):
         holds = holds and evaluate(claim.truth_rule, names)
     return holds
+
+
+def _lacking(claim: Claim, value: Value) -> str:
+    """Return the names that the rule compares and the value does not hold, as text."""
+    return ", ".join(
+        sorted(names_of(claim.rule) - set(value if isinstance(value, dict) else {"value"}))
+    )
 
 
 def _checked(claim: Claim, value: Value, whose: str) -> Value:

@@ -1,7 +1,9 @@
 """Stage a run's executed notebooks with the prose, and render them with Jupyter Book."""
 
+import base64
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
+from helpers.book import claims, welcome
 from helpers.book.api import api_page
 from helpers.book.markup import plain
 from helpers.book.parameters import declared
@@ -46,7 +49,7 @@ def build(run: Path) -> Path:
     rendered = _render(stage, run)
     _check_pages(rendered, stage, pages)
     shutil.rmtree(run / "html", ignore_errors=True)
-    shutil.copytree(rendered, run / "html", ignore=shutil.ignore_patterns(".buildinfo", "_sources"))
+    shutil.copytree(rendered, run / "html", ignore=shutil.ignore_patterns(".buildinfo"))
     with atomic(marker) as temporary:
         temporary.write_text(state)
     return index
@@ -88,15 +91,23 @@ def _stage(run: Path, stage: Path) -> list[str]:
         if path.is_file():
             put(stage / "_web" / "run" / path.relative_to(run / "web"), path.read_bytes())
     put(stage / "book" / "api.md", api_page().encode())
+    small = welcome.small_figures(run)
+    for name, picture in small.items():
+        put(stage / "_web" / "run" / "welcome" / f"{name}.png", picture)
+    addresses = {name: f"../_static/run/welcome/{name}.png" for name in small}
+    text = (root / "book" / "welcome.md").read_text(encoding="utf-8")
+    found = welcome.findings(claims.scoreboard(run), addresses)
+    put(stage / "book" / "welcome.md", text.replace(welcome.PLACE, found).encode())
     for page in pages:
         if page.startswith("notebooks/"):
             executed = run / f"{page}.ipynb"
-            put(
-                stage / f"{page}.ipynb",
-                _page(executed, page.split("/")[-1])
-                if executed.exists()
-                else _stub(root / f"{page}.ipynb", page),
-            )
+            if executed.exists():
+                content, pictures = _pictures_aside(_page(executed, page.split("/")[-1]))
+                for name, picture in pictures.items():
+                    put(stage / "_web" / "run" / "pictures" / name, picture)
+            else:
+                content = _stub(root / f"{page}.ipynb", page)
+            put(stage / f"{page}.ipynb", content.encode())
     if any(
         "vendor/plotly.min.js" in (stage / f"{page}.ipynb").read_text(encoding="utf-8")
         for page in pages
@@ -111,7 +122,23 @@ def _stage(run: Path, stage: Path) -> list[str]:
     return pages
 
 
-def _page(executed: Path, name: str) -> bytes:
+def _pictures_aside(page: str) -> tuple[str, dict[str, bytes]]:
+    """Return a page whose sliders name files instead of holding every picture, and those files:
+    a browser then loads what is looked at.
+    """
+    pictures = {}
+
+    def aside(found: re.Match) -> str:
+        content = base64.b64decode(found[1])
+        name = f"{hashlib.sha256(content).hexdigest()[:16]}.png"
+        pictures[name] = content
+        return f'loading=\\"lazy\\" src=\\"../_static/run/pictures/{name}\\"'
+
+    # Quotes are escaped: the HTML stands in the JSON of a notebook.
+    return re.sub(r'src=\\"data:image/png;base64,([\w+/=]+)\\"', aside, page), pictures
+
+
+def _page(executed: Path, name: str) -> str:
     """Return an executed notebook as a page shows it.
 
     Without widgets (progress bars, which a page would fetch scripts from outside for), and with one
@@ -132,21 +159,27 @@ def _page(executed: Path, name: str) -> bytes:
                 cell.outputs = [
                     output for output in cell.outputs if WIDGET not in output.get("data", {})
                 ]
+                # Figures first: code folds, and one button opens all of it.
+                cell.metadata["tags"] = [*tags, "hide-input" if cell.outputs else "hide-cell"]
             cells.append(cell)
     notebook.cells = cells
-    return nbformat.writes(notebook).encode()
+    return nbformat.writes(notebook)
 
 
 def _parameter_table(notebook: str, values: dict) -> str:
     """Return the parameters of a run of a notebook as a Markdown table: name, value, meaning."""
-    rows = ["| parameter | value | meaning |", "|---|---|---|"]
+    rows = [
+        "```{dropdown} Parameters of this run",
+        "| parameter | value | meaning |",
+        "|---|---|---|",
+    ]
     for name, parameter in declared(notebook).items():
         value = plain(values.get(name, parameter.default)) or '""'
         rows.append(f"| `{name}` | <code>{value}</code> | {parameter.meaning} |")
-    return "\n".join(rows)
+    return "\n".join([*rows, "```"])
 
 
-def _stub(source: Path, page: str) -> bytes:
+def _stub(source: Path, page: str) -> str:
     """Return a page with the notebook's title that says it was not run."""
     title = f"# {page.split('/')[-1]}"
     if source.exists():
@@ -165,7 +198,7 @@ def _stub(source: Path, page: str) -> bytes:
     )
     cell = nbformat.v4.new_markdown_cell(text, id="not-run")
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    return nbformat.writes(nbformat.v4.new_notebook(cells=[cell], metadata=metadata)).encode()
+    return nbformat.writes(nbformat.v4.new_notebook(cells=[cell], metadata=metadata))
 
 
 def _state(stage: Path) -> str:

@@ -1,0 +1,20 @@
+/* One button opens or folds the code of a page. */
+document.addEventListener("DOMContentLoaded", () => {
+  const folded = [...document.querySelectorAll("details.hide")];
+  const title = document.querySelector("article h1, main h1");
+  if (!folded.length || !title) return;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "all-code";
+  const name = () => {
+    button.textContent = folded.every((one) => one.open) ? "hide the code" : "show all code";
+  };
+  button.onclick = () => {
+    const open = !folded.every((one) => one.open);
+    folded.forEach((one) => (one.open = open));
+    name();
+  };
+  folded.forEach((one) => one.addEventListener("toggle", name));
+  name();
+  title.after(button);
+});
