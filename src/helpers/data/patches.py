@@ -51,6 +51,11 @@ class Patches:
         """The same patches with another value outside of each image."""
         return replace(self, padding=tuple(values))
 
+    def part(self, chosen: np.ndarray) -> "Patches":
+        """The patches at the given indices."""
+        where = self.slice_index[chosen], self.centres[chosen], self.labels[chosen]
+        return Patches(self.images, *where, self.size, self.padding)
+
     def cut(self, chosen: np.ndarray | Sequence[int] | None = None) -> np.ndarray:
         """The patches (all, or those at the indices `chosen`) as a float32 array (N, 1, size,
         size).

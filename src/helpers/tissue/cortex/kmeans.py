@@ -17,12 +17,16 @@ class KMeansMap:
     explained : array
         Share of the variance that each component holds, the ones that were dropped included.
     centres : (k, c) array
+    inertia : float
+        Sum of squared distances of the fitted positions to their centres: the start of k-means with
+        the least is the best answer to what k-means asks.
     """
 
     mean: np.ndarray
     components: np.ndarray
     explained: np.ndarray
     centres: np.ndarray
+    inertia: float
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Cluster 0 … k − 1 of each position: (…, d) -> (…) uint8."""
@@ -74,5 +78,11 @@ def fit_kmeans(
     enough = 1 + int(np.searchsorted(np.cumsum(pca.explained_variance_ratio_), variance))
     kept = min(enough, max_components, len(pca.components_))
     scores = pca.transform(rows)[:, :kept]
-    centres = cluster.KMeans(k, n_init=4, random_state=seed).fit(scores).cluster_centers_
-    return KMeansMap(pca.mean_, pca.components_[:kept], pca.explained_variance_ratio_, centres)
+    found = cluster.KMeans(k, n_init=4, random_state=seed).fit(scores)
+    return KMeansMap(
+        pca.mean_,
+        pca.components_[:kept],
+        pca.explained_variance_ratio_,
+        found.cluster_centers_,
+        float(found.inertia_),
+    )

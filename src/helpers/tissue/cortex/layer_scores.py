@@ -3,7 +3,7 @@
 Clusters are counted from 0, layers from 1 (0 = none), as in the label images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy import ndimage, optimize
@@ -146,6 +146,64 @@ def layer_edges(layers: np.ndarray, depth: np.ndarray, n_layers: int) -> list[fl
     ]
 
 
+def layer_marks(
+    clusters: np.ndarray, layers: np.ndarray, near: np.ndarray, k: int, n_layers: int
+) -> dict[str, float]:
+    """How well clusters mark layer 1, layer 2/3 and transitions (A Fig. 6).
+
+    Parameters
+    ----------
+    clusters, layers, near : (m,) arrays
+        Over the positions that are judged. ``layers`` from the surface down, L1 first and L2/3
+        second; ``near`` from :func:`near_borders`.
+
+    Returns
+    -------
+    dict
+        ``f1_l1``, ``f1_l23`` of two distinct clusters; ``transition``: the largest share of another
+        cluster near layer borders.
+    """
+    f1 = layer_f1(clusters, layers, k, n_layers)
+    found = find_layers(f1, [1, 2])
+    shares = component_means(clusters, near, k)
+    others = np.delete(shares, list(found.values()))
+    return {
+        "f1_l1": float(f1[found[1], 0]),
+        "f1_l23": float(f1[found[2], 1]),
+        "transition": float(np.nan_to_num(others).max(initial=0.0)),
+    }
+
+
+def shifted_marks(
+    clusters: np.ndarray,
+    layers: np.ndarray,
+    depth: np.ndarray,
+    near: np.ndarray,
+    k: int,
+    n_layers: int,
+    shifts: Iterable[np.ndarray],
+) -> dict[str, np.ndarray]:
+    """`layer_marks` of the same clusters shifted along depth: what smooth clusters score that know
+    nothing of layers.
+
+    Parameters
+    ----------
+    clusters, layers, depth, near : (H, W) arrays
+        Judged are the positions where depth is not NaN.
+    shifts : iterable of (m,) int arrays
+        From :func:`helpers.tissue.cortex.nulls.depth_shifts` of the same depth.
+
+    Returns
+    -------
+    dict
+        Each mark to a (draws,) array.
+    """
+    judged = ~np.isnan(depth)
+    clusters, layers, near = (each[judged] for each in (clusters, layers, near))
+    rows = [layer_marks(clusters[shift], layers, near, k, n_layers) for shift in shifts]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
 def agreement(
     clusters: np.ndarray,
     layers: np.ndarray,
@@ -154,29 +212,22 @@ def agreement(
     k: int,
     n_layers: int,
 ) -> dict[str, float]:
-    """Numbers by which A Fig. 6 is judged, over the positions ``inside``.
+    """`layer_marks` over the positions ``inside``, and what to read them against.
 
     Parameters
     ----------
     clusters, layers, inside, near : (H, W) arrays
-        ``layers`` from the surface down, L1 first and L2/3 second; ``near`` from
-        :func:`near_borders`.
 
     Returns
     -------
     dict
-        ``f1_l1``, ``f1_l23`` of two distinct clusters; ``transition``: the largest share of another
-        cluster near layer borders, and ``near_borders``, the share of all positions there, which
-        any cluster reaches by chance; ``rand``: adjusted Rand index of clusters and layers.
+        The marks; ``near_borders``: the share of all positions near borders; ``rand``: adjusted
+        Rand index of clusters and layers.
     """
     inside = np.asarray(inside) & (np.asarray(layers) > 0)
-    f1 = layer_f1(clusters[inside], layers[inside], k, n_layers)
-    found = find_layers(f1, [1, 2])
-    others = np.delete(share_in(clusters, near, inside, k), list(found.values()))
+    clusters, layers, near = (np.asarray(each)[inside] for each in (clusters, layers, near))
     return {
-        "f1_l1": float(f1[found[1], 0]),
-        "f1_l23": float(f1[found[2], 1]),
-        "transition": float(np.nan_to_num(others).max(initial=0.0)),
-        "near_borders": float(near[inside].mean()),
-        "rand": float(adjusted_rand_score(layers[inside], clusters[inside])),
+        **layer_marks(clusters, layers, near, k, n_layers),
+        "near_borders": float(near.mean()),
+        "rand": float(adjusted_rand_score(layers, clusters)),
     }

@@ -10,6 +10,7 @@ bootstrap repeat, as from :func:`helpers.tissue.features.resampling.bootstrap_we
 """
 
 import numpy as np
+from scipy import spatial
 from sklearn import decomposition, preprocessing, utils
 
 BLOCK = 2048  # rows of a Gram matrix that are held at a time
@@ -155,6 +156,38 @@ def centroid_distances(
     centroids = np.einsum("bnc,nd->bcd", w, scores) / w.sum(axis=1)[:, :, None]
     distances = np.linalg.norm(centroids[:, :, None] - centroids[:, None], axis=-1)
     return distances[0] if weights is None else distances
+
+
+def bootstrap_silhouettes(
+    scores: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Mean silhouette of the areas in each repeat: (repeats,).
+
+    A sample that is drawn several times counts as often, but is not its own neighbour: its copies
+    at distance 0 would make every area look tight.
+
+    Parameters
+    ----------
+    scores : (N, n) array
+    labels : (N,) array with two or more different values
+    """
+    apart, weights = spatial.distance.cdist(scores, scores), np.asarray(weights, float)
+    member = _membership(labels, len(scores))  # (N, c)
+    own = member.argmax(axis=1)
+    means = np.empty((member.shape[1], *weights.shape))  # of each sample to each area
+    for area, mine in enumerate(member.T):
+        drawn = weights * mine
+        others = drawn.sum(axis=1, keepdims=True) - drawn  # a sample is not compared with itself
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means[area] = drawn @ apart / others
+    rows = np.arange(len(own))
+    inner = means[own, :, rows].T.copy()  # (repeats, N)
+    means[own, :, rows] = np.inf
+    outer = np.nanmin(means, axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        silhouettes = (outer - inner) / np.maximum(inner, outer)
+    # as usual, a sample alone in its area counts 0
+    return (np.nan_to_num(silhouettes) * weights).sum(axis=1) / weights.sum(axis=1)
 
 
 def _membership(labels: np.ndarray, n: int) -> np.ndarray:

@@ -4,7 +4,7 @@ Supervised: a linear SVM, an SVM with radial kernel and logistic regression (the
 caption's "linear regression" is read as that), each on standardised features.
 Unsupervised: a Gaussian mixture with one full-covariance component per area,
 scored by V-measure: it never sees a label. Noise: a logistic regression that was fitted on clean
-patches meets noisy ones.
+patches meets noisy ones. How sure a score is: :mod:`helpers.tissue.features.intervals`.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,6 @@ import numpy as np
 import pandas as pd
 from scipy.integrate import trapezoid
 from sklearn import decomposition, linear_model, metrics, mixture, pipeline, preprocessing, svm
-
-from helpers.tissue.features.resampling import bootstrap_weights, interval
 
 PROBES = ("SVM-linear", "SVM-RBF", "LR")
 GMM = "GMM"
@@ -166,24 +164,32 @@ def add_noise(patches: np.ndarray, variance: float, seed: int = 0) -> np.ndarray
     return np.clip(patches + np.float32(np.sqrt(variance)) * noise, 0, 1)
 
 
-def relative_area(variances: np.ndarray, accuracies: np.ndarray) -> np.ndarray:
-    """Area under accuracy / clean accuracy against noise variance, over the range of variances.
+def robustness(variances: np.ndarray, accuracies: np.ndarray, chance: float) -> np.ndarray:
+    """Area under (accuracy − chance) / (clean accuracy − chance) against noise variance, over the
+    range of variances.
+
+    Without the correction a network that knows nothing is the most robust of all: guessing costs
+    nothing under noise.
 
     Parameters
     ----------
     variances : (v,) array, rising from 0
     accuracies : (…, v) array
+    chance : float
+        Accuracy of guessing.
 
     Returns
     -------
     (…) array
-        1 means that noise costs nothing.
+        1 means that noise costs nothing, 0 that the least noise costs all; NaN where even the clean
+        accuracy is no better than guessing.
     """
     variances, accuracies = np.asarray(variances, float), np.asarray(accuracies, float)
     if len(variances) < 2 or variances[0] != 0 or (np.diff(variances) <= 0).any():
         raise ValueError(f"expected variances that rise from 0, found {variances.tolist()}.")
-    relative = accuracies / np.maximum(accuracies[..., :1], 1e-9)
-    return trapezoid(relative, variances, axis=-1) / variances[-1]
+    above = accuracies - chance
+    clean = np.where(above[..., :1] > 0, above[..., :1], np.nan)
+    return trapezoid(above / clean, variances, axis=-1) / variances[-1]
 
 
 def learning_curve(
@@ -217,19 +223,6 @@ def learning_curve(
     return curve
 
 
-def bootstrap_scores(
-    name: str, truth: np.ndarray, predicted: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    """Score of each bootstrap repeat: (repeats,). Weights as from
-    :func:`helpers.tissue.features.resampling.bootstrap_weights`.
-    """
-    truth, predicted, weights = np.asarray(truth), np.asarray(predicted), np.asarray(weights)
-    if name != GMM:
-        return weights @ (truth == predicted) / weights.sum(axis=1)
-    drawn = (np.repeat(np.arange(len(truth)), weight.astype(int)) for weight in weights)
-    return np.array([score(name, truth[rows], predicted[rows]) for rows in drawn])
-
-
 def score_table(table: pd.DataFrame) -> pd.DataFrame:
     """Score every repeat of a table of predictions.
 
@@ -252,57 +245,3 @@ def score_table(table: pd.DataFrame) -> pd.DataFrame:
         row["score"] = score(row.get("probe", "LR"), part["truth"], part["predicted"])
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def noise_areas(scores: pd.DataFrame) -> pd.DataFrame:
-    """Relative area under each noise curve: one row per network, kind, seed and repeat, with its
-    ``area``.
-
-    Parameters
-    ----------
-    scores : DataFrame
-        From :func:`score_table`, with a column variance.
-    """
-    curves = scores.pivot(
-        index=["network", "kind", "seed", "repeat"], columns="variance", values="score"
-    )
-    return curves.index.to_frame(index=False).assign(
-        area=relative_area(curves.columns, curves.to_numpy())
-    )
-
-
-def difference_interval(
-    table: pd.DataFrame, first: dict, second: dict, repeats: int = 200, seed: int = 0
-) -> tuple[float, float]:
-    """95 % bootstrap interval of the mean score of ``first`` minus that of ``second``, on the same
-    test patches.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Predictions, as in :func:`score_table`, with a ``group`` per patch: whole groups are drawn.
-        With a column variance, relative areas under the noise curves are compared, else scores.
-    first, second : dict
-        What to compare, for example ``{"network": "trained CNN", "probe": "GMM"}``.
-    """
-
-    def parts(chosen: dict) -> list[pd.DataFrame]:
-        rows = np.logical_and.reduce([table[key] == value for key, value in chosen.items()])
-        return [part for _, part in table[rows].groupby(["seed", "repeat"])]
-
-    differences, pairs = np.zeros(repeats), list(zip(parts(first), parts(second)))
-    for i, (a, b) in enumerate(pairs):
-        patches = a[a["variance"] == 0] if "variance" in a else a
-        weights = bootstrap_weights(patches["truth"], repeats, patches["group"], seed + i)
-        differences += (_resampled(a, weights) - _resampled(b, weights)) / len(pairs)
-    return interval(differences)
-
-
-def _resampled(part: pd.DataFrame, weights: np.ndarray) -> np.ndarray:
-    if "variance" not in part:
-        return bootstrap_scores(part["probe"].iloc[0], part["truth"], part["predicted"], weights)
-    curves = {
-        v: bootstrap_scores("LR", p["truth"], p["predicted"], weights)
-        for v, p in part.groupby("variance")
-    }
-    return relative_area(list(curves), np.stack(list(curves.values()), axis=-1))

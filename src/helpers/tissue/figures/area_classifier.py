@@ -93,3 +93,27 @@ def baselines(scores: dict[str, float], reference: dict[str, float]) -> plt.Figu
         axis.axvline(value, color="#b03030", linestyle=":", linewidth=1)
         axis.text(value, -0.6, name, color="#b03030", fontsize=7, ha="center", va="bottom")
     return figure
+
+
+def permuted_names(shares: np.ndarray) -> plt.Figure:
+    """Show how much of the confusion lies between areas that touch, and the same under permuted
+    names.
+
+    Parameters
+    ----------
+    shares : (1 + permutations,) array
+        From `evaluation.neighbour_confusion`, in [0, 1]; the first is the confusion as it is.
+    """
+    figure, axis = plt.subplots(figsize=(7, 2.4))
+    axis.hist(shares[1:], np.linspace(0, 1, 41), color="#b5b5b5", label="names permuted (control)")
+    limit = np.quantile(shares[1:], 0.95)
+    axis.axvline(limit, color="#666666", linestyle="--", linewidth=1, label="their 95 % quantile")
+    axis.axvline(2 / 3, color="#b03030", linestyle=":", linewidth=1, label="touching = 2 × apart")
+    axis.axvline(shares[0], color="#1f4e79", linewidth=2.5, label="the network")
+    axis.set(
+        xlim=(0, 1),
+        xlabel="confusion of touching pairs / (touching + apart)",
+        ylabel="permutations",
+    )
+    style.side_legend(axis)
+    return figure

@@ -103,6 +103,74 @@ def strip(
     return figure
 
 
+def strips(
+    clusters: dict[str, np.ndarray],
+    layers: np.ndarray,
+    inside: np.ndarray,
+    names: list[str],
+    k: int,
+    whole: np.ndarray,
+) -> plt.Figure:
+    """Draw one strip of cortex as clusters of several features see it, borders of layers over it.
+
+    Parameters
+    ----------
+    clusters : dict
+        Features to (h, w) clusters.
+    layers, inside : (h, w) arrays
+    names : sequence of str
+        Of the layers, from the surface down.
+    k : int
+        Number of clusters.
+    whole : (h, w) bool array
+        Windows that lie wholly on tissue; the others are shown pale.
+    """
+    height, width = inside.shape
+    figure, axes = style.small_multiples(len(clusters), 9, 0.45 + 7.4 * height / width, columns=1)
+    for axis, (name, labels) in zip(axes, clusters.items()):
+        show_clusters(axis, labels, inside & ~whole, k, alpha=0.35)
+        show_clusters(axis, labels, inside & whole, k)
+        for number in range(1, len(names)):
+            if (layers > number).any() and (layers == number).any():
+                axis.contour(
+                    np.where(inside, layers > number, np.nan), [0.5], colors="black", linewidths=0.8
+                )
+        style.bare(axis, name)
+    _cluster_legend(axes[0], k)
+    return figure
+
+
+def layer_controls(scores: dict[str, dict[str, float]]) -> plt.Figure:
+    """Draw what decides A.kmeans.layers, for the network and for each control.
+
+    Parameters
+    ----------
+    scores : dict
+        Features to ``f1_l1``, ``f1_l23``, ``transition`` and ``null_transition``; the first are
+        those of the trained network.
+    """
+    figure, axis = plt.subplots(figsize=(8, 2.8))
+    marks = {"f1_l1": "F1 of L1", "f1_l23": "F1 of L2/3", "transition": "transition"}
+    markers, n = "oDs^v", len(scores)
+    for row, (name, found) in enumerate(scores.items()):
+        x = np.arange(len(marks)) + (row - (n - 1) / 2) * 0.16
+        colour, face = ("#1f4e79", "#1f4e79") if row == 0 else ("#777777", "white")
+        axis.plot(
+            x,
+            [found[mark] for mark in marks],
+            markers[row % len(markers)],
+            color=colour,
+            markerfacecolor=face,
+            label=name,
+        )
+        axis.plot(x[-1] + np.array([-0.06, 0.06]), 2 * [found["null_transition"]], color=colour)
+    axis.plot([-0.45, 1.45], [0.5, 0.5], ":", color="#b03030", linewidth=1, label="asked for")
+    axis.plot([], [], color="#777777", label="95 % of shifted maps")
+    axis.set(xticks=range(len(marks)), xticklabels=marks.values(), ylim=(0, 1.02))
+    style.side_legend(axis)
+    return figure
+
+
 def explained_variance(shares: np.ndarray, kept: int) -> plt.Figure:
     """Draw the variance of principal components, each and cumulative, and how many are kept."""
     figure, axis = plt.subplots(figsize=(5, 2.6))

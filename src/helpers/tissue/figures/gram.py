@@ -4,6 +4,7 @@ import html
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from matplotlib.colors import to_hex
 
@@ -125,6 +126,34 @@ def area_similarity(matrices: dict[str, np.ndarray], areas: list[str]) -> plt.Fi
 def _area_ticks(axis: plt.Axes, places: np.ndarray, areas: list[str]) -> None:
     axis.set_xticks(places, areas, rotation=40, ha="right", rotation_mode="anchor", fontsize=7)
     axis.set_yticks(places, areas, fontsize=7)
+
+
+def pair_gaps(table: pd.DataFrame) -> plt.Figure:
+    """Draw by how much the pairs that the paper calls alike are more so than cortex and VP.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `structure_table`, of one seed: network, measure, value, low, high. The untrained
+        network, which each gap has to exceed, is hollow.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9, 2.6))
+    pairs = {"cortex_striatum": "cortex–striatum", "vp_zi": "VP–ZI"}
+    titles = {"similarity": "mean cosine", "distance": "centroid distance / mean distance"}
+    networks = style.network_colours(table["network"])
+    rows = table.set_index(["measure", "network"])
+    for axis, (measure, title) in zip(axes, titles.items()):
+        for place, (name, colour) in enumerate(networks.items()):
+            part = rows.loc[[(f"{measure} {pair}", name) for pair in pairs]]
+            y = np.arange(len(pairs)) + (place - (len(networks) - 1) / 2) * 0.18
+            face = "white" if name == "untrained CNN" else colour
+            axis.hlines(y, part["low"], part["high"], color=colour, linewidth=2)
+            axis.plot(part["value"], y, "o", color=colour, markerfacecolor=face, label=name)
+        axis.axvline(0, color="#999999", linestyle=":", linewidth=1)
+        axis.set(yticks=range(len(pairs)), yticklabels=pairs.values(), title=title)
+        axis.set(xlabel="gap to cortex–VP", ylim=(len(pairs) - 0.5, -0.5))
+    style.side_legend(axes[1])
+    return figure
 
 
 def pca_3d(

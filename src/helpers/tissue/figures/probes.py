@@ -10,7 +10,8 @@ PROBE_COLOURS = {"SVM-linear": "#4f81bd", "SVM-RBF": "#c0504d", "LR": "#9bbb59",
 
 
 def probe_scores(table: pd.DataFrame, end_to_end: float, chance: float) -> plt.Figure:
-    """Draw accuracies of probes and the V-measure of a mixture per network (A Fig. 4, top).
+    """Draw accuracies of probes and the V-measure of a mixture per network (A Fig. 4, top); the
+    untrained one, which is the control, is hatched.
 
     Parameters
     ----------
@@ -31,6 +32,9 @@ def probe_scores(table: pd.DataFrame, end_to_end: float, chance: float) -> plt.F
     colours, width = map(PROBE_COLOURS.get, probes), 0.8 / len(probes)
     for bars in style.grouped_bars(axis, means, colours, width, width * 0.92, errors):
         axis.bar_label(bars, fmt="%.2f", fontsize=6.5, padding=1)
+        for network, bar in zip(networks, bars):
+            if network == "untrained CNN":
+                bar.set(hatch="////", edgecolor="white", linewidth=0)
     axis.axhline(
         end_to_end, color="#1f4e79", linestyle="--", linewidth=1, label="trained CNN, end to end"
     )

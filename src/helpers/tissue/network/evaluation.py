@@ -83,31 +83,75 @@ def accuracy(confusion: pd.DataFrame | np.ndarray) -> float:
     return float(np.trace(counts) / counts.sum())
 
 
+def touching_areas(areas: np.ndarray, n_areas: int) -> np.ndarray:
+    """Return which areas come within `NEAR` pixels of each other.
+
+    Parameters
+    ----------
+    areas : (H, W) int array
+        Annotation, 1…n.
+    n_areas : int
+
+    Returns
+    -------
+    (n, n) bool array
+        Symmetric; an area that is not annotated touches none.
+    """
+    labels, small = np.arange(1, n_areas + 1), areas[::STEP, ::STEP]
+    touching = np.zeros((n_areas, n_areas), bool)
+    for label in np.intersect1d(labels, small):
+        distance = STEP * ndimage.distance_transform_edt(small != label)
+        touching[label - 1] = np.isin(labels, small[distance <= NEAR])
+    return (touching | touching.T) & ~np.eye(n_areas, dtype=bool)
+
+
 def neighbour_confusion(
-    confusion: pd.DataFrame | np.ndarray, areas: np.ndarray
-) -> dict[str, float]:
-    """Mean confusion of areas that touch and of those that do not (paper A, Fig. 3).
+    confusion: pd.DataFrame | np.ndarray,
+    touching: np.ndarray,
+    permutations: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Mean confusion of areas that touch and of those that do not (paper A, Fig. 3), and the same
+    with the names of the areas permuted.
+
+    Areas without a sample take no part.
 
     Parameters
     ----------
     confusion : (n, n) counts
-    areas : (H, W) int array
-        Annotation, 1…n.
+    touching : (n, n) bool array
+        From :func:`touching_areas`.
+    permutations : int
+        How often the names of the areas are permuted: the same confusions between other areas.
+    seed : int
 
     Returns
     -------
-    dict
-        ``touching`` and ``apart``: mean row-normalised confusion over ordered pairs; 0 where there
-        is no such pair.
+    DataFrame (1 + permutations, 3)
+        ``touching`` and ``apart``: mean row-normalised confusion over ordered pairs; ``share``:
+        touching / (touching + apart), 0.5 where nothing is confused. The first row is the confusion
+        as it is.
+
+    Raises
+    ------
+    ValueError
+        If no pair of areas touches, or none is apart.
     """
     counts = np.asarray(confusion, float)
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    labels = np.arange(1, len(shares) + 1)
-    small = areas[::STEP, ::STEP]
-    near = np.zeros(shares.shape, bool)
-    for label in np.intersect1d(labels, small):
-        distance = STEP * ndimage.distance_transform_edt(small != label)
-        near[label - 1] = np.isin(labels, small[distance <= NEAR])
-    pairs = ~np.eye(len(shares), dtype=bool)
-    groups = {"touching": shares[near & pairs], "apart": shares[~near & pairs]}
-    return {name: float(values.mean()) if len(values) else 0.0 for name, values in groups.items()}
+    present = counts.sum(1) > 0
+    part = np.ix_(present, present)
+    near, n = np.asarray(touching, bool)[part], int(present.sum())
+    apart = ~near & ~np.eye(n, dtype=bool)
+    if not near.any() or not apart.any():
+        raise ValueError(
+            f"expected areas that touch and areas that do not; of {n} areas, {near.sum() // 2} "
+            f"pairs touch and {apart.sum() // 2} lie apart"
+        )
+    shares = (counts / np.maximum(counts.sum(1, keepdims=True), 1))[part]
+    rng = np.random.default_rng(seed)
+    order = np.array([np.arange(n), *(rng.permutation(n) for _ in range(permutations))])
+    renamed = shares[order[:, :, None], order[:, None, :]]  # (1 + permutations, n, n)
+    close, far = renamed[:, near].mean(1), renamed[:, apart].mean(1)
+    both = close + far
+    share = np.divide(close, both, out=np.full(len(both), 0.5), where=both > 0)
+    return pd.DataFrame({"touching": close, "apart": far, "share": share})

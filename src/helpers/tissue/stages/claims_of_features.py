@@ -1,199 +1,145 @@
-"""What pages 03 and 04 record: values of paper A's claims on features, from their tables.
+"""What page 03 records: probes on features and what noise leaves of them, each with its control.
 
-Claims come per number of a repeat, ``10 · seed + repeat``; where a claim has no value, the reason
-stands in its place.
+The control of every row is the untrained CNN, put through the same function in place of the trained
+one (or of the pretrained ones, where the row speaks of those). Where a claim has no value, the
+reason stands in its place.
 """
 
 import numpy as np
 import pandas as pd
 
-from helpers.tissue.features import probes, resampling
-from helpers.tissue.stages.gram import PAIRS, is_network
-from helpers.tissue.stages.probes import END_TO_END, TRAINED
+from helpers.book.claims import Finding
+from helpers.tissue.features import probes
+from helpers.tissue.features.intervals import lead
+from helpers.tissue.stages.networks import TRAINED, UNTRAINED
+from helpers.tissue.stages.probes import END_TO_END
 
 NO_NETWORK = "no pretrained network is at hand"
-GAP = ["gap_from", "gap_to"]
+NO_CHOICE = "no test slice is annotated: no windows are left to choose the probe by"
 
 
-def network_gaps(predictions: pd.DataFrame) -> pd.DataFrame:
-    """95 % intervals of the score of the trained CNN minus that of each other network.
+def chosen_probes(predictions: pd.DataFrame) -> dict[str, str]:
+    """Return the supervised probe of each network that does best on validation windows.
 
     Parameters
     ----------
     predictions : DataFrame
-        Of `probe_predictions` (compared by logistic regression, and by the mixture), or of
-        `noise_predictions` (compared by the relative area under the curve).
-
-    Returns
-    -------
-    DataFrame
-        network, kind, probe (unless of noise), gap_from, gap_to.
+        From `probe_predictions`. Empty without validation windows beside the test windows.
     """
-    measures = [{"probe": "LR"}, {"probe": "GMM"}] if "probe" in predictions else [{}]
-    names = predictions[["network", "kind"]].drop_duplicates()
-    rows = []
-    for name, kind in names[names["kind"] != "trained"].itertuples(index=False):
-        for measure in measures:
-            first, second = {"network": TRAINED, **measure}, {"network": name, **measure}
-            gap = probes.difference_interval(predictions, first, second)
-            rows.append({"network": name, "kind": kind, **measure, **dict(zip(GAP, gap))})
-    return pd.DataFrame(rows)
+    rows = (predictions["role"] == "validation") & predictions["probe"].isin(probes.PROBES)
+    if not rows.any() or (predictions["role"] == "validation").all():
+        return {}
+    scores = probes.score_table(predictions[rows])
+    mean = scores.groupby(["network", "probe"], sort=False)["score"].mean()
+    return {network: best[1] for network, best in mean.groupby("network").idxmax().items()}
 
 
-def probe_claims(scores: pd.DataFrame, gaps: pd.DataFrame) -> dict[int, dict]:
-    """Values of the claims on probes (A Fig. 4, top).
+def probe_claims(scores: pd.DataFrame, chosen: dict[str, str]) -> dict[str, object]:
+    """Values of the claims on probes (A Fig. 4, top), of one seed.
 
     Parameters
     ----------
     scores : DataFrame
-        From `probes.score_table`.
-    gaps : DataFrame
-        From `network_gaps`: the interval towards the network that comes closest is shown.
+        From `intervals.resampled_scores`, on test windows. Networks that are neither the trained
+        nor the untrained CNN are pretrained ones.
+    chosen : dict
+        From `chosen_probes`.
     """
-    closest = gaps[gaps["kind"] == "pretrained"].groupby("probe")[GAP].min()
-    found = {}
-    for (seed, repeat), part in scores.groupby(["seed", "repeat"]):
-        cnn = part[part["kind"] == "trained"].set_index("probe")["score"]
-        supervised, end_to_end = cnn[list(probes.PROBES)], cnn[END_TO_END]
-        other = part[part["kind"] == "pretrained"]
-        best = other[other["probe"].isin(probes.PROBES)].groupby("network")["score"].max()
-        values = {
-            "A.probes.supervised": {"worst_probe": supervised.min(), "end_to_end": end_to_end},
-            "A.probes.best": NO_NETWORK,
-            "A.probes.pretrained": NO_NETWORK,
-            "A.probes.vmeasure": NO_NETWORK,
+    now, end_to_end = scores.iloc[0], scores[TRAINED, END_TO_END]
+    worst = {
+        network: {
+            "worst_probe": min(now[network, probe] for probe in probes.PROBES),
+            "end_to_end": end_to_end.iloc[0],
         }
-        if len(best):
-            values["A.probes.best"] = {
-                "best_probe": supervised.max(),
-                "end_to_end": end_to_end,
-                "best_pretrained": best.max(),
-                **closest.loc["LR"],
-            }
-            values["A.probes.pretrained"] = {
-                "worst_pretrained_best": best.min(),
-                "end_to_end": end_to_end,
-            }
-            values["A.probes.vmeasure"] = {
-                "cnn": cnn["GMM"],
-                "best_pretrained": other[other["probe"] == "GMM"]["score"].max(),
-                **closest.loc["GMM"],
-            }
-        found[_number(seed, repeat)] = values
-    return found
-
-
-def noise_claims(areas: pd.DataFrame, gaps: pd.DataFrame) -> dict[int, dict]:
-    """Value of the claim on noise (A Fig. 4, bottom).
-
-    Parameters
-    ----------
-    areas : DataFrame
-        From `probes.noise_areas`.
-    gaps : DataFrame
-        From `network_gaps`.
-    """
-    closest = gaps.groupby("kind")[GAP].min()
-    found = {}
-    for (seed, repeat), part in areas.groupby(["seed", "repeat"]):
-        best, value = part.groupby("kind")["area"].max(), NO_NETWORK
-        if "pretrained" in best:
-            value = {
-                "cnn": best["trained"],
-                "best_pretrained": best["pretrained"],
-                **closest.loc["pretrained"],
-            }
-        found[_number(seed, repeat)] = {"A.noise": value}
-    return found
-
-
-def error_gaps(resampled: dict[str, np.ndarray]) -> pd.DataFrame:
-    """95 % intervals of the error of each other network minus that of the trained CNN.
-
-    Parameters
-    ----------
-    resampled : dict
-        Network to (repeats,) errors, from `gram.bootstrap_errors`.
-
-    Returns
-    -------
-    DataFrame
-        gap_from and gap_to per network.
-    """
-    rows = {
-        name: resampling.interval(errors - resampled[TRAINED])
-        for name, errors in resampled.items()
-        if name != TRAINED
+        for network in (TRAINED, UNTRAINED)
     }
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=GAP)
-    return table.rename_axis("error minus that of the trained CNN")
-
-
-def gram_claims(table: pd.DataFrame, gaps: pd.DataFrame) -> dict[int, dict]:
-    """Values of the claims on block-diagonal errors (A §III.5).
-
-    Parameters
-    ----------
-    table : DataFrame
-        From `structure_table`.
-    gaps : DataFrame
-        From `error_gaps`.
-    """
-    found = {}
-    for (seed, repeat), part in table.groupby(["seed", "repeat"]):
-        error = part.set_index("network")["error"]
-        other = error[part[part["kind"] == "pretrained"]["network"]]
-        missing = "this network is not among those at hand" if len(other) else NO_NETWORK
-        named = {
-            wanted: error[name]
-            for wanted in ("inception", "resnet18")
-            for name in other.index
-            if is_network(name, wanted)
-        }
-        values = {"A.gram.cnn": error[TRAINED]}
-        values |= {f"A.gram.{name}": named.get(name, missing) for name in ("inception", "resnet18")}
-        values["A.gram.order"] = missing
-        if len(other):
-            both = len(named) == 2
-            values["A.gram.order"] = {
-                "cnn": error[TRAINED],
-                "best_pretrained": other.min(),
-                "in_order": named["resnet18"] - named["inception"] if both else 1,
-                **gaps.loc[other.idxmin()],
-            }
-        found[_number(seed, repeat)] = values
-    return found
-
-
-def arrangement_claims(table: pd.DataFrame, pair_gaps: pd.DataFrame | None) -> dict[int, dict]:
-    """Values of the claims on which areas are alike, and on three dimensions (A Fig. 5).
-
-    Parameters
-    ----------
-    table : DataFrame
-        From `structure_table`.
-    pair_gaps : DataFrame or None
-        From `pair_intervals`; None where the areas that the paper names are not there.
-    """
-    found = {}
-    for (seed, repeat), part in table.groupby(["seed", "repeat"]):
-        row = part[part["kind"] == "trained"].iloc[0]
-        values = dict.fromkeys(
-            ("A.gram.similar", "A.pca.neighbours"),
-            "the areas that it names are not in this dataset",
+    networks = scores.columns.get_level_values(0).unique()
+    rivals = [name for name in networks if name not in (TRAINED, UNTRAINED)]
+    found = {"A.probes.supervised": Finding(worst[TRAINED], worst[UNTRAINED])}
+    found |= dict.fromkeys(("A.probes.best", "A.probes.pretrained"), NO_CHOICE)
+    if not rivals:
+        return found | dict.fromkeys(
+            ("A.probes.best", "A.probes.pretrained", "A.probes.vmeasure"), NO_NETWORK
         )
-        if pair_gaps is not None:
-            surely = pair_gaps.groupby("measure")["gap_from"].min()
-            for claim, measure in zip(values, ("similarity", "distance")):
-                pairs = {pair: row[f"{measure} {pair}"] for pair in PAIRS}
-                values[claim] = {**pairs, "gap_from": surely[measure]}
-        other = part[part["kind"] == "pretrained"]["silhouette"]
-        values["A.pca.separable"] = NO_NETWORK
-        if len(other):
-            values["A.pca.separable"] = {"cnn": row["silhouette"], "best_pretrained": other.max()}
-        found[_number(seed, repeat)] = values
+    found["A.probes.vmeasure"] = ahead(scores.xs(probes.GMM, axis=1, level=1))
+    if chosen:
+        supervised = scores[[(name, probe) for name in rivals for probe in probes.PROBES]]
+        (value, ends), (control, _) = (
+            _best(scores[name, chosen[name]], end_to_end, supervised)
+            for name in (TRAINED, UNTRAINED)
+        )
+        found["A.probes.best"] = Finding(value, control, ends)
+        own = {name: now[name, chosen[name]] for name in networks}
+        each = (min(own[name] for name in rivals), own[UNTRAINED])
+        found["A.probes.pretrained"] = Finding(
+            *({"worst_pretrained": one, "end_to_end": end_to_end.iloc[0]} for one in each)
+        )
     return found
 
 
-def _number(seed: int, repeat: int) -> int:
-    return int(10 * seed + repeat)
+def noise_claims(robustness: pd.DataFrame) -> dict[str, object]:
+    """Value of the claim on noise (A Fig. 4, bottom), of one seed.
+
+    Parameters
+    ----------
+    robustness : DataFrame
+        From `intervals.resampled_robustness`.
+    """
+    lost = [name for name in robustness if not np.isfinite(robustness[name].iloc[0])]
+    if lost and robustness.shape[1] > 2:
+        return {"A.noise": f"at no noise it is no better than guessing: {', '.join(lost)}"}
+    return {"A.noise": ahead(robustness)}
+
+
+def gap_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """95 % intervals of the trained CNN minus each other network, for each measure that both have.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        (1 + draws) rows; columns network, or network and measure.
+    """
+    rows = []
+    for column in scores.columns:
+        network, *measure = column if isinstance(column, tuple) else (column,)
+        own = (TRAINED, *measure) if measure else TRAINED
+        if network == TRAINED or own not in scores:
+            continue
+        difference, (low, high) = lead(scores[own], scores[[column]])
+        about = {"network": network, **dict(zip(["measure"], measure))}
+        rows.append({**about, "difference": difference, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def ahead(scores: pd.DataFrame) -> Finding | str:
+    """The trained CNN against the best pretrained network, and the untrained in its place.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        (1 + draws) rows, one column per network.
+    """
+    rivals = scores.drop(columns=[TRAINED, UNTRAINED])
+    if rivals.empty:
+        return NO_NETWORK
+
+    def value(network: str) -> tuple[dict, dict]:
+        _, ends = lead(scores[network], rivals)
+        best = {"cnn": scores[network].iloc[0], "best_pretrained": rivals.iloc[0].max()}
+        return {**best, "lower_gap": ends[0]}, {"gap": ends}
+
+    (numbers, ends), (control, _) = value(TRAINED), value(UNTRAINED)
+    return Finding(numbers, control, ends)
+
+
+def _best(own: pd.Series, end_to_end: pd.Series, rivals: pd.DataFrame) -> tuple[dict, dict]:
+    over_cnn, ends = lead(own, end_to_end.to_frame())
+    over_rivals, ends_of_rivals = lead(own, rivals)
+    value = {
+        "best_probe": own.iloc[0],
+        "over_end_to_end": over_cnn,
+        "over_pretrained": over_rivals,
+        "lower_over_end_to_end": ends[0],
+        "lower_over_pretrained": ends_of_rivals[0],
+    }
+    return value, {"over_end_to_end": ends, "over_pretrained": ends_of_rivals}

@@ -11,6 +11,7 @@ from helpers import model_files, training
 from helpers.book.artifacts import Artifact
 from helpers.book.run import Run
 from helpers.data.files import write_json
+from helpers.data.patches import Patches
 from helpers.tissue.network import classifier, recipes, released
 from helpers.tissue.stages.slices import evaluation_patches, patches
 
@@ -28,12 +29,15 @@ class TrainedClassifier:
         The epoch that was kept, from 0.
     patches_per_area : int
         Training patches per area.
+    purity : float
+        Share of a training window that its area fills at least.
     """
 
     model: classifier.AreaCNN
     history: pd.DataFrame
     best_epoch: int
     patches_per_area: int
+    purity: float
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,44 @@ def trained_classifier(
         content = json.loads((folder / "history.json").read_text())
         model = model_files.load(classifier.AreaCNN, folder / "classifier.safetensors")
         history = pd.DataFrame(content["history"])
-        return TrainedClassifier(model, history, content["best_epoch"], chosen.patches_per_area)
+        drawn = chosen.patches_per_area, chosen.purity
+        return TrainedClassifier(model, history, content["best_epoch"], *drawn)
 
     parameters = {"seed": seed, "recipe": asdict(chosen)}
     return run.artifact("classifier", parameters, make, load, inputs=[run.key("microct")])
+
+
+def training_patches(
+    run: Run,
+    learned: TrainedClassifier,
+    per_area: int | None = None,
+    *,
+    seed: int = 0,
+    raw: bool = False,
+) -> Patches:
+    """Return the windows that a network learned from, or a part of them drawn at random.
+
+    Whatever is compared with the network learns from these, so that no rule of drawing favours
+    either.
+
+    Parameters
+    ----------
+    learned : TrainedClassifier
+        What `trained_classifier` returned for the same seed.
+    per_area : int, optional
+        So many of each area; all of them if the network saw no more.
+    seed, raw
+        As for `patches`.
+    """
+    drawn = patches(
+        run, "train", learned.patches_per_area, seed=seed, raw=raw, purity=learned.purity
+    )
+    if per_area is None or per_area >= learned.patches_per_area:
+        return drawn
+    rng = np.random.default_rng([seed, len(drawn)])
+    rows = [np.flatnonzero(drawn.labels == area) for area in np.unique(drawn.labels)]
+    chosen = np.concatenate([np.sort(rng.permutation(mine)[:per_area]) for mine in rows])
+    return drawn.part(chosen)
 
 
 def untrained_classifier(run: Run, seed: int = 0) -> Artifact:

@@ -5,14 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from helpers.book.artifacts import Artifact
 from helpers.book.run import Run
-from helpers.tissue.features import gram
-from helpers.tissue.stages.probes import (
-    FeatureSet,
-    Network,
-    repeats,
-    train_and_test,
-)
+from helpers.tissue.features import gram, resampling
+from helpers.tissue.stages.networks import Network
+from helpers.tissue.stages.probes import FeatureSet, train_and_test
 
 # The pairs of areas that paper A speaks of (§III.5), by the names that its claims use.
 PAIRS = {
@@ -20,65 +17,93 @@ PAIRS = {
     "vp_zi": ("vp", "zi"),
     "cortex_vp": ("cortex", "vp"),
 }
+ALIKE = ("cortex_striatum", "vp_zi")  # more so than the third
 
 
 def structure_sets(
-    run: Run, networks: list[Network], *, train_per_area: int, test_per_area: int, seed: int = 0
+    run: Run,
+    networks: list[Network],
+    trained: Artifact,
+    *,
+    train_per_area: int,
+    test_per_area: int,
+    seed: int = 0,
 ) -> dict[str, tuple[FeatureSet, FeatureSet]]:
     """Training and test features of every network, by its name; all on the same patches, as for the
     probes.
     """
     sets = {
-        each.name: train_and_test(run, each, train_per_area, test_per_area, seed)
+        each.name: train_and_test(run, each, trained, train_per_area, test_per_area, seed)
         for each in networks
     }
     return {name: (train.value, test.value) for name, (train, test) in sets.items()}
 
 
-def structure_table(
-    networks: list[Network],
-    sets: dict[str, tuple[FeatureSet, FeatureSet]],
-    areas: Sequence[str],
-    n_repeats: int = 3,
-    seed: int = 0,
+def structure_draws(
+    tested: dict[str, FeatureSet], areas: Sequence[str], draws: int = 200, seed: int = 0
 ) -> pd.DataFrame:
-    """Numbers of A Fig. 5 for every network, on each part of the test patches.
+    """Numbers of A Fig. 5 for every network, on all test patches and on bootstrap draws of them.
+
+    Whole tiles are drawn, because patches that overlap are not independent, and the same ones for
+    every network.
+
+    Parameters
+    ----------
+    tested : dict
+        Network to its features of the same patches.
+    areas : sequence of str
+        Names in class order.
+    draws : int
+    seed : int
 
     Returns
     -------
-    DataFrame
-        network, kind, seed, repeat; ``error`` and ``error_all`` (test patches; all patches at
-        once); ``silhouette`` of the areas in three dimensions; ``similarity …`` and ``distance …``
-        of the area pairs the paper names.
+    DataFrame (1 + draws, networks × measures)
+        Columns (network, measure); row 0 is every patch once. ``error``: block-diagonal error;
+        ``silhouette`` of the areas in three principal components; for the pairs that the paper
+        calls alike, and if the areas are there, ``similarity …``: mean Gram entry of the pair minus
+        that of cortex and VP, and ``distance …``: distance of the centroids of cortex and VP minus
+        that of the pair, in units of the mean over all pairs of areas. The last four are above 0 if
+        the paper is right.
     """
-    from sklearn.metrics import silhouette_score
+    first = next(iter(tested.values()))
+    weights = resampling.bootstrap_weights(first.labels, draws, first.groups, seed)
+    weights = np.vstack([np.ones(len(first.labels)), weights])
+    columns = {}
+    for name, part in tested.items():
+        scores, _ = gram.principal_components(part.features)
+        columns[name, "error"] = gram.bootstrap_errors(part.features, part.labels, weights)
+        columns[name, "silhouette"] = gram.bootstrap_silhouettes(scores, part.labels, weights)
+        for measure, gap in _pair_gaps(part, scores, weights, areas).items():
+            columns[name, measure] = gap
+    return pd.DataFrame(columns).rename_axis(columns=["network", "measure"])
 
-    rows = []
-    for network in networks:
-        train, test = sets[network.name]
-        everything = gram.block_diagonal_error(
-            np.vstack([train.features, test.features]), np.concatenate([train.labels, test.labels])
-        )
-        for repeat, (_, chosen) in enumerate(repeats(train, test, n_repeats, seed)):
-            part = test.part(chosen)
-            scores, _ = gram.principal_components(part.features)
-            tables = {
-                "similarity": gram.area_similarity(part.features, part.labels),
-                "distance": gram.centroid_distances(scores, part.labels),
-            }
-            row = {
-                "network": network.name,
-                "kind": network.kind,
-                "seed": seed,
-                "repeat": repeat,
-                "error": gram.block_diagonal_error(part.features, part.labels),
-                "error_all": everything,
-                "silhouette": silhouette_score(scores, part.labels),
-            }
-            for kind, matrix in tables.items():
-                row |= {f"{kind} {pair}": matrix[at] for pair, at in area_pairs(areas).items()}
-            rows.append(row)
-    return pd.DataFrame(rows)
+
+def _pair_gaps(
+    part: FeatureSet, scores: np.ndarray, weights: np.ndarray, areas: Sequence[str]
+) -> dict[str, np.ndarray]:
+    pairs, found = area_pairs(areas), {}
+    if not pairs:
+        return found
+    similarity = gram.bootstrap_similarity(part.features, part.labels, weights)
+    distance = gram.centroid_distances(scores, part.labels, weights)
+    rows, columns = np.triu_indices(len(areas), 1)
+    distance = distance / distance[:, rows, columns].mean(axis=1)[:, None, None]
+    c, d = pairs["cortex_vp"]
+    for name in ALIKE:
+        a, b = pairs[name]
+        found[f"similarity {name}"] = similarity[:, a, b] - similarity[:, c, d]
+        found[f"distance {name}"] = distance[:, c, d] - distance[:, a, b]
+    return found
+
+
+def structure_table(draws: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Return network, measure, seed, value and its 95 % interval (low, high), from
+    `structure_draws`.
+    """
+    ends = draws.iloc[1:].quantile([0.025, 0.975])
+    columns = {"seed": seed, "value": draws.iloc[0], "low": ends.iloc[0], "high": ends.iloc[1]}
+    return pd.DataFrame(columns, index=draws.columns).reset_index()
 
 
 def area_pairs(areas: Sequence[str]) -> dict[str, tuple[int, int]]:
@@ -87,44 +112,6 @@ def area_pairs(areas: Sequence[str]) -> dict[str, tuple[int, int]]:
     if not all(name in place for pair in PAIRS.values() for name in pair):
         return {}
     return {name: (place[a], place[b]) for name, (a, b) in PAIRS.items()}
-
-
-def pair_intervals(part: FeatureSet, weights: np.ndarray, areas: Sequence[str]) -> pd.DataFrame:
-    """By how much the pairs that the paper calls similar are more alike than cortex and VP: 95 %
-    bootstrap intervals.
-
-    ``similarity``: mean Gram entry of the pair minus that of cortex and VP. ``distance``: distance
-    of the centroids of cortex and VP, in three principal components, minus that of the pair. Both
-    are above 0 if the paper is right.
-
-    Parameters
-    ----------
-    part : FeatureSet
-    weights : (repeats, N) array
-        From :func:`helpers.tissue.features.resampling.bootstrap_weights`.
-    """
-    scores, _ = gram.principal_components(part.features)
-    similarity = gram.bootstrap_similarity(part.features, part.labels, weights)
-    distance = gram.centroid_distances(scores, part.labels, weights)
-    pairs = area_pairs(areas)
-    rows = []
-    for name in ("cortex_striatum", "vp_zi"):
-        (a, b), (c, d) = pairs[name], pairs["cortex_vp"]
-        for measure, gap in (
-            ("similarity", similarity[:, a, b] - similarity[:, c, d]),
-            ("distance", distance[:, c, d] - distance[:, a, b]),
-        ):
-            low, high = np.percentile(gap, [2.5, 97.5])
-            rows.append(
-                {
-                    "pair": name.replace("_", "–"),
-                    "measure": measure,
-                    "gap_from": low,
-                    "gap_to": high,
-                    "share_above_0": (gap > 0).mean(),
-                }
-            )
-    return pd.DataFrame(rows)
 
 
 def is_network(name: str, wanted: str) -> bool:

@@ -1,14 +1,21 @@
 """The cortex of a slice on a grid of windows, with depth and layers (A Fig. 6, B Fig. 2)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from helpers.book.artifacts import Artifact
 from helpers.book.run import Run
 from helpers.tissue.cortex import depth as depths
-from helpers.tissue.stages.slices import SliceFeatures, labelled_test_slice, slice_features
+from helpers.tissue.features.baselines import window_statistics
+from helpers.tissue.stages.slices import (
+    SliceFeatures,
+    labelled_test_slice,
+    prepared_slice,
+    slice_features,
+)
 
+EDGE = 64  # pixels: half a window
 SURFACE_DOWN = ("L1", "L2/3", "L4", "L5", "L6")
 
 
@@ -54,6 +61,29 @@ def cortex_grid(run: Run, trained: Artifact, *, stride: int = 8) -> CortexGrid:
     cortex_label(run)  # before the long work
     grid = slice_features(run, trained, piece, stride=stride).value
     return CortexGrid(**vars(grid), **cortical_layers(run, grid, piece.areas))
+
+
+def gray_grid(run: Run, grid: CortexGrid) -> CortexGrid:
+    """Return the same grid with mean and standard deviation of gray in place of features: what
+    clusters of brightness alone would be.
+
+    Both are of the standardised image in each window, centred and divided by their own standard
+    deviation over the cortex, so that neither weighs more.
+    """
+    prepared = prepared_slice(run, grid.piece)
+    mean, deviation = window_statistics(prepared.image, pad_value=prepared.scale.raw_zero)
+    features = np.stack([grid.at_grid(mean), grid.at_grid(deviation)], axis=-1)
+    rows = features[grid.inside]
+    features = (features - rows.mean(0)) / np.maximum(rows.std(0), 1e-12)
+    return replace(grid, features=features.astype(np.float32))
+
+
+def whole_windows(run: Run, grid: CortexGrid) -> np.ndarray:
+    """Return the positions (h, w) whose window lies wholly on tissue: those that do not see the
+    dark outside.
+    """
+    tissue = prepared_slice(run, grid.piece).tissue
+    return depths.interior(grid.at_grid(tissue), EDGE / grid.stride)
 
 
 def cortex_label(run: Run) -> int:

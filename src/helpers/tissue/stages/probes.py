@@ -2,49 +2,21 @@
 pretrained networks.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from helpers.book.artifacts import Artifact
-from helpers.book.reached_code import reached_hash
 from helpers.book.run import Run
 from helpers.data import patches as patch_rules
-from helpers.data.datasets.weights import WeightsError, open_weights
-from helpers.data.files import file_sha256
 from helpers.tissue.features import probes
-from helpers.tissue.network import classifier, pretrained
 from helpers.tissue.stages import slices
-from helpers.tissue.stages.classifier import untrained_classifier
-from helpers.training import choose_device
+from helpers.tissue.stages.classifier import training_patches
+from helpers.tissue.stages.networks import Network, area_networks
 
-TRAINED, UNTRAINED = "trained CNN", "untrained CNN"
 END_TO_END = "end to end"
-
-
-@dataclass(frozen=True, eq=False)
-class Network:
-    """A network that gives features of patches.
-
-    Attributes
-    ----------
-    name : str
-        As on figures and in tables.
-    kind : {"trained", "untrained", "pretrained"}
-    key : str
-        Changes whenever its features could.
-    open : callable
-        Loads the network: returns ``features(raw, standardised) -> (N, d)``, of which each kind
-        reads what it needs.
-    """
-
-    name: str
-    kind: str
-    key: str
-    open: Callable[[], Callable] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -69,71 +41,40 @@ class FeatureSet:
         return FeatureSet(self.features[chosen], self.labels[chosen], self.groups[chosen])
 
 
-def area_networks(run: Run, trained: Artifact, seed: int = 0) -> list[Network]:
-    """The trained area classifier, and one of the same shape that learned nothing (the control)."""
-    code, untrained = reached_hash(area_networks), untrained_classifier(run, seed)
-
-    def reads_standardised(model: classifier.AreaCNN) -> Callable:
-        model.to(choose_device("auto"))
-        return lambda raw, standardised: classifier.patch_features(model, standardised)
-
-    return [
-        Network(name, kind, f"{one.key} {code}", partial(reads_standardised, one.value.model))
-        for name, kind, one in (
-            (TRAINED, "trained", trained),
-            (UNTRAINED, "untrained", untrained),
-        )
-    ]
-
-
-def pretrained_networks(run: Run) -> tuple[list[Network], dict[str, str]]:
-    """The frozen networks of the run's weights folder, and what is wrong with those that cannot be
-    used.
-
-    Each file is loaded once here, so that an unusable one is known before any figure is drawn.
-    """
-    try:
-        weights = open_weights(run.weights)
-    except WeightsError as error:
-        return [], {str(run.weights): str(error)}
-    networks, problems = [], dict(weights.problems)
-    for record in weights.records:
-        try:
-            loaded = pretrained.load_network(record)
-        except (WeightsError, OSError) as error:
-            problems[record.network] = str(error)
-            continue
-        facts = (file_sha256(record.path), record.mean, record.std, record.size, record.features)
-        key = f"{facts} {reached_hash(pretrained_networks)}"
-        networks.append(Network(record.network, "pretrained", key, _reads_raw(loaded)))
-    return networks, problems
-
-
-def _reads_raw(loaded: pretrained.FrozenNetwork) -> Callable:
-    return lambda: lambda raw, standardised: loaded.features(raw, progress=True)
-
-
 def patch_features(
-    run: Run, network: Network, role: str, per_area: int, *, seed: int = 0, variance: float = 0.0
+    run: Run,
+    network: Network,
+    role: str,
+    per_area: int,
+    *,
+    trained: Artifact | None = None,
+    seed: int = 0,
+    variance: float = 0.0,
 ) -> Artifact:
     """Features of balanced patches of one role (A §III.3); ``value`` is a `FeatureSet`, sorted by
     area.
 
-    Every network sees the same patches. Noise is added to raw gray values, before any network's own
-    preprocessing.
+    Every network sees the same patches; those of training are some that the trained CNN learned
+    from. Noise is added to raw gray values, before any network's own preprocessing.
 
     Parameters
     ----------
     role : {"train", "validation", "test"}
     per_area : int
+    trained : Artifact, optional
+        The trained CNN; only training patches ask for it.
     seed : int
         Draws the patches and their noise.
     variance : float
         Of the added Gaussian noise, see :func:`helpers.tissue.features.probes.add_noise`.
     """
+    learned = trained.value if role == "train" else None
 
     def compute() -> dict:
-        drawn = slices.patches(run, role, per_area, seed=seed, raw=True)
+        if learned:
+            drawn = training_patches(run, learned, per_area, seed=seed, raw=True)
+        else:
+            drawn = slices.patches(run, role, per_area, seed=seed, raw=True)
         raw = probes.add_noise(drawn.cut()[:, 0], variance, seed)  # (N, 128, 128)
         tile = drawn.centres // (2 * drawn.size)
         return {
@@ -143,6 +84,8 @@ def patch_features(
         }
 
     parameters = {"role": role, "per_area": per_area, "seed": seed, "variance": variance}
+    if learned:
+        parameters["out_of"] = [learned.patches_per_area, learned.purity]
     inputs = [run.key("microct"), network.key]
     found = run.stored(f"features-{network.kind}", parameters, compute, inputs=inputs)
     return replace(found, value=FeatureSet(**found.value))
@@ -169,11 +112,16 @@ def evaluation_role(run: Run) -> str:
 
 
 def train_and_test(
-    run: Run, network: Network, train_per_area: int, test_per_area: int, seed: int = 0
+    run: Run,
+    network: Network,
+    trained: Artifact,
+    train_per_area: int,
+    test_per_area: int,
+    seed: int = 0,
 ) -> tuple[Artifact, Artifact]:
     """Features of training and of evaluation patches; ``value`` of each is a `FeatureSet`."""
     return (
-        patch_features(run, network, "train", train_per_area, seed=seed),
+        patch_features(run, network, "train", train_per_area, trained=trained, seed=seed),
         patch_features(run, network, evaluation_role(run), test_per_area, seed=seed),
     )
 
@@ -224,6 +172,7 @@ def probe_predictions(
     *,
     train_per_area: int,
     test_per_area: int,
+    validation_per_area: int,
     n_repeats: int = 3,
     seed: int = 0,
 ) -> Artifact:
@@ -232,26 +181,40 @@ def probe_predictions(
     Returns
     -------
     Artifact
-        ``value`` is a table: network, kind, probe, seed, repeat, group, truth, predicted. The
-        trained CNN's own answer stands there as probe ``end to end``.
+        ``value`` is a table: network, kind, role, probe, seed, repeat, group, truth, predicted. The
+        trained CNN's own answer stands there as probe ``end to end``. Answers on validation
+        patches, which the best probe is chosen by, are there if test patches are.
     """
-    sets = [train_and_test(run, each, train_per_area, test_per_area, seed) for each in networks]
+    facts = {"trained": trained, "seed": seed}
+    role = evaluation_role(run)
+    sizes = {"train": train_per_area, role: test_per_area}
+    if role == "test":
+        sizes["validation"] = validation_per_area
+    sets = [
+        {part: patch_features(run, each, part, size, **facts) for part, size in sizes.items()}
+        for each in networks
+    ]
 
     def tables() -> Iterator[pd.DataFrame]:
-        for network, (train, test) in zip(networks, sets):
-            train, test = train.value, test.value
+        for network, parts in zip(networks, sets):
+            train, test = parts["train"].value, parts[role].value
             for repeat, (fitted, scored) in enumerate(repeats(train, test, n_repeats, seed)):
-                part = test.part(scored)
+                asked = {role: test.part(scored)}
+                if role == "test":
+                    asked["validation"] = parts["validation"].value
+                features = np.vstack([part.features for part in asked.values()])
                 found = probes.predictions(
-                    train.features[fitted], train.labels[fitted], part.features, seed=seed + repeat
+                    train.features[fitted], train.labels[fitted], features, seed=seed + repeat
                 )
                 if network.kind == "trained":
-                    found = {END_TO_END: own_predictions(trained, part.features), **found}
+                    found = {END_TO_END: own_predictions(trained, features), **found}
+                ends = np.cumsum([len(part.labels) for part in asked.values()])[:-1]
                 for probe, predicted in found.items():
-                    facts = {"probe": probe, "seed": seed, "repeat": repeat}
-                    yield _answers(network, part, predicted, facts)
+                    for (name, part), said in zip(asked.items(), np.split(predicted, ends)):
+                        about = {"role": name, "probe": probe, "seed": seed, "repeat": repeat}
+                        yield _answers(network, part, said, about)
 
-    inputs = [trained.key, *(artifact.key for pair in sets for artifact in pair)]
+    inputs = [trained.key, *(artifact.key for parts in sets for artifact in parts.values())]
     parameters = _settings(networks, n_repeats, seed)
     found = run.stored("probes", parameters, lambda: {"all": pd.concat(tables())}, inputs=inputs)
     return replace(found, value=found.value["all"])
@@ -260,6 +223,7 @@ def probe_predictions(
 def noise_predictions(
     run: Run,
     networks: list[Network],
+    trained: Artifact,
     *,
     train_per_area: int,
     test_per_area: int,
@@ -275,8 +239,8 @@ def noise_predictions(
         ``value`` is a table: network, kind, seed, repeat, variance, group, truth, predicted.
         Variance 0 is always there, for the others are held against it.
     """
-    role = evaluation_role(run)
-    train = [patch_features(run, each, "train", train_per_area, seed=seed) for each in networks]
+    role, facts = evaluation_role(run), {"trained": trained, "seed": seed}
+    train = [patch_features(run, each, "train", train_per_area, **facts) for each in networks]
     noisy = [
         {
             variance: patch_features(run, each, role, test_per_area, seed=seed, variance=variance)
@@ -294,8 +258,8 @@ def noise_predictions(
                 probe.fit(clean.features[fitted], clean.labels[fitted])
                 for variance, test in tests.items():
                     part = test.value.part(scored)
-                    facts = {"seed": seed, "repeat": repeat, "variance": variance}
-                    yield _answers(network, part, probe.predict(part.features), facts)
+                    about = {"seed": seed, "repeat": repeat, "variance": variance}
+                    yield _answers(network, part, probe.predict(part.features), about)
 
     keys = [artifact.key for artifact in train]
     keys += [artifact.key for tests in noisy for artifact in tests.values()]
@@ -321,6 +285,7 @@ def _settings(networks: list[Network], n_repeats: int, seed: int) -> dict:
 def learning_curves(
     run: Run,
     networks: list[Network],
+    trained: Artifact,
     sizes: list[int],
     *,
     train_per_area: int,
@@ -337,7 +302,7 @@ def learning_curves(
     """
     rows = []
     for network in networks:
-        sets = train_and_test(run, network, train_per_area, test_per_area, seed)
+        sets = train_and_test(run, network, trained, train_per_area, test_per_area, seed)
         train, test = (artifact.value for artifact in sets)
         for repeat in range(n_repeats):
             curve = probes.learning_curve(
