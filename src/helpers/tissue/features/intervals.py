@@ -31,7 +31,7 @@ def resampled_scores(table: pd.DataFrame, draws: int = 200, seed: int = 0) -> pd
     measure = "probe" if "probe" in table else "variance"
     tiles = pd.MultiIndex.from_frame(table[["truth", "group"]])
     numbers, unique = tiles.factorize()
-    drawn = bootstrap_weights(unique.get_level_values("truth"), draws, seed=seed)
+    drawn = bootstrap_weights(unique.get_level_values(0), draws, seed=seed)
     counts = np.vstack([np.ones(len(unique)), drawn])  # (1 + draws, tiles)
     table, columns = table.assign(tile=numbers), {}
     for (network, kind), parts in table.groupby(["network", measure], sort=False):
