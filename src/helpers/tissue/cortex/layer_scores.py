@@ -6,6 +6,7 @@ Clusters are counted from 0, layers from 1 (0 = none), as in the label images.
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pandas as pd
 from scipy import ndimage, optimize
 from sklearn.metrics import adjusted_rand_score
 
@@ -148,7 +149,7 @@ def layer_edges(layers: np.ndarray, depth: np.ndarray, n_layers: int) -> list[fl
 
 def layer_marks(
     clusters: np.ndarray, layers: np.ndarray, near: np.ndarray, k: int, n_layers: int
-) -> dict[str, float]:
+) -> tuple[dict[str, float], np.ndarray]:
     """How well clusters mark layer 1, layer 2/3 and transitions (A Fig. 6).
 
     Parameters
@@ -159,49 +160,59 @@ def layer_marks(
 
     Returns
     -------
-    dict
-        ``f1_l1``, ``f1_l23`` of two distinct clusters; ``transition``: the largest share of another
-        cluster near layer borders.
+    marks : dict
+        ``f1_l1`` and ``f1_l23`` of two distinct clusters.
+    transitions : (k,) array
+        Share of each other cluster near layer borders (0 if it is empty); NaN for those two.
     """
     f1 = layer_f1(clusters, layers, k, n_layers)
     found = find_layers(f1, [1, 2])
-    shares = component_means(clusters, near, k)
-    others = np.delete(shares, list(found.values()))
-    return {
-        "f1_l1": float(f1[found[1], 0]),
-        "f1_l23": float(f1[found[2], 1]),
-        "transition": float(np.nan_to_num(others).max(initial=0.0)),
-    }
+    transitions = np.nan_to_num(component_means(clusters, near, k))
+    transitions[list(found.values())] = np.nan
+    return {"f1_l1": float(f1[found[1], 0]), "f1_l23": float(f1[found[2], 1])}, transitions
 
 
-def shifted_marks(
+def against_shifts(
     clusters: np.ndarray,
     layers: np.ndarray,
-    depth: np.ndarray,
     near: np.ndarray,
     k: int,
     n_layers: int,
     shifts: Iterable[np.ndarray],
-) -> dict[str, np.ndarray]:
-    """`layer_marks` of the same clusters shifted along depth: what smooth clusters score that know
-    nothing of layers.
+) -> pd.DataFrame:
+    """`layer_marks` of a map of clusters, and of the same map shifted along depth: what clusters as
+    smooth as these score that know nothing of layers.
+
+    A thin cluster can lie near a border altogether, a thick one cannot. So the share of each
+    cluster is held against its own mean and standard deviation over the shifts, the cluster that
+    stands out most is the transition, and it has to stand out more than that of 95 % of the shifted
+    maps, which are asked in the same way.
 
     Parameters
     ----------
-    clusters, layers, depth, near : (H, W) arrays
-        Judged are the positions where depth is not NaN.
+    clusters, layers, near : (m,) arrays
+        As for :func:`layer_marks`.
     shifts : iterable of (m,) int arrays
-        From :func:`helpers.tissue.cortex.nulls.depth_shifts` of the same depth.
+        From :func:`helpers.tissue.cortex.nulls.depth_shifts`.
 
     Returns
     -------
-    dict
-        Each mark to a (draws,) array.
+    DataFrame (1 + draws)
+        The map as it is first: ``f1_l1``, ``f1_l23``; ``transition``: share of the transition
+        cluster near layer borders; ``null_transition``: the share that it has to exceed.
     """
-    judged = ~np.isnan(depth)
-    clusters, layers, near = (each[judged] for each in (clusters, layers, near))
-    rows = [layer_marks(clusters[shift], layers, near, k, n_layers) for shift in shifts]
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    maps = [clusters, *(clusters[shift] for shift in shifts)]
+    found = [layer_marks(each, layers, near, k, n_layers) for each in maps]
+    transitions = np.array([shares for _, shares in found])  # (1 + draws, k)
+    null = np.nan_to_num([component_means(each, near, k) for each in maps[1:]])
+    mean, deviation = null.mean(axis=0), np.maximum(null.std(axis=0), 1e-9)
+    outstanding = np.nan_to_num((transitions - mean) / deviation, nan=-np.inf)
+    cluster, rows = outstanding.argmax(axis=1), np.arange(len(maps))
+    limit = np.quantile(outstanding[rows, cluster][1:], 0.95)
+    return pd.DataFrame([marks for marks, _ in found]).assign(
+        transition=transitions[rows, cluster],
+        null_transition=mean[cluster] + limit * deviation[cluster],
+    )
 
 
 def agreement(
@@ -221,13 +232,16 @@ def agreement(
     Returns
     -------
     dict
-        The marks; ``near_borders``: the share of all positions near borders; ``rand``: adjusted
-        Rand index of clusters and layers.
+        ``f1_l1``, ``f1_l23``; ``transition``: the largest share of another cluster near borders;
+        ``near_borders``: the share of all positions there, which any cluster reaches by chance;
+        ``rand``: adjusted Rand index of clusters and layers.
     """
     inside = np.asarray(inside) & (np.asarray(layers) > 0)
     clusters, layers, near = (np.asarray(each)[inside] for each in (clusters, layers, near))
+    marks, transitions = layer_marks(clusters, layers, near, k, n_layers)
     return {
-        **layer_marks(clusters, layers, near, k, n_layers),
+        **marks,
+        "transition": float(np.nanmax(transitions, initial=0.0)),
         "near_borders": float(near.mean()),
         "rand": float(adjusted_rand_score(layers, clusters)),
     }

@@ -45,24 +45,28 @@ class Judged:
         Returns
         -------
         value : dict
-            `layer_scores.layer_marks`; ``null_transition``: the 95 % quantile of ``transition``
-            over maps shifted along depth; ``windows``: how many are judged.
+            ``f1_l1``, ``f1_l23``, ``transition`` and ``null_transition`` of
+            `layer_scores.against_shifts`; ``windows``: how many are judged.
         null : dict
             The same of one shifted map, the one at the 95 % quantile of how nearly it meets the
             rule: it meets it if more than one in twenty do.
         """
-        here, n = ~np.isnan(self.depth), len(SURFACE_DOWN)
-        marks = layer_scores.layer_marks(clusters[here], self.layers[here], self.near[here], k, n)
-        shifts = nulls.depth_shifts(self.depth, self.column, draws, seed)
-        shifted = pd.DataFrame(
-            layer_scores.shifted_marks(clusters, self.layers, self.depth, self.near, k, n, shifts)
+        here = ~np.isnan(self.depth)
+        marks = layer_scores.against_shifts(
+            clusters[here],
+            self.layers[here],
+            self.near[here],
+            k,
+            len(SURFACE_DOWN),
+            nulls.depth_shifts(self.depth, self.column, draws, seed),
+        ).assign(windows=float(here.sum()))
+        margin = np.minimum(
+            marks[["f1_l1", "f1_l23"]].min(axis=1) - FOUND,
+            marks["transition"] - marks["null_transition"],
         )
-        limit = float(shifted["transition"].quantile(0.95))
-        shared = {"null_transition": limit, "windows": int(here.sum())}
-        margin = shifted - pd.Series({"f1_l1": FOUND, "f1_l23": FOUND, "transition": limit})
-        order = np.argsort(margin.min(axis=1).to_numpy(), kind="stable")
-        nearest = shifted.iloc[order[int(0.95 * (draws - 1))]]
-        return {**marks, **shared}, {**nearest, **shared}
+        order = np.argsort(margin[1:].to_numpy(), kind="stable")
+        nearest = 1 + order[int(0.95 * (draws - 1))]
+        return marks.iloc[0].to_dict(), marks.iloc[nearest].to_dict()
 
 
 def judged(grid: CortexGrid, whole: np.ndarray, strip: Strip) -> Judged:
