@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.metrics import silhouette_score
 
 from helpers.tissue.features import gram
 from helpers.tissue.features.resampling import bootstrap_weights
@@ -149,3 +150,20 @@ def test_bootstrap_equals_resampling_rows(sample):
 def test_errors_say_what_is_wrong(features, labels, message):
     with pytest.raises(ValueError, match=message):
         gram.block_diagonal_error(features, labels)
+
+
+def test_silhouettes_of_draws_are_those_of_the_rows_without_their_copies():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([1, 2, 3], 8)
+    scores = rng.normal(size=(24, 3)) + 2 * np.eye(3)[labels - 1]
+    weights = np.vstack([np.ones(24), rng.integers(1, 4, 24)])
+    once, drawn = gram.bootstrap_silhouettes(scores, labels, weights)
+    assert once == pytest.approx(silhouette_score(scores, labels))
+    total = 0.0
+    for i, (own, weight) in enumerate(zip(labels, weights[1])):  # one sample after another
+        apart = np.linalg.norm(scores - scores[i], axis=1)
+        counts = weights[1] * (np.arange(24) != i)
+        means = [(apart * counts)[labels == a].sum() / counts[labels == a].sum() for a in (1, 2, 3)]
+        inner, outer = means[own - 1], min(means[: own - 1] + means[own:])
+        total += weight * (outer - inner) / max(inner, outer)
+    assert drawn == pytest.approx(total / weights[1].sum())

@@ -11,7 +11,6 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from helpers.tissue.features import probes
-from helpers.tissue.features.resampling import bootstrap_weights
 
 
 def clouds(n=60, d=12, spread=0.3, seed=0, c=3):
@@ -121,14 +120,20 @@ def test_noise_is_one_pattern_that_grows():
     assert not np.allclose(small, probes.add_noise(patches, 1e-4, seed=6) - patches)
 
 
-def test_relative_area():
-    assert probes.relative_area([0, 1, 3], [0.8, 0.8, 0.8]) == pytest.approx(1)
-    assert probes.relative_area([0, 2], [0.5, 0.25]) == pytest.approx(0.75)
-    both = probes.relative_area([0, 1, 3], [[0.8, 0.8, 0.4], [0.8, 0.8, 0.8]])
+def test_robustness():
+    assert probes.robustness([0, 1, 3], [0.8, 0.8, 0.8], 0.2) == pytest.approx(1)
+    assert probes.robustness([0, 2], [0.5, 0.35], 0.2) == pytest.approx(0.75)
+    both = probes.robustness([0, 1, 3], [[0.8, 0.8, 0.5], [0.8, 0.8, 0.8]], 0.2)
     np.testing.assert_allclose(both, [(1 + 2 * 0.75) / 3, 1])
     for wrong in ([1, 2], [0], [0, 2, 1]):
         with pytest.raises(ValueError, match="rise from 0"):
-            probes.relative_area(wrong, np.ones(len(wrong)))
+            probes.robustness(wrong, np.ones(len(wrong)), 0.2)
+
+
+def test_to_guess_as_well_with_noise_as_without_is_not_robust():
+    steady = probes.robustness([0, 1], [[0.21, 0.2], [0.9, 0.8]], 0.2)
+    assert steady[0] == pytest.approx(0.5) and steady[1] > 0.9
+    assert np.isnan(probes.robustness([0, 1], [0.2, 0.2], 0.2))
 
 
 def predictions_table(good=0.9, bad=0.6, n=300, seed=0):
@@ -155,48 +160,6 @@ def test_score_table_scores_every_repeat_apart():
     for row in scores.itertuples():
         mine = table[(table["network"] == row.network) & (table["repeat"] == row.repeat)]
         assert row.score == pytest.approx((mine["truth"] == mine["predicted"]).mean())
-
-
-def test_interval_of_a_difference_covers_it_and_widens_with_groups():
-    table = predictions_table()
-    first, second = {"network": "good", "probe": "LR"}, {"network": "bad", "probe": "LR"}
-    low, high = probes.difference_interval(table, first, second)
-    assert low < 0.3 < high and low > 0 and high - low < 0.2
-    same_low, same_high = probes.difference_interval(table, first, first)
-    assert same_low == same_high == 0
-    # patches that fail together are fewer than they seem
-    group = np.tile(np.arange(300) // 50, 4)
-    right = np.where(table["network"] == "good", group % 2, table["predicted"] == table["truth"])
-    together = table.assign(predicted=np.where(right, table["truth"], table["truth"] % 3 + 1))
-    wide, apart = (
-        np.diff(probes.difference_interval(together.assign(group=g), first, second))
-        for g in (group, np.tile(np.arange(300), 4))
-    )
-    assert wide > 3 * apart
-
-
-def test_noise_areas_and_their_interval():
-    settings = ((0.0, 0.9, 0.9), (0.1, 0.9, 0.4))
-    tables = [predictions_table(good, bad).assign(variance=v) for v, good, bad in settings]
-    table = pd.concat(tables).drop(columns="probe")
-    scores = probes.score_table(table)
-    areas = probes.noise_areas(scores)
-    clean, noisy = scores.query("network == 'bad' and repeat == 1")["score"]
-    found = areas.query("network == 'bad' and repeat == 1")["area"].item()
-    assert found == pytest.approx((1 + noisy / clean) / 2)
-    means = areas.groupby("network")["area"].mean()
-    low, high = probes.difference_interval(table, {"network": "good"}, {"network": "bad"})
-    assert low < means["good"] - means["bad"] < high and low > 0.1
-
-
-@pytest.mark.parametrize("name", ["LR", probes.GMM])
-def test_bootstrap_scores_equal_scores_of_resampled_rows(name):
-    rng = np.random.default_rng(0)
-    truth, predicted = rng.integers(1, 4, 50), rng.integers(1, 4, 50)
-    weights = bootstrap_weights(truth, repeats=4, seed=1)
-    for weight, found in zip(weights, probes.bootstrap_scores(name, truth, predicted, weights)):
-        rows = np.repeat(np.arange(50), weight.astype(int))
-        assert found == pytest.approx(probes.score(name, truth[rows], predicted[rows]))
 
 
 def test_learning_curve_uses_nested_balanced_subsets():

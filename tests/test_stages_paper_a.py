@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import silhouette_score
 from test_pretrained import write
 
 from helpers.book import interactive
 from helpers.book.artifacts import Artifact
 from helpers.book.run import Run, open_run
 from helpers.tissue import stages
-from helpers.tissue.features import gram, resampling
+from helpers.tissue.features import gram
 from helpers.tissue.network import classifier
 from helpers.tissue.stages import probes
 
@@ -29,7 +30,11 @@ def run(tmp_path_factory, tiny_microct):
 def trained(run):
     """A network of random weights that stands in for a trained one."""
     torch.manual_seed(1)
-    return Artifact("stand-in", run.path, SimpleNamespace(model=classifier.AreaCNN(6).eval()))
+    return Artifact(
+        "stand-in",
+        run.path,
+        SimpleNamespace(model=classifier.AreaCNN(6).eval(), patches_per_area=8, purity=0.0),
+    )
 
 
 def feature_set(n=30, d=8, areas=3, seed=0):
@@ -106,35 +111,57 @@ def test_unusable_networks_are_reported_and_the_others_serve(run, tmp_path):
     assert "no such folder" in stages.pretrained_networks(empty)[1].popitem()[1]
 
 
-def test_pair_intervals_speak_of_the_right_pairs():
-    areas = ("VP", "Cortex", "ZI", "Striatum")
-    part = feature_set(40, areas=4)
-    alike = part.features.copy()
-    alike[part.labels == 4] = alike[part.labels == 2]  # striatum as cortex
-    alike[part.labels == 3] = alike[part.labels == 1]  # ZI as VP
-    part = probes.FeatureSet(alike, part.labels, part.groups)
-    assert stages.area_pairs(areas) == {
+AREAS = ("VP", "Cortex", "ZI", "Striatum")
+
+
+def test_area_pairs_are_found_by_name():
+    assert stages.area_pairs(AREAS) == {
         "cortex_striatum": (1, 3),
         "vp_zi": (0, 2),
         "cortex_vp": (1, 0),
     }
-    weights = resampling.bootstrap_weights(part.labels, 50, part.groups)
-    table = stages.pair_intervals(part, weights, areas)
-    assert len(table) == 4 and (table["gap_from"] > 0).all() and (table["share_above_0"] == 1).all()
     assert stages.area_pairs(("Cortex", "VP")) == {}
 
 
-def test_structure_table_against_direct_numbers():
-    networks = [probes.Network("trained CNN", "trained", "", None)]
-    train, test = feature_set(12, areas=4), feature_set(12, areas=4, seed=1)
-    areas = ("VP", "Cortex", "ZI", "Striatum")
-    table = stages.structure_table(networks, {"trained CNN": (train, test)}, areas, 2)
-    part = test.part(stages.repeats(train, test, 2)[1][1])
-    row = table.iloc[1]
-    assert row["error"] == pytest.approx(gram.block_diagonal_error(part.features, part.labels))
-    assert row["similarity vp_zi"] == pytest.approx(
-        gram.area_similarity(part.features, part.labels)[0, 2]
-    )
+def test_structure_draws_against_direct_numbers():
+    part = feature_set(20, areas=4)
+    draws = stages.structure_draws({"a": part, "b": part}, AREAS, draws=30)
+    now = draws["a"].iloc[0]
+    scores, _ = gram.principal_components(part.features)
+    assert now["error"] == pytest.approx(gram.block_diagonal_error(part.features, part.labels))
+    assert now["silhouette"] == pytest.approx(silhouette_score(scores, part.labels))
+    alike = gram.area_similarity(part.features, part.labels)
+    assert now["similarity vp_zi"] == pytest.approx(alike[0, 2] - alike[1, 0])
+    apart = gram.centroid_distances(scores, part.labels)
+    mean = apart[np.triu_indices(4, 1)].mean()
+    assert now["distance cortex_striatum"] == pytest.approx((apart[1, 0] - apart[1, 3]) / mean)
+    assert len(draws) == 31 and (draws["a"] == draws["b"]).all(axis=None)  # one draw for both
+    table = stages.structure_table(draws, seed=4)
+    row = table.iloc[0]
+    assert (row["network"], row["measure"], row["seed"]) == ("a", "error", 4)
+    assert row["low"] < row["high"] and row["value"] == now["error"]
+
+
+def test_probes_learn_from_windows_that_the_network_learned_from(run, trained):
+    cnn = stages.area_networks(run, trained)[0]
+    found = stages.patch_features(run, cnn, "train", 3, trained=trained, seed=1).value
+    patches = stages.training_patches(run, trained.value, 3, seed=1)
+    expected = classifier.patch_features(trained.value.model, patches.cut())
+    np.testing.assert_allclose(found.features, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_probe_predictions_on_validation_windows_stand_apart(run, trained):
+    networks = stages.area_networks(run, trained)
+    sizes = {"train_per_area": 5, "test_per_area": 4, "validation_per_area": 2}
+    table = stages.probe_predictions(run, networks, trained, **sizes, n_repeats=2).value
+    per_probe = table.groupby(["network", "role", "probe"]).size()
+    assert (per_probe["trained CNN"]["test"] == 24).all()  # each test window once
+    assert (per_probe["trained CNN"]["validation"] == 2 * 12).all()  # all of them per repeat
+    assert set(table[table["probe"] == "end to end"]["network"]) == {"trained CNN"}
+    validation = stages.patch_features(run, networks[0], "validation", 2).value
+    own = probes.own_predictions(trained, validation.features)
+    rows = (table["role"] == "validation") & (table["probe"] == "end to end")
+    np.testing.assert_array_equal(table[rows]["predicted"], [*own, *own])
 
 
 @pytest.mark.parametrize(
