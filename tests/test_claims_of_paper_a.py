@@ -394,7 +394,7 @@ def grid_of(features):
     depth, layers, _ = slab()
     included = np.ones(depth.shape, bool)
     rows, columns = (np.arange(side) * STRIDE for side in depth.shape)
-    place = (SimpleNamespace(), STRIDE, features, included, rows, columns)
+    place = (SimpleNamespace(), STRIDE, features, included, included, rows, columns)
     return CortexGrid(*place, depth, layers, True)
 
 
