@@ -126,7 +126,10 @@ def strips(
         Windows that lie wholly on tissue; the others are shown pale.
     """
     height, width = inside.shape
-    figure, axes = style.small_multiples(len(clusters), 9, 0.45 + 7.4 * height / width, columns=1)
+    columns = min(3, len(clusters))
+    figure, axes = style.small_multiples(
+        len(clusters), 3.1, 0.4 + 3 * height / width, columns=columns, margin=(1.1, 0)
+    )
     for axis, (name, labels) in zip(axes, clusters.items()):
         show_clusters(axis, labels, inside & ~whole, k, alpha=0.35)
         show_clusters(axis, labels, inside & whole, k)
@@ -136,7 +139,7 @@ def strips(
                     np.where(inside, layers > number, np.nan), [0.5], colors="black", linewidths=0.8
                 )
         style.bare(axis, name)
-    _cluster_legend(axes[0], k)
+    _cluster_legend(axes[columns - 1], k)
     return figure
 
 
