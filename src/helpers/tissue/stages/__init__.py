@@ -44,6 +44,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "slice_pair",
             "tissue_densities",
         ],
+        "texture": [
+            "area_texture",
+            "area_texture_against_real",
+            "depth_texture",
+            "depth_texture_against_real",
+        ],
         "components": ["choice_of_components", "cortical_components"],
         "report_of_factors": ["factor_report"],
         "report_of_cortex": ["cortex_report", "example_box", "matched_shares", "slice_name"],
