@@ -160,7 +160,7 @@ def split(kinds: np.ndarray, seed: int = SPLIT_SEED) -> list[np.ndarray]:
     list of three sorted int arrays
     """
     order = np.random.default_rng(seed).permutation(len(kinds))
-    # Within its kind, each image stands at a share of the way; sorting by it mixes the kinds evenly.
+    # Within its kind, each image stands at a share of the way; sorting by it mixes all kinds.
     share = np.zeros(len(kinds))
     for kind in np.unique(kinds):
         own = order[kinds[order] == kind]
