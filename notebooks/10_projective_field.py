@@ -91,10 +91,11 @@ run.show(figure, "C_S4_traversals")
 # green, over the large ones blue, each scaled to its own 99th percentile: **cyan** pixels change
 # just above zero, **magenta** just below, **yellow** far out, **blue** close by on both sides,
 # **green** just above and far out, **red** just below and far out, black everywhere, white nowhere.
-# Averaged over several clean images, in one stream. A map is the paler the less its latent draws. As in the paper a **star** marks latents that
-# carry artifacts; here that means a latent whose value tells one kind of damage from clean images,
-# on images that the model has not seen: an area under the curve of at least 0.75, in either
-# direction, per kind.
+# Averaged over several clean images, in one stream. A map is the paler the less its latent draws.
+#
+# As in the paper a **star** marks latents that carry artifacts. Here that means one whose value
+# tells one kind of damage from clean images, on images that the model has not seen: an area under
+# the curve of at least 0.75, in either direction.
 
 # %%
 walk = {"rows": rows, "step": weight_step, "starts": starts}

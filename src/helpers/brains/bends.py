@@ -73,14 +73,11 @@ def find(x: Sequence[float], y: Sequence[float], within: tuple[float, float]) ->
 
 def power_law(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The best a + b·x^−c through a curve in least squares, at the same x: (n,) twice -> (n,)."""
-    best, least = np.full(len(y), np.mean(y)), np.inf
-    for exponent in EXPONENTS:
-        columns = np.stack([np.ones(len(x)), (x / x[0]) ** -exponent], 1)
-        fitted = columns @ np.linalg.lstsq(columns, y, rcond=None)[0]
-        error = float(((fitted - y) ** 2).sum())
-        if error < least:
-            best, least = fitted, error
-    return best
+    shapes = (x / x[0])[None] ** -EXPONENTS[:, None]  # (exponents, n)
+    centred, rest = shapes - shapes.mean(1, keepdims=True), y - y.mean()
+    slopes = (centred @ rest) / (centred**2).sum(1)
+    fitted = y.mean() + slopes[:, None] * centred
+    return fitted[((fitted - y) ** 2).sum(1).argmin()]
 
 
 def _farthest(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
-from sklearn.metrics import roc_auc_score
+from scipy.stats import rankdata, spearmanr
 
 from helpers.brains import projective_field
 from helpers.brains.findings.comparisons import ahead
@@ -74,8 +73,10 @@ def detection_by_kind(
         bad = kinds == kind
         chosen = bad | (kinds == clean)
         if bad.sum() >= FEWEST and chosen.sum() > bad.sum():
-            areas = [roc_auc_score(bad[chosen], latents[chosen, k]) for k in active]
-            found[str(kind)] = np.maximum(areas, 1 - np.array(areas))
+            # Area under the curve from ranks (Mann & Whitney 1947), all latents at once.
+            ranks = rankdata(latents[chosen][:, active], axis=0)[bad[chosen]].mean(0)
+            areas = (ranks - (bad.sum() + 1) / 2) / (chosen.sum() - bad.sum())
+            found[str(kind)] = np.maximum(areas, 1 - areas)
     return found
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
 from helpers.brains import receptive_field as rf
 
@@ -177,15 +177,19 @@ def field_agreement(
         quantile of the same with the second seed's latents in random order.
     """
 
-    def rho(matrices: Sequence[np.ndarray]) -> float:
-        return float(np.mean([spearmanr(a, b, axis=None)[0] for a, b in zip(impact, matrices)]))
+    # Shuffling moves ranks about and changes none: they are taken once.
+    ranks = [[rankdata(m).reshape(m.shape) for m in each] for each in (impact, drawn)]
 
-    shuffles = zip(*(row_shuffles(m, draws, seed) for seed, m in enumerate(drawn)))
+    def rho(matrices: Sequence[np.ndarray]) -> float:
+        pairs = zip(ranks[0], matrices)
+        return float(np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in pairs]))
+
+    shuffles = zip(*(row_shuffles(m, draws, seed) for seed, m in enumerate(ranks[1])))
     first, second = (_deviating(*pair) for pair in zip(impact, drawn))
     generator = np.random.default_rng(0)
     orders = [generator.permutation(first.shape[1]) for _ in range(draws)]
     return {
-        "rho": rho(drawn),
+        "rho": rho(ranks[1]),
         "rho_null": float(np.quantile([rho(each) for each in shuffles], 0.95)),
         "pairs": float((first & second).sum()),
         "pairs_null": float(np.quantile([(first & second[:, o]).sum() for o in orders], 0.95)),
