@@ -20,7 +20,7 @@ class Ledger:
     def __init__(self):
         self.values, self.reasons = {}, {}
 
-    def record(self, claim, value, seed, control, interval):
+    def record(self, claim, value, seed, control, interval, note=""):
         self.values[claim, seed] = (value, control, interval)
 
     def not_run(self, claim, reason):
