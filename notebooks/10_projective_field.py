@@ -50,7 +50,7 @@ from helpers.brains import (
     stages,
     vae,
 )
-from helpers.brains.stages import claims_of_models
+from helpers.brains.stages import claims_of_latents, claims_of_models
 
 # %%
 run = open_run(run, "10_projective_field", population=population)
@@ -61,6 +61,7 @@ models = {
     seed: stages.trained_vae(run, latent_dim, beta, seed, **training)
     for seed in seeds
 }
+note = stages.training_note(run, list(models.values()), rows=rows)
 model = models[seeds[0]]
 active = vae.active_latents(model.net, reference)
 names = [f"F{k + 1}" for k in range(latent_dim)]
@@ -90,23 +91,33 @@ run.show(figure, "C_S4_traversals")
 # green, over the large ones blue, each scaled to its own 99th percentile: **cyan** pixels change
 # just above zero, **magenta** just below, **yellow** far out, **blue** close by on both sides,
 # **green** just above and far out, **red** just below and far out, black everywhere, white nowhere.
-# Averaged over several clean images, in one stream: no more than a batch of images is in memory at
-# a time.
+# Averaged over several clean images, in one stream. A map is the paler the less its latent draws.
+#
+# As in the paper a **star** marks latents that carry artifacts. Here that means one whose value
+# tells one kind of damage from clean images, on images that the model has not seen: an area under
+# the curve of at least 0.75, in either direction.
 
 # %%
+walk = {"rows": rows, "step": weight_step, "starts": starts}
 fields = {
-    seed: stages.projective_fields(
-        run, each, rows=rows, step=weight_step, starts=starts
-    )
+    seed: stages.projective_fields(run, each, **walk)
     for seed, each in models.items()
 }
 first = fields[seeds[0]]
+latents = stages.population_latents(run, model, rows=rows)[data.held_out]
+areas = {}
+if known:
+    kinds = data.kinds[data.held_out]
+    areas = findings.detection_by_kind(latents, kinds, active)
+carriers = findings.artifact_latents(areas, active) if areas else []
 labels = [
     name if k in active else f"{name} (inactive)"
     for k, name in enumerate(names)
 ]
-rgb = projective_field.field_rgb(first["variance"])
-figure = figures.stratified_maps(rgb, data.atlas, data.regions, labels)
+rgb = projective_field.field_rgb(first["variance"], fade=True)
+figure = figures.stratified_maps(
+    rgb, data.atlas, data.regions, labels, carriers
+)
 run.show(figure, "C_fig3A_strata")
 
 # %% [markdown]
@@ -126,7 +137,7 @@ run.show(figure, "C_fig3A_variance")
 # Mean variance of the small weights in each region, as a share of the latent's sum over regions.
 
 # %%
-drawn = claims_of_models.drawn_per_region(first["variance"], data)
+drawn = claims_of_latents.drawn_per_region(first["variance"], data)
 figure = figures.matrix(
     drawn / drawn.sum(0),
     data.regions,
@@ -142,22 +153,23 @@ run.save_table(table, "projective_variance")
 # %% [markdown]
 # ## Bright pixels along each latent
 #
-# A pixel is *bright* above the 99.9th percentile of all clean images. Are bright pixels artifacts?
-# Only if the latent that draws them is an *artifact latent*, one whose value tells damaged from
-# clean images: an area under the curve, in either direction, of at least 0.75 (column *artifact
-# AUC*). Otherwise they are anatomy that became very bright, a hippocampus, say.
+# A pixel is *bright* above the 99.9th percentile of *that pixel* over all clean images: a
+# hippocampus is always bright, and only more than usual counts. Are bright pixels artifacts? Only
+# along a latent that carries artifacts (in colour). The others, in gray, are the **control**: if
+# their bright pixels rise as well, the decoder overshoots far from the data whatever it draws.
 #
 # *Asymmetry* is 1 if all bright pixels lie at large negative weights, −1 if all lie at large
 # positive ones. It stays blank where neither tail has at least one bright pixel per image.
 
 # %%
-threshold = float(first["threshold"])
+threshold = stages.bright_threshold(run, rows=rows)
 ordinary = float((reference > threshold).sum((1, 2)).mean())
 figure = figures.bright_pixels(
     first["bright"][active],
     first["weights"],
     [names[k] for k in active],
     ordinary,
+    np.flatnonzero(np.isin(active, carriers)),
 )
 run.show(figure, "C_bright_pixels")
 
@@ -177,10 +189,9 @@ table = pd.DataFrame(columns, pd.Index(names, name="latent"))
 words = "Which images are damaged is not known for this dataset: "
 words += "bright pixels may be artifacts or anatomy."
 if known:
-    latents = stages.population_latents(run, model, rows=rows)
-    found = findings.artifact_latents(latents, data.clean, active)
-    table.loc[[names[k] for k in active], "artifact AUC"] = found[0]
-    words = findings.bright_in_words(names, active, *found)
+    words = findings.bright_in_words(names, active, areas)
+for kind, row in areas.items():
+    table.loc[[names[k] for k in active], f"AUC {kind}"] = row
 run.save_table(table, "latents")
 display(table.round(2).astype(object).where(table.notna(), ""))
 display(Markdown(words))
@@ -212,24 +223,29 @@ live.latent_sliders(model.net, z0[0])
 # ## Compare
 #
 # Each seed is judged on its own latents: they come in another order, and with other signs, every
-# time.
+# time. The **controls**: a PCA of as many components, moved and measured in the same way, for
+# whatever a sum of pictures does too is not the network's merit; kinds of damage permuted over the
+# images; and, for bright pixels, the latents that carry no artifact.
 #
-# How to read the rows. *Bright artifacts at the extremes* counts bright pixels, whatever they show:
-# far from the data almost any decoder overshoots somewhere, so the row is green for bright anatomy
-# too. It speaks of artifacts only where the row on artifact latents finds some. Where it finds
-# none, no latent stands for damage; on which side artifacts lie can then not be asked, and that row
-# is not run.
+# How to read the rows. Far from the data almost any decoder overshoots somewhere, so bright pixels
+# rise along nearly every latent: then the row on extremes "holds, but so does the control". Where
+# no latent carries damage, on which side it lies cannot be asked, and that row is not run. Anatomy
+# has to vary more in the paper's regions than the images themselves do there.
 
 # %%
+pca = stages.pca_baselines(run, [latent_dim], rows=rows)[0]
+control = {
+    "field": stages.projective_fields(run, pca, **walk),
+    "latents": stages.population_latents(run, pca, rows=rows),
+}
 found = {}
 for seed, each in models.items():
     there = vae.active_latents(each.net, reference)
-    latents = None
-    if known:
-        latents = stages.population_latents(run, each, rows=rows)
-    found[seed] = claims_of_models.field_claims(
-        fields[seed], there, data, latents
+    latents = stages.population_latents(run, each, rows=rows)
+    values = claims_of_latents.field_claims(
+        fields[seed], there, data, latents, control
     )
+    found[seed] = claims_of_models.with_note(values, note)
 run.record_all(found)
 
 # %%

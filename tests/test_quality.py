@@ -1,4 +1,4 @@
-"""Transmission, fine texture and the elbow on images and curves whose answer is known."""
+"""Transmission, what is kept and fine texture on images whose answer is known."""
 
 import numpy as np
 import pytest
@@ -24,11 +24,25 @@ def test_high_frequency_power_sees_fine_stripes_and_not_coarse_ones():
     assert low < 1e-3 and high == pytest.approx(0.5, rel=0.05)  # the variance of a sine
 
 
-def test_elbow_is_found_and_not_invented():
-    x = [2, 4, 8, 16, 32]
-    assert quality.elbow(x, [0.2, 0.5, 0.9, 0.92, 0.93]) == 8
-    assert quality.elbow(x, [10, 5, 1, 0.8, 0.7]) == 8  # falling curves bend as well
-    with pytest.raises(ValueError, match="at least 4"):
-        quality.elbow([2, 8, 16], [1, 2, 3])
-    with pytest.raises(ValueError, match="level"):
-        quality.elbow(x, [1, 2, 3, 2, 1])
+def test_coherent_power_counts_what_is_shared_and_not_what_is_made_up():
+    generator = np.random.default_rng(0)
+    template = generator.random((32, 48)).astype(np.float32)
+    images = template + 0.1 * generator.standard_normal((60, 32, 48)).astype(np.float32)
+    own = quality.coherent_power(images, images, template)
+    half = quality.coherent_power(images, template + 0.5 * (images - template), template)
+    made_up = template + 0.1 * generator.standard_normal(images.shape).astype(np.float32)
+    assert half == pytest.approx(own / 2, rel=1e-3) and own.min() > 0
+    assert abs(quality.coherent_power(images, made_up, template).mean()) < 0.02 * own.mean()
+    assert quality.high_frequency_power(made_up).mean() > 0.9 * own.mean()  # power alone is fooled
+    same = np.broadcast_to(template, images.shape)
+    assert quality.coherent_power(images, same, template) == pytest.approx(0)
+
+
+def test_kept_deviation_is_one_for_the_image_and_none_for_the_mean():
+    generator = np.random.default_rng(1)
+    template, clean = generator.random((8, 8)), generator.random((3, 8, 8))
+    assert quality.kept_deviation(clean, clean, template) == pytest.approx(1)
+    same = np.broadcast_to(template, clean.shape)
+    assert quality.kept_deviation(clean, same, template) == pytest.approx(0)
+    half = template + 0.5 * (clean - template)
+    assert quality.kept_deviation(clean, half, template) == pytest.approx(0.5)

@@ -152,8 +152,7 @@ def test_covariance_of_impacts_is_over_regions():
     assert covariance[1, 2] == pytest.approx(np.cov(impact[:, 1], impact[:, 2])[0, 1])
 
 
-def test_unmoved_and_localised_latents():
+def test_localised_latents():
     impact = np.array([[1.0, 0.05, 0.5], [0.2, 1.0, 0.9], [0.3, 0.4, 1.0]])
-    assert rf.unmoved_latents(impact).tolist() == [1]  # region 0 leaves it at 5 % of its largest
     assert rf.localised_latents(impact, share=0.6).tolist() == [0, 1]
     assert rf.localised_latents(np.zeros((2, 2))).tolist() == []

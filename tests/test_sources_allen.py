@@ -226,11 +226,11 @@ def test_sections_arrive_as_a_population_dataset(archive, tmp_path, capsys):
     assert len(archive.requests) == before  # the same request again asks nobody
 
 
-def test_a_limit_takes_the_first_and_can_be_raised(archive, tmp_path):
+def test_a_limit_is_spread_over_all_experiments_and_can_be_raised(archive, tmp_path):
     out = get(archive, tmp_path / "out", limit=2)
     assert len(datasets.open_population(out).images) == 2 and sorted(zips(archive)) == [
         "101",
-        "102",
+        "103",
     ]
     get(archive, out, limit=3)
     assert len(datasets.open_population(out).images) == 3 and sorted(zips(archive)) == [
@@ -252,9 +252,9 @@ PASSING = {
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
 def test_a_passing_fault_is_tried_again(archive, tmp_path, fault):
-    archive.answers.faults = {"download/102": [fault]}
+    archive.answers.faults = {"download/103": [fault]}
     out = get(archive, tmp_path / "out", limit=2)
-    assert sorted(zips(archive)) == ["101", "102", "102"]
+    assert sorted(zips(archive)) == ["101", "103", "103"]
     assert len(datasets.open_population(out).images) == 2
 
 
@@ -322,6 +322,27 @@ def test_the_axis_of_528_is_found_whatever_the_order(small, tmp_path):
         np.testing.assert_array_equal(
             allen_volume.red_section(tmp_path / "v.zip", brain), red(7)[28][:, 1:45]
         )
+
+
+def test_any_first_few_experiments_are_spread_over_all():
+    numbers = list(range(100, 1823))
+    order = allen.spread_order(numbers)
+    assert sorted(order) == numbers
+    for count in (4, 16, 100):
+        gaps = np.diff([100, *sorted(order[:count]), 1823])
+        assert gaps.max() <= 2.5 * 1723 / count
+    assert allen.spread_order([7]) == [7] and allen.spread_order([]) == []
+
+
+def test_a_volume_from_back_to_front_is_told(small, tmp_path):
+    brain = annotation()[28][:, 1:45] > 0
+    volume = red(7)
+    volume[28, 2:14, 2:30] = 120  # tissue, but of another outline
+    volume[28, 14:] = 0
+    volume[52 - 1 - 28] = red(7)[28]
+    (tmp_path / "v.zip").write_bytes(packed(volume))
+    with pytest.raises(allen_volume.Unusable, match="from back to front"):
+        allen_volume.red_section(tmp_path / "v.zip", brain)
 
 
 def test_the_documented_shapes(tmp_path):
@@ -407,7 +428,8 @@ def test_too_little_disk_is_said_before_anything_is_fetched(archive, tmp_path, m
     )
     with pytest.raises(
         DownloadError,
-        match=r"4 of 4 experiments to fetch: up to .* GB of disk, 1.0 kB are free in .*Free some",
+        match=r"4 of 4 experiments to fetch, up to 1.8 GB to transfer: up to .* GB of disk, "
+        r"1.0 kB are free in .*Free some",
     ):
         get(archive, tmp_path / "out")
     assert zips(archive) == []

@@ -8,6 +8,7 @@ import yaml
 
 from helpers.book.run import open_run
 from helpers.brains import stages
+from helpers.brains.preparation import split
 from helpers.brains.stages import trained_models
 
 RECIPE = "quick, encoder_updates=3, decoder_updates=3, nested_updates=3"
@@ -108,29 +109,36 @@ def test_the_grid_is_a_cross_with_further_seeds_in_its_middle(run):
     assert losses.loc[losses["family"] == "PCA", "loss"].isna().all()
 
 
-def test_injected_artifacts_leave_the_rest_alone_and_repeat(run):
+def test_injected_damage_is_prepared_like_any_image_and_repeats(run):
+    made = stages.injected_artifacts(run, rows=40, per_type=2)
+    again = stages.injected_artifacts(
+        open_run(run.path, "08_vae_models", population=run.sources["population"]),
+        rows=40,
+        per_type=2,
+    )
     data = stages.prepared_population(run, 40)
-    made, again = (stages.injected_artifacts(data, per_type=2) for _ in range(2))
-    for kind, (clean, corrupted, masks) in made.items():
-        np.testing.assert_array_equal(corrupted, again[kind][1])
-        assert (
-            np.abs(corrupted - clean)[~masks].max()
-            <= 0.02
-            < np.abs(corrupted - clean)[masks].mean()
-        )
+    for kind, (clean, damaged, masks) in made.items():
+        np.testing.assert_array_equal(damaged, again[kind][1])
+        np.testing.assert_allclose(clean, data.images[stages.spread(data.reference, 2)], atol=1e-6)
+        # Brightness is matched after the damage: all images have one mean again.
+        raw = data.treatment.brightness / data.treatment.ceiling
+        assert damaged.mean((1, 2)) == pytest.approx(raw, rel=0.1)
+        inside, outside = (np.abs(damaged - clean)[m].mean() for m in (masks, ~masks))
+        assert inside > 3 * outside
 
 
 def test_scores_hold_every_measure_and_know_the_identity(run, model):
-    table = stages.model_scores(run, [model], rows=40, images=4, metric_components=8, per_type=2)
+    table = stages.model_scores(run, [model], rows=40, images=4, metric_components=8)
     assert {
         "cwssim",
+        "cwssim_1",
         "fd_clean",
         "fd_all",
         "fd_prior",
         "error",
         "fine_power",
+        "coherent",
         "active",
-        "transmission_leakage",
     } <= set(table)
 
     class Identity:
@@ -144,12 +152,37 @@ def test_scores_hold_every_measure_and_know_the_identity(run, model):
         rows=40,
         images=4,
         metric_components=8,
-        per_type=2,
     )
     assert perfect["cwssim"][0] == pytest.approx(1) and perfect["fd_clean"][0] == pytest.approx(
         0, abs=1e-6
     )
+    assert perfect["coherent"][0] == pytest.approx(perfect["coherent_real"][0])
     assert perfect["transmission_missing"][0] == pytest.approx(1) and perfect["error"][0] == 0
+
+
+def test_the_mean_image_transmits_nothing_and_keeps_nothing(run):
+    table = stages.denoising_table(run, stages.mean_image(run, rows=40), rows=40, per_type=2)
+    assert table["transmission"].max() == 0 and table["kept"].abs().max() < 1e-6
+
+
+def test_networks_above_the_linear_optimum_are_named_beside_their_rows(run, model):
+    note = stages.training_note(run, [model], rows=40)
+    assert "L = 3, β = 3, seed 0" in note and "above the linear optimum" in note
+    linear = stages.linear_vaes(run, [(3, 3.0)], rows=40)
+    assert stages.training_note(run, linear, rows=40) == "" or "+0.0%" in stages.training_note(
+        run, linear, rows=40
+    )
+
+
+def test_every_split_holds_every_kind():
+    kinds = np.array(["none"] * 80 + ["leakage"] * 7 + ["grid"] * 13)
+    parts = split(kinds)
+    assert sorted(np.concatenate(parts)) == list(range(100))
+    assert [len(part) for part in parts] == [70, 15, 15]
+    for kind in np.unique(kinds):
+        counts = [(kinds[part] == kind).sum() for part in parts]
+        expected = (kinds == kind).sum() * np.array([0.7, 0.15, 0.15])
+        assert np.abs(counts - expected).max() <= 1.5, kind
 
 
 def test_a_population_of_ones_own_needs_no_clean_list_and_no_truth(tmp_path, tiny_population):

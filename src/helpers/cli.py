@@ -118,7 +118,7 @@ def _phantom_options(phantom: ArgumentParser) -> None:
 def _fetch_options(fetch: ArgumentParser) -> None:
     fetch.add_argument("what", choices=("microct", "population", "weights"))
     fetch.add_argument("out", metavar="OUT", type=Path)
-    fetch.add_argument("--limit", type=int, help="population: only the first N experiments")
+    fetch.add_argument("--limit", type=int, help="population: N experiments, spread over all")
     fetch.add_argument("--workers", type=int, default=4, help="population: parallel downloads")
     text = "microct: these slices (default: 159 209 259 359)"
     fetch.add_argument("--slices", type=int, nargs="+", metavar="Z", help=text)

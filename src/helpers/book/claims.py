@@ -62,6 +62,7 @@ class Finding:
     value: Value
     control: Control | None = None
     interval: Interval | None = None
+    note: str = ""
 
 
 @cache
@@ -97,6 +98,7 @@ class Ledger:
         seed: int | None = None,
         control: Control | None = None,
         interval: Interval | None = None,
+        note: str = "",
     ) -> str:
         """Record what was found for a claim and return its verdict so far.
 
@@ -115,6 +117,8 @@ class Ledger:
             its name: ``{"untrained": 0.5, "all alike": 0.9}``. The rule is applied to each.
         interval : (float, float) or dict of str to (float, float), optional
             Interval of the value, or of some of its names: low and high.
+        note : str, optional
+            What has to be said beside the row: what it rests on, say.
 
         Raises
         ------
@@ -129,6 +133,8 @@ class Ledger:
             row["control"] = _checked_controls(claim, control)
         if interval is not None:
             row["interval"] = _checked_interval(claim, interval)
+        if note:
+            row["note"] = note
         kept = [old for old in self.content["records"] if (old["id"], old["seed"]) != (id, seed)]
         self.content["records"] = [*kept, row]
         self.content["not_run"].pop(id, None)
@@ -191,6 +197,8 @@ def decide(claim: Claim, records: list[dict]) -> dict:
         found["reason"] = f"the rule holds, but no control was computed ({claim.control_in_words})"
     else:
         found["verdict"] = REPRODUCED
+    notes = dict.fromkeys([found["reason"], *(row.get("note", "") for row in records)])
+    found["reason"] = "; ".join(filter(None, notes))
     return found
 
 

@@ -173,9 +173,10 @@ class Run:
         seed: int | None = None,
         control: claims.Control | None = None,
         interval: claims.Interval | None = None,
+        note: str = "",
     ) -> str:
         """Record what was found for a claim; see :meth:`helpers.book.claims.Ledger.record`."""
-        return self.ledger.record(id, value, seed, control, interval)
+        return self.ledger.record(id, value, seed, control, interval, note)
 
     def record_all(self, found: dict[int | None, dict]) -> None:
         """Record what a page found for several claims.
@@ -194,7 +195,7 @@ class Run:
         for seed, values in found.items():
             for claim, value in values.items():
                 if isinstance(value, claims.Finding):
-                    self.record(claim, value.value, seed, value.control, value.interval)
+                    self.record(claim, value.value, seed, value.control, value.interval, value.note)
                 elif not isinstance(value, str):
                     self.record(claim, value, seed)
 

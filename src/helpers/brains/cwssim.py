@@ -107,16 +107,19 @@ def cw_ssim_many(
     window: int = 7,
     constant: float = 1e-4,
     batch: int = 16,
+    per_scale: bool = False,
 ) -> np.ndarray:
     """CW-SSIM of N pairs of images; see `cw_ssim`.
 
     Parameters
     ----------
     a, b : ndarray, (N, H, W)
+    per_scale : bool
+        The scales apart, the finest first, instead of their mean.
 
     Returns
     -------
-    ndarray, (N,)
+    ndarray, (N,), or (N, scales)
     """
     a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
     if a.ndim != 3 or a.shape != b.shape:
@@ -130,17 +133,17 @@ def cw_ssim_many(
             f"with {window}×{window} windows, found scales={scales}; give larger images, fewer "
             "scales or a smaller window"
         )
-    scores = np.zeros(len(a))
+    scores = np.zeros((len(a), scales or most))
     for start in range(0, len(a), batch):
         part = slice(start, start + batch)
         pairs = zip(*(steerable_pyramid(x[part], scales or most, orientations) for x in (a, b)))
-        per_scale = []
+        each_scale = []
         for p, q in pairs:  # (n, orientations, h, w) each
             shared = 2 * np.abs(_window_mean(p * q.conj(), window)) + constant
             energy = _window_mean(np.abs(p) ** 2 + np.abs(q) ** 2, window) + constant
-            per_scale.append((shared / energy).mean((1, 2, 3)))
-        scores[part] = np.mean(per_scale, axis=0)
-    return scores
+            each_scale.append((shared / energy).mean((1, 2, 3)))
+        scores[part] = np.stack(each_scale, axis=1)
+    return scores if per_scale else scores.mean(1)
 
 
 def cw_ssim(a: np.ndarray, b: np.ndarray, **options: Any) -> float:

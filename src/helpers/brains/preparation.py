@@ -13,6 +13,40 @@ SHARES = {"train": 0.7, "validation": 0.15}  # the rest is the test set
 SPLIT_SEED = 0  # one split for every model, so that all are compared on the same images
 
 
+CLEAN = "none"  # the kind of damage of an image without any
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What preparation does to an image, with what it learned from the population.
+
+    Attributes
+    ----------
+    brightness : float
+        Mean that every image is scaled to.
+    ceiling : float
+        Gray value that is clipped at and becomes 1.
+    factor : int
+        Side of the blocks of pixels that become one.
+    shape : (int, int)
+        What is left of the middle, in px.
+    """
+
+    brightness: float
+    ceiling: float
+    factor: int
+    shape: tuple[int, int]
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Raw images (N, H, W) -> (N, h, w) float32 in [0, 1], as the models see them."""
+        matched = intensity.match_brightness(images, self.brightness)[0]
+        return self.sized(intensity.clip_outliers(matched, self.ceiling)[0])
+
+    def sized(self, images: np.ndarray) -> np.ndarray:
+        """Shrink and crop only."""
+        return intensity.centre_crop(_shrink(images, self.factor), self.shape)
+
+
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """A population as the models see it.
@@ -32,6 +66,10 @@ class Prepared:
     pixel_size_um : float
     steps : tuple of str
         What was done, in words.
+    kinds : (N,) str array or None
+        Kind of damage of each image, `CLEAN` for none; None where nothing is known of artifacts.
+    treatment : Treatment
+        What was done, to be done to further images.
     """
 
     images: np.ndarray
@@ -44,6 +82,13 @@ class Prepared:
     clean: np.ndarray | None
     pixel_size_um: float
     steps: tuple[str, ...]
+    kinds: np.ndarray | None
+    treatment: "Treatment"
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """Indices of all images that no model was trained on."""
+        return np.sort(np.concatenate([self.validation, self.test]))
 
     @property
     def reference(self) -> np.ndarray:
@@ -76,20 +121,11 @@ def prepare(data: Population, rows: int = 80) -> Prepared:
     factor = max(1, data.images.shape[1] // rows)
     small = tuple(side // factor for side in data.images.shape[1:])
     shape = vae.fitting_shape(small) or small  # what cannot fit is explained by the network
-
-    def sized(stack: np.ndarray) -> np.ndarray:
-        return intensity.centre_crop(_shrink(stack, factor), shape)
-
-    clean_images = None
-    if data.clean_images is not None:
-        matched = intensity.match_brightness(data.clean_images, target)[0]
-        clean_images = sized(intensity.clip_outliers(matched, ceiling)[0])
+    treatment = Treatment(target, ceiling, factor, shape)
     inner = data.atlas[: small[0] * factor, : small[1] * factor]
     atlas = intensity.centre_crop(inner[factor // 2 :: factor, factor // 2 :: factor], shape)
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(images))
-    n_train, n_validation = (round(share * len(images)) for share in SHARES.values())
-    parts = [np.sort(part) for part in np.split(order, [n_train, n_train + n_validation])]
     clean = None if data.clean is None else np.isin(np.arange(len(images)), data.clean)
+    kinds = _kinds(data, clean)
     steps = (
         f"each image scaled to the set's mean brightness ({target:.3f})",
         f"pixels above {ceiling:.3f} clipped and that set to 1",
@@ -97,15 +133,52 @@ def prepare(data: Population, rows: int = 80) -> Prepared:
         *([f"cropped to {shape[0]}×{shape[1]}"] if shape != small else []),
     )
     return Prepared(
-        sized(images),
-        clean_images,
+        treatment.sized(images),
+        None if data.clean_images is None else treatment(data.clean_images),
         atlas,
         data.regions,
-        *parts,
+        *split(np.zeros(len(images)) if kinds is None else kinds),
         clean,
         data.pixel_size_um * factor,
         steps,
+        kinds,
+        treatment,
     )
+
+
+def split(kinds: np.ndarray, seed: int = SPLIT_SEED) -> list[np.ndarray]:
+    """Indices to train, to validate and to test on, each kind of image in equal shares: among few
+    damaged images, too, some are held out.
+
+    Parameters
+    ----------
+    kinds : (N,) array
+        What each image is, for example its artifact.
+
+    Returns
+    -------
+    list of three sorted int arrays
+    """
+    order = np.random.default_rng(seed).permutation(len(kinds))
+    # Within its kind, each image stands at a share of the way; sorting by it mixes all kinds.
+    share = np.zeros(len(kinds))
+    for kind in np.unique(kinds):
+        own = order[kinds[order] == kind]
+        share[own] = (np.arange(len(own)) + 0.5) / len(own)
+    order = order[np.argsort(share[order], kind="stable")]
+    cuts = np.cumsum([round(part * len(kinds)) for part in SHARES.values()])
+    return [np.sort(part) for part in np.split(order, cuts)]
+
+
+def _kinds(data: Population, clean: np.ndarray | None) -> np.ndarray | None:
+    """Kind of damage of each image, ``CLEAN`` for none; ``"damaged"`` where only that is known."""
+    if clean is None:
+        return None
+    kinds = np.full(len(clean), "damaged", dtype=object)
+    if data.truth is not None and "artifact" in data.truth:
+        kinds = data.truth["artifact"].to_numpy(object).copy()
+    kinds[clean] = CLEAN
+    return kinds.astype(str)
 
 
 def _shrink(stack: np.ndarray, factor: int) -> np.ndarray:

@@ -56,7 +56,7 @@ def stratified_variance(
     latents: Sequence[int],
     weights: np.ndarray | None = None,
     *,
-    bright: float | None = None,
+    bright: float | np.ndarray | None = None,
     batch: int = 256,
     progress: bool = False,
 ) -> dict[str, np.ndarray | None]:
@@ -74,8 +74,8 @@ def stratified_variance(
         Which to move, 0-based.
     weights : ndarray, (C,), optional
         By default −7 to 7 in steps of 0.005.
-    bright : float, optional
-        Also count, for each weight, the pixels above this intensity.
+    bright : float or (H, W) ndarray, optional
+        Also count, for each weight, the pixels above this intensity, or each above its own.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def stratified_variance(
     }
 
 
-def field_rgb(variance: np.ndarray, percentile: float = 99.0) -> np.ndarray:
+def field_rgb(variance: np.ndarray, percentile: float = 99.0, fade: bool = False) -> np.ndarray:
     """One colour picture per latent: cyan just above zero, magenta just below, yellow for large
     weights, on white.
 
@@ -128,6 +128,9 @@ def field_rgb(variance: np.ndarray, percentile: float = 99.0) -> np.ndarray:
     Parameters
     ----------
     variance : ndarray, (K, 5, H, W), of `stratified_variance`
+    fade : bool
+        Pale a latent by the root of how little variance it draws beside the one that draws most:
+        or noise would be as colourful as anatomy.
 
     Returns
     -------
@@ -136,7 +139,11 @@ def field_rgb(variance: np.ndarray, percentile: float = 99.0) -> np.ndarray:
     three = variance[:, [0, 1, 4]]  # (K, 3, H, W)
     top = np.percentile(three, percentile, axis=(2, 3), keepdims=True)
     scaled = np.divide(three, top, out=np.zeros_like(three), where=top > NOTHING)
-    return 1 - np.clip(scaled, 0, 1).transpose(0, 2, 3, 1)
+    colours = np.clip(scaled, 0, 1).transpose(0, 2, 3, 1)
+    if fade:
+        drawn = np.sqrt(variance[:, [0, 1]].mean((1, 2, 3)))
+        colours = colours * (drawn / max(drawn.max(), NOTHING))[:, None, None, None]
+    return 1 - colours
 
 
 def tail_brightness(bright: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -159,13 +159,6 @@ def normalise_rows(matrix: np.ndarray) -> np.ndarray:
     return matrix / np.where(total > 0, total, 1)
 
 
-def unmoved_latents(impact: np.ndarray, share: float = 0.1) -> np.ndarray:
-    """Latents that some region leaves alone: its impact there is below ``share`` of its largest.
-    (R, L) -> indices.
-    """
-    return np.flatnonzero((impact < share * impact.max(1, keepdims=True)).any(0))
-
-
 def localised_latents(impact: np.ndarray, share: float = 0.4) -> np.ndarray:
     """Latents moved mostly by one region, which holds at least ``share`` of the sum over regions.
     (R, L) -> indices.

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "vae_models": [
             "against_beta",
             "against_latent_dim",
+            "bends_and_power_laws",
             "history_colours",
             "overview",
             "template_and_atlas",

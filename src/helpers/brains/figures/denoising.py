@@ -8,7 +8,9 @@ from helpers.book import style
 from helpers.brains.figures.shared import FAMILY_COLOURS
 
 
-def bars_per_artifact(table: pd.DataFrame, measures: dict[str, tuple[str, str]]) -> plt.Figure:
+def bars_per_artifact(
+    table: pd.DataFrame, measures: dict[str, tuple[str, str]], floor: str = ""
+) -> plt.Figure:
     """Grouped bars per artifact type and model, mean over images with the middle 50 % of images as
     a line.
 
@@ -18,7 +20,10 @@ def bars_per_artifact(table: pd.DataFrame, measures: dict[str, tuple[str, str]])
         With ``kind``, ``family`` and the measured columns.
     measures : dict
         Column -> (title, axis label).
+    floor : str
+        A family that is drawn as a hollow gray marker: the control.
     """
+    lowest, table = table[table["family"] == floor], table[table["family"] != floor]
     kinds, families = table["kind"].unique(), table["family"].unique()
     figure, axes = style.small_multiples(len(measures), 3.6, 3)
     for axis, (column, (title, label)) in zip(axes, measures.items()):
@@ -31,6 +36,15 @@ def bars_per_artifact(table: pd.DataFrame, measures: dict[str, tuple[str, str]])
         for family, own in zip(families, bars):
             middles = [bar.get_x() + bar.get_width() / 2 for bar in own]
             axis.vlines(middles, low[family], high[family], color="black", linewidth=1)
+        for place, kind in enumerate(kinds if len(lowest) else ()):
+            axis.plot(
+                place,
+                lowest.loc[lowest["kind"] == kind, column].mean(),
+                "D",
+                color="#777777",
+                markerfacecolor="none",
+                label=floor if place == 0 else None,
+            )
         bottom = min(table[column].quantile(0.05), table[column].mean())
         if bottom > 0.5:  # similarities crowd near one
             axis.set_ylim(bottom - 0.05, 1)

@@ -1,6 +1,7 @@
 """Panels of page 10: which pixels a latent draws (C Fig. 3A and S4)."""
 
 import io
+from collections.abc import Collection
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,14 +30,22 @@ def _latent_grid(pictures: np.ndarray) -> tuple[plt.Figure, np.ndarray]:
 
 
 def stratified_maps(
-    rgb: np.ndarray, atlas: np.ndarray, regions: list[str], names: list[str]
+    rgb: np.ndarray,
+    atlas: np.ndarray,
+    regions: list[str],
+    names: list[str],
+    starred: Collection[int] = (),
 ) -> plt.Figure:
     """One colour picture per latent, (L, H, W, 3), with region outlines and the legend of strata
-    (C Fig. 3A).
+    (C Fig. 3A); a star marks, as published, latents that carry artifacts.
     """
     figure, axes = _latent_grid(rgb)
-    for axis, picture, name in zip(axes, rgb, names):
+    for k, (axis, picture, name) in enumerate(zip(axes, rgb, names)):
         axis.imshow(picture)
+        if k in starred:
+            axis.text(
+                0.03, 0.95, "★", color="#d1495b", fontsize=15, va="top", transform=axis.transAxes
+            )
         for label in range(1, len(regions) + 1):
             axis.contour(atlas == label, levels=[0.5], colors=["#777777"], linewidths=0.4)
         style.bare(axis, name, fontsize=9)
@@ -93,14 +102,23 @@ def png_frames(images: np.ndarray, phantom: bool = False) -> list[bytes]:
 
 
 def bright_pixels(
-    bright: np.ndarray, weights: np.ndarray, names: list[str], clean: float
+    bright: np.ndarray,
+    weights: np.ndarray,
+    names: list[str],
+    clean: float,
+    artifact: Collection[int] = (),
 ) -> plt.Figure:
-    """Pixels above the clean threshold along each latent, (K, C), beside the share in clean images
-    (dashed).
+    """Bright pixels along each latent, (K, C), beside their number in clean images (dashed).
+
+    ``artifact``: rows of latents that carry artifacts, drawn in colour; the others, the control,
+    are gray.
     """
     figure, axis = plt.subplots(figsize=(6.2, 3.2))
-    for counts, name, colour in zip(bright, names, plt.get_cmap("tab10").colors * 20):
-        axis.plot(weights, counts, label=name, color=colour)
+    for k, (counts, name, colour) in enumerate(
+        zip(bright, names, plt.get_cmap("tab10").colors * 20)
+    ):
+        own = {"color": colour, "zorder": 3} if k in artifact else {"color": "#aaaaaa"}
+        axis.plot(weights, counts, label=f"★ {name}" if k in artifact else name, **own)
     axis.axhline(clean, color="#999999", linestyle="--", linewidth=1)
     axis.set_yscale("symlog", linthresh=1)
     axis.set(

@@ -9,7 +9,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from helpers.book import style
+from helpers.brains import bends
 from helpers.brains.figures.shared import FAMILY_COLOURS, GRAY
+from helpers.brains.findings.comparisons import MEASURES, curve
 
 
 def template_and_atlas(
@@ -187,8 +189,13 @@ def against_latent_dim(
         Column -> (title, axis label).
     chosen : int
         The L that is marked.
+
+    A row of the mean image is a dotted gray line, the floor; a column ``<measure>_real`` a solid
+    one, what real images have, on a logarithmic axis.
     """
     figure, axes = style.small_multiples(len(measures), 3.5, 3.2)
+    floor = scores[scores["latent_dim"] == 0]  # the mean image has no latents
+    scores = scores[scores["latent_dim"] > 0]
     ticks = sorted(scores["latent_dim"].unique())
     # Where the grid is a cross, most β stand at one L only: see `against_beta`.
     reach = scores.groupby(["family", "beta"], dropna=False)["latent_dim"].transform("nunique")
@@ -206,11 +213,51 @@ def against_latent_dim(
                 label=family if family in ("VAE", "PCA") else f"{family}, β = {beta:g}",
             )
         axis.axvline(chosen, color="#bbbbbb", linestyle=":", zorder=0)
+        real = scores.get(f"{column}_real")
+        if real is not None:
+            axis.set_yscale("log")
+            axis.axhline(real.mean(), color="#777777", label="real images")
+        if len(floor) and (real is None or floor[column].iloc[0] > 0):
+            axis.axhline(floor[column].iloc[0], color="#777777", linestyle=":", label="mean image")
         axis.set_xscale("log", base=2)
         axis.set(title=title, xlabel="latent dimension L", ylabel=label)
         axis.set_xticks(ticks, ticks)
         axis.minorticks_off()
     axes[-1].legend(fontsize=7)
+    return figure
+
+
+def bends_and_power_laws(scores: pd.DataFrame, beta: float, chosen: int) -> plt.Figure:
+    """The curves that bends are looked for in, where they lie farthest from their chord, and the
+    best power law through each (gray, hollow): the control.
+
+    Parameters
+    ----------
+    scores : pandas.DataFrame
+        As of `against_latent_dim`.
+    beta, chosen : float, int
+        Where the cross of β and L meets.
+    """
+    networks = scores[scores["family"].isin(["β-VAE", "VAE"])]
+    lines = (
+        ("latent_dim", bends.LATENTS, {"beta": beta}, f"L (β = {beta:g})", "β-VAE"),
+        ("latent_dim", bends.LATENTS, {"beta": 1.0}, "L (β = 1)", "VAE"),
+        ("beta", bends.BETAS, {"latent_dim": chosen}, f"β (L = {chosen})", "β-VAE"),
+    )
+    figure, axes = plt.subplots(2, 3, figsize=(11, 5.4))
+    for column, (along, (low, high), fixed, label, family) in zip(axes.T, lines):
+        for axis, (name, measure) in zip(column, MEASURES.items()):
+            x, y = curve(networks, measure, along, **fixed)
+            inside = (x >= low) & (x <= high)
+            x, y = x[inside], y[inside]
+            axis.plot(x, y, "o-", color=FAMILY_COLOURS[family], markersize=4)
+            axis.set(xlabel=label, ylabel="CW-SSIM" if name == "cwssim" else "PCA-FD")
+            if len(x) >= bends.LEAST:
+                law = bends.power_law(x, y)
+                axis.plot(x, law, "o-", color="#888888", markerfacecolor="none", markersize=4)
+                place = bends.find(x, y, (low, high)).place
+                axis.axvline(place, color="#bbbbbb", linestyle=":", zorder=0)
+                axis.set_title(f"farthest from its chord at {place:g}", fontsize=8)
     return figure
 
 

@@ -22,15 +22,15 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "losses": ["model_losses"],
         "brain_in_hand": ["brain_files"],
-        "measures": [
-            "denoising_table",
-            "injected_artifacts",
-            "model_scores",
+        "floors": ["mean_image", "training_note", "untrained_network"],
+        "measures": ["model_samples", "model_scores", "real_points"],
+        "damage": ["denoising_table", "injected_artifacts", "spread"],
+        "fields": [
+            "bright_threshold",
             "overview",
             "population_latents",
             "projective_fields",
             "region_responses",
-            "spread",
         ],
     },
 )

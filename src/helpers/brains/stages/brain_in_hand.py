@@ -7,7 +7,7 @@ import numpy as np
 from helpers.book.run import Run
 from helpers.brains import onnx_models
 from helpers.brains.preparation import Prepared
-from helpers.brains.stages.measures import spread
+from helpers.brains.stages.damage import spread
 from helpers.brains.stages.trained_models import Model
 
 

@@ -1,6 +1,8 @@
 """The three artifacts that paper C names (section 3.2): leakage, missing tissue, grid lines.
 
-They can be put into any section image, so that the truth is known on real data too.
+They can be put into any section image, so that the truth is known on real data too. As in the
+atlas they are not anywhere: leakage clusters at a few injection sites, tissue is missing at the rim
+and along the midline, grids have the microscope's tile sizes.
 Lengths are in pixels of 25 µm at 320 rows and scale with the image's height.
 """
 
@@ -13,6 +15,12 @@ from scipy.special import expit
 from helpers.data.phantoms.brain_atlas import SHAPE
 
 ARTIFACTS = ("leakage", "missing", "grid")
+# As in an atlas, damage repeats itself: places are shares of the tissue's bounding box, row first.
+# Injections of one hemisphere: somatosensory cortex, hippocampus, striatum, thalamus.
+INJECTION_SITES = ((0.30, 0.86), (0.36, 0.66), (0.55, 0.78), (0.60, 0.58))
+INJECTION_SHARES = (0.5, 0.2, 0.15, 0.15)
+RIM_SITES = ((0.25, 0.05), (0.25, 0.95), (1.0, 0.5))  # cortex on both sides, base of the brain
+TILES = (38, 50)  # px of 25 µm between two seams of the mosaic
 
 
 def inject(
@@ -69,12 +77,14 @@ def tissue(image: np.ndarray) -> np.ndarray:
 def _leakage(
     image: np.ndarray, brain: np.ndarray, rng: np.random.Generator, scale: float
 ) -> np.ndarray:
-    """Bright spots with a halo, as where the injected green label shines into the red channel."""
-    inside = np.argwhere(brain)
-    centre = inside[rng.integers(len(inside))].astype(float)
+    """Bright spots with a halo, as where the injected green label shines into the red channel; they
+    cluster at the few sites that experiments inject.
+    """
+    site = INJECTION_SITES[rng.choice(len(INJECTION_SITES), p=INJECTION_SHARES)]
+    centre = _place(brain, site) + rng.normal(0, 5 * scale, 2)
     light = np.zeros(image.shape, np.float32)
     for spot in range(rng.integers(1, 4)):
-        radius = scale * rng.uniform(12, 30) / (1 + 0.6 * spot)
+        radius = scale * rng.uniform(16, 30) / (1 + 0.6 * spot)
         stretch, turn = rng.uniform(0.6, 1.0), rng.uniform(0, np.pi)
         along, across = _along_and_across(image.shape, centre, turn)
         distance = np.hypot(along, across / stretch) / radius
@@ -90,18 +100,22 @@ def _leakage(
 def _missing(
     image: np.ndarray, brain: np.ndarray, rng: np.random.Generator, scale: float
 ) -> np.ndarray:
-    """A piece broken off at the border of the section, or a tear that runs into it."""
-    border = np.argwhere(brain & ~ndimage.binary_erosion(brain, border_value=0))
-    start = border[rng.integers(len(border))].astype(float)
+    """A piece broken off at the rim of the section, where the knife enters or leaves, or a tear
+    down the midline.
+    """
     rough = unit_noise(rng, image.shape, max(0.8, 7 * scale))
     if rng.random() < 0.7:
-        radius = scale * rng.uniform(28, 62)
+        site = np.array(RIM_SITES[rng.integers(len(RIM_SITES))])
+        border = np.argwhere(brain & ~ndimage.binary_erosion(brain, border_value=0))
+        wanted = _place(brain, site) + rng.normal(0, 10 * scale, 2)
+        start = border[np.argmin(((border - wanted) ** 2).sum(1))].astype(float)
+        radius = scale * rng.uniform(32, 62)
         gone = np.hypot(*_along_and_across(image.shape, start, 0)) + 7 * scale * rough - radius
     else:
-        angle = np.arctan2(*(np.argwhere(brain).mean(0) - start)) + rng.uniform(-0.5, 0.5)
-        along, across = _along_and_across(image.shape, start, angle)
-        length, width = scale * rng.uniform(60, 130), scale * rng.uniform(4, 9)
-        gone = np.abs(across + 6 * scale * rough) - width * np.clip(1 - along / length, 0, 1)
+        start = _place(brain, (0.0, 0.5)) + rng.normal(0, 2 * scale, 2)
+        along, across = _along_and_across(image.shape, start, np.pi / 2 + rng.uniform(-0.1, 0.1))
+        length, width = scale * rng.uniform(70, 150), scale * rng.uniform(6, 12)
+        gone = np.abs(across + 3 * scale * rough) - width * np.clip(1 - along / length, 0, 1)
         gone = np.where((along > -10 * scale) & (along < length), gone, np.inf)
     empty = np.minimum(image, 0.03 * image.max())
     return empty + expit(gone / max(0.35, 0.8 * scale)) * (image - empty)
@@ -110,20 +124,28 @@ def _missing(
 def _grid(
     image: np.ndarray, brain: np.ndarray, rng: np.random.Generator, scale: float
 ) -> np.ndarray:
-    """Seams of the mosaic: shading towards the edges of each tile, and bright or dark lines between
-    tiles.
+    """Seams of the mosaic, for one of the microscope's tile sizes: shading towards the edges of
+    each tile, and dark lines between tiles, which begin near the picture's corner.
     """
-    x, y = _along_and_across(image.shape, (0, 0), np.deg2rad(rng.uniform(-2, 2)))
-    shading, line = rng.uniform(0.25, 0.5), rng.choice([-0.22, 0.16])
+    x, y = _along_and_across(image.shape, (0, 0), np.deg2rad(rng.uniform(-0.5, 0.5)))
+    shading, line = rng.uniform(0.3, 0.55), -rng.uniform(0.15, 0.25)
+    tile = TILES[rng.integers(len(TILES))]
     gain = np.ones(image.shape, np.float32)
     width = max(0.5, 0.8 * scale)  # a seam thinner than a pixel is fainter
     for axis in (y, x):
-        pitch, offset = scale * rng.uniform(34, 50), rng.random()
+        pitch, offset = scale * tile, rng.normal(0, 0.03)
         place = (axis / pitch + offset) % 1  # 0…1 within a tile
         gain *= 1 - shading * np.abs(2 * place - 1) ** 4
         seam = np.exp(-0.5 * (np.minimum(place, 1 - place) * pitch / width) ** 2)
         gain += line * 0.8 * scale / width * seam
     return image * gain / gain.mean()
+
+
+def _place(brain: np.ndarray, site: Sequence[float]) -> np.ndarray:
+    """Row and column, in px, of a place given as shares of the tissue's bounding box."""
+    inside = np.argwhere(brain)
+    low, high = inside.min(0), inside.max(0)
+    return low + np.asarray(site) * (high - low)
 
 
 def _along_and_across(

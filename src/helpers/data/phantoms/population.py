@@ -23,7 +23,7 @@ from helpers.data.phantoms import brain_atlas, brain_template
 from helpers.data.phantoms.brain_artifacts import ARTIFACTS, inject, unit_noise
 from helpers.data.phantoms.brain_atlas import SHAPE, Anatomy
 
-VERSION = 2
+VERSION = 3
 FACTORS = (
     "hippocampus_size",
     "hippocampus_intensity",

@@ -32,6 +32,7 @@ from helpers.data.sources.download import (
     explained,
     fetch_file,
     fetch_once,
+    in_words,
     need_space,
     optional_package,
     persist,
@@ -42,6 +43,9 @@ SECTION_BYTES = 320 * 448 * 2
 # Per parallel download at most: a zip of three 16-bit volumes that does not compress, and one of
 # them unpacked.
 WORKING_BYTES = 4 * 528 * 320 * 456 * 2
+TRANSFER_BYTES = (
+    3 * 528 * 320 * 456 * 2
+)  # of one experiment, at most: the zip that does not compress
 NAME = "allen-connectivity-ap286"
 FETCHED = "fetched.json"
 
@@ -63,7 +67,8 @@ def fetch(
     out : path
         A new or empty folder, or one that an earlier call filled: sections that are there are kept.
     limit : int, optional
-        Only the first experiments by number; all by default.
+        Only so many experiments, spread over all of them (not the oldest: see `spread_order`); a
+        larger limit keeps those of a smaller one. All by default.
     workers : int
         Parallel downloads.
     progress : bool
@@ -103,7 +108,7 @@ def fetch(
         cache = client.MouseConnectivityCache(
             manifest_file=str(out / "allensdk" / "manifest.json"), base_uri=addresses["api"]
         )
-        experiments = _experiments(cache, out, patience)[:limit]
+        experiments = sorted(spread_order(_experiments(cache, out, patience))[:limit])
         labels, atlas = _annotation(out, addresses, patience)
         fetched = _fetched(out)
         todo = [number for number in experiments if number not in fetched]
@@ -111,7 +116,8 @@ def fetch(
             need_space(
                 out,
                 len(todo) * 2 * SECTION_BYTES + min(workers, len(todo)) * WORKING_BYTES,
-                f"{len(todo)} of {len(experiments)} experiments to fetch",
+                f"{len(todo)} of {len(experiments)} experiments to fetch, up to "
+                f"{in_words(len(todo) * TRANSFER_BYTES)} to transfer",
                 show=progress,
             )
             stop = threading.Event()
@@ -137,6 +143,18 @@ def fetch(
         white = _assemble(out, used, labels > 0, atlas)
         folders.record(out, {**state, "white_level": white, "request": request})
     return out
+
+
+def spread_order(numbers: list[int]) -> list[int]:
+    """Return the same numbers so that any first few are spread over all: the first, the middle, the
+    quarters, and so on (their places, bits reversed: van der Corput 1935).
+
+    Experiments are numbered as they were made; the oldest share a season, a microscope and a few
+    mouse lines.
+    """
+    bits = max(len(numbers) - 1, 1).bit_length()
+    places = sorted(range(len(numbers)), key=lambda place: f"{place:0{bits}b}"[::-1])
+    return [numbers[place] for place in places]
 
 
 @contextmanager

@@ -62,9 +62,10 @@ def red_section(archive: Path, brain: np.ndarray) -> np.ndarray:
         raise WrongContent(f"{found} arrived instead of the volumes") from None
     try:
         section = np.ascontiguousarray(ccf.section_of(volume))
+        mirrored = ccf.section_of(volume, ccf.VOLUME_SHAPE[0] - 1 - ccf.SECTION)
     except ValueError as error:
         raise Unusable(str(error)) from None
-    _check(section, brain)
+    _check(section, mirrored, brain)
     return section
 
 
@@ -83,8 +84,10 @@ def _read(path: Path) -> np.ndarray:
         raise WrongContent(f"{path.name} cannot be read ({reason})") from None
 
 
-def _check(section: np.ndarray, brain: np.ndarray) -> None:
-    """The section must be bright where the annotation has tissue, and more so than upside down."""
+def _check(section: np.ndarray, mirrored: np.ndarray, brain: np.ndarray) -> None:
+    """The section must be bright where the annotation has tissue, more so than upside down, and its
+    tissue must have the annotation's outline, more so than the section counted from the other end.
+    """
     level = np.clip(section, 0, np.percentile(section, 99)).astype(np.float64)
     if not level.max() > level.min():
         raise Unusable(f"section {ccf.SECTION} of the red channel is empty")
@@ -96,3 +99,18 @@ def _check(section: np.ndarray, brain: np.ndarray) -> None:
             f"section {ccf.SECTION} of the red channel does not lie on the annotation; are its "
             "axes reversed?"
         )
+    forward, backward = _likeness(section, brain), _likeness(mirrored, brain)
+    if backward > forward:
+        raise Unusable(
+            f"the tissue of section {ccf.SECTION} is less like the annotation's (correlation of "
+            f"masks {forward:.2f}) than that of the section counted from the other end "
+            f"({backward:.2f}): does the volume run from back to front?"
+        )
+
+
+def _likeness(section: np.ndarray, brain: np.ndarray) -> float:
+    """Correlation of a section's tissue mask with the annotation's; -1 where there is none."""
+    tissue = section > 0.25 * np.percentile(section, 95)
+    if not tissue.any() or tissue.all():
+        return -1.0
+    return float(np.corrcoef(tissue.ravel(), brain.ravel())[0, 1])
