@@ -48,6 +48,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "choice_of_k",
             "nmf_factors",
             "slice_pair",
+        ],
+        "densities": [
+            "calibrated_densities",
+            "density_agreement",
+            "estimated_densities",
             "tissue_densities",
         ],
         "components": ["choice_of_components", "cortical_components"],
