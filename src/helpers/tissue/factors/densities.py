@@ -2,10 +2,9 @@
 
 A slice is described by filters whose widths are those of cells and fibres, in µm: second
 derivatives at several scales tell what is dark in every direction (a cell) from what is dark in one
-(the gap between two fibres). Their rectified responses, averaged over neighbourhoods of several
-sizes, are turned into densities by a ridge regression on tissue whose truth is known. The regression
-is linear, so that twice as many cells give twice the response, and half of the difference between
-areas is taken out of it (see `calibrate`), so that it counts more than it recognises areas.
+(the gap between two fibres). Their rectified responses, averaged over squares of several sizes, are
+turned into densities by a ridge regression on drawn tissue, whose truth is known. The regression is
+linear, so that on tissue unlike the drawn one more cells still give more response.
 """
 
 from collections.abc import Sequence
@@ -22,7 +21,6 @@ SIDES_UM = (33.0, 98.0, 225.0)  # of the squares that responses are averaged ove
 SMOOTHING_UM = 2.34
 BRIGHT = 1.0  # standard deviations above the tissue's mean from which on a pixel counts as myelin
 PENALTY = 10.0  # of the ridge, for some 10,000 places of standardised responses
-BETWEEN_AREAS = 0.5  # share of the differences between areas that is not learned from
 PER_AREA = 1500  # places of each area and section to learn from
 
 
@@ -111,10 +109,7 @@ def calibrate(
 ) -> Calibration:
     """Learn densities from sections whose truth is known.
 
-    From every area as many places are drawn, so that a large one does not outvote a small one. Of
-    responses and truth alike, half of their mean over the area is subtracted before the regression
-    (random-effects quasi-demeaning, Wooldridge 2010, § 10.4): without it the regression learns which
-    area a place looks like and the mean density there, which on other tissue is another.
+    From every area as many places are drawn, so that a large one does not outvote a small one.
 
     Parameters
     ----------
@@ -138,17 +133,12 @@ def calibrate(
             wanted.append(truth[i, j].astype(np.float64))
     if not known:
         raise ValueError("expected annotated places to calibrate densities on, found none")
-    everything = np.concatenate(known)
-    centre, spread = everything.mean(axis=0), np.maximum(everything.std(axis=0), 1e-9)
-    inputs = [np.column_stack([(rows - centre) / spread, np.ones(len(rows))]) for rows in known]
-    left, right = (
-        np.concatenate([rows - BETWEEN_AREAS * rows.mean(axis=0) for rows in parts])
-        for parts in (inputs, wanted)
-    )
-    penalty = PENALTY * np.eye(left.shape[1])
-    penalty[-1, -1] = 0  # the offset is free
-    weights = np.linalg.solve(left.T @ left + penalty, left.T @ right)
-    return Calibration(centre, spread, weights[:-1], weights[-1])
+    inputs, outputs = np.concatenate(known), np.concatenate(wanted)
+    centre, spread = inputs.mean(axis=0), np.maximum(inputs.std(axis=0), 1e-9)
+    inputs, offset = (inputs - centre) / spread, outputs.mean(axis=0)
+    squares = inputs.T @ inputs + PENALTY * np.eye(len(centre))
+    weights = np.linalg.solve(squares, inputs.T @ (outputs - offset))
+    return Calibration(centre, spread, weights, offset)
 
 
 def on_grid(image: np.ndarray) -> np.ndarray:

@@ -101,4 +101,5 @@ def rank_agreement(
     spread = np.sqrt(np.maximum(n * sxx - sx**2, 0) * np.maximum(n * syy - sy**2, 0))
     with np.errstate(invalid="ignore", divide="ignore"):
         rho = np.where(spread > 1e-9 * n**2, (n * sxy - sx * sy) / spread, np.nan)
-    return float(rho[0]), float(np.nanpercentile(rho[1:], 2.5)) if repeats else float("nan")
+    low = np.nan if np.isnan(rho[1:]).all() else np.nanpercentile(rho[1:], 2.5)
+    return float(rho[0]), float(low)

@@ -51,8 +51,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "densities": [
             "calibrated_densities",
+            "components_by_both",
+            "decided_by_densities",
             "density_agreement",
             "estimated_densities",
+            "factor_by_both",
             "tissue_densities",
         ],
         "components": ["choice_of_components", "cortical_components"],

@@ -5,6 +5,7 @@ made on phantoms drawn for the purpose and tried on another one.
 """
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,13 @@ from helpers.book.run import Run
 from helpers.data import intensity
 from helpers.data.datasets import Slice
 from helpers.data.phantoms import microct
+from helpers.tissue.cortex import composition
 from helpers.tissue.factors import densities, findings, truth
 from helpers.tissue.stages.slices import prepared_slice
+
+if TYPE_CHECKING:
+    from helpers.tissue.stages.report_of_cortex import CortexReport
+    from helpers.tissue.stages.report_of_factors import FactorReport
 
 DEPTHS = (159, 259, 209)  # z of the sections drawn: two to calibrate on, the third to try it on
 FIRST_SEED = 7001  # of the samples they are sections of; that of the dataset is never taken
@@ -28,6 +34,8 @@ BLOCK_UM = 300.0  # neighbourhoods of the bootstrap: two windows wide
 ENOUGH = 0.7  # rank correlation with truth, from which on an estimate may decide a claim
 DENSE = 1.5  # largest over smallest density of cells, as the rule of B.gmm.layers asks
 KINDS = ("cells", "axons")
+RESTING = ("B.nmf.axons", "B.gmm.layers", "B.gmm.dense_axons")  # claims that rest on densities
+SOURCES = {"truth": False, "estimated": True}
 
 
 def calibrated_densities(run: Run) -> Artifact:
@@ -171,18 +179,19 @@ def density_findings(
     (B.gmm.dense_axons).
     """
     there, n = layers > 0, int(layers.max())
+    of_layers = layers[there] - 1
     myelin, everywhere = areas == white, areas > 0
     said = {}
     for values in (known, estimate):
         cells, axons = values[..., 0], values[..., 1]
-        split = findings.split_of_layers(layers[there] - 1, layers[there], cells[there], n)
-        richest, _ = findings.dense_axon_component(
-            layers[there] - 1, layers[there], cells[there], axons[there], n
-        )
+        means = composition.component_means(of_layers, cells[there], n)
+        richest = composition.component_means(of_layers, (cells * axons)[there], n)
         one = {
-            "few cells in white matter": bool(np.median(cells[myelin]) < np.median(cells[everywhere])),
-            "layers differ in cells": split["density_ratio"] >= DENSE,
-            "richest layer": richest + 1,
+            "few cells in white matter": bool(
+                np.median(cells[myelin]) < np.median(cells[everywhere])
+            ),
+            "layers differ in cells": bool(np.nanmax(means) >= DENSE * np.nanmin(means)),
+            "richest layer": int(np.nanargmax(richest)) + 1,
         }
         said = {name: [*said.get(name, []), value] for name, value in one.items()}
     return said
@@ -201,29 +210,69 @@ def doubt(table: pd.DataFrame, said: dict[str, list]) -> str:
         )
     differ = [name for name, (by_truth, by_estimate) in said.items() if by_truth != by_estimate]
     if differ:
-        return f"densities are estimated, and on a phantom truth says otherwise: {', '.join(differ)}"
+        return (
+            f"densities are estimated, and on a phantom truth says otherwise: {', '.join(differ)}"
+        )
     return ""
 
 
-def verdicts(values: dict[str, dict], by_estimate: dict[str, dict]) -> pd.DataFrame:
-    """Return whether the rules of some claims hold with known densities, and with estimated ones.
-
-    Parameters
-    ----------
-    values, by_estimate : dict
-        Claim to its value.
+def decided_by_densities(run: Run, piece: Slice, found: dict) -> dict:
+    """Return what a page found for its claims; those that rest on densities become "not run" where
+    densities are estimated and :func:`no_densities` says why they may not decide.
     """
+    doubtful = no_densities(run, piece)
+    return {
+        claim: doubtful if doubtful and claim in RESTING else value
+        for claim, value in found.items()
+    }
 
-    def holds(claim: str, value: dict) -> bool:
-        rule, more = load()[claim].rule, load()[claim].truth_rule
-        return evaluate(rule, value) and (not more or evaluate(more, value))
 
-    rows = [
-        {"claim": claim, "with truth": holds(claim, values[claim]), "estimated": holds(claim, value)}
-        for claim, value in by_estimate.items()
-    ]
-    table = pd.DataFrame(rows).set_index("claim")
-    return table.replace({True: "holds", False: "does not hold"})
+def factor_by_both(run: Run, report: "FactorReport") -> pd.DataFrame:
+    """Return what claim B.nmf.axons asks, with a phantom's own densities and with estimated ones,
+    and whether its rule holds with either.
+    """
+    found, white = report.found, [name.casefold() for name in run.microct.areas].index("wm") + 1
+    columns = {}
+    for name, estimated in SOURCES.items():
+        cells, axons, _ = tissue_densities(run, found.piece, estimated=estimated)
+        cells, axons = found.at(cells), found.at(axons)
+        coefficients = np.asarray(found.coefficients)
+        factor, value = findings.axon_factor(coefficients, report.auroc, white, cells)
+        one = coefficients[:, [factor]]
+        value["rho_cells"], value["rho_axons"] = (
+            truth.density_correlations(one, density)[0] for density in (cells, axons)
+        )
+        said = {key: f"{number:.3g}" for key, number in value.items()}
+        columns[name] = said | {"B.nmf.axons": _in_words("B.nmf.axons", value)}
+    return pd.DataFrame(columns)
+
+
+def components_by_both(run: Run, report: "CortexReport") -> pd.DataFrame:
+    """Return what claims B.gmm.layers and B.gmm.dense_axons ask of densities, with a phantom's own
+    and with estimated ones.
+
+    The second claim takes from densities only which component it speaks of: the same component is
+    the same verdict.
+    """
+    found, columns = report.found, {}
+    labels, n = np.asarray(found.posteriors).argmax(axis=1), len(report.names)
+    for name, estimated in SOURCES.items():
+        maps = tissue_densities(run, found.factors.piece, estimated=estimated)[:2]
+        cells, axons = (found.factors.grid.at_grid(one)[found.inside] for one in maps)
+        value = findings.split_of_layers(labels, found.layers[found.inside], cells, n)
+        richest = composition.component_means(labels, cells * axons, n)
+        columns[name] = {
+            "density_ratio": f"{value['density_ratio']:.3g}",
+            "B.gmm.layers": _in_words("B.gmm.layers", value),
+            "component of B.gmm.dense_axons": report.names[int(np.nanargmax(richest))],
+        }
+    return pd.DataFrame(columns)
+
+
+def _in_words(claim: str, value: dict) -> str:
+    rules = [rule for rule in (load()[claim].rule, load()[claim].truth_rule) if rule]
+    holds = all(evaluate(rule, value) for rule in rules)
+    return "holds" if holds else "does not hold"
 
 
 def _section(
