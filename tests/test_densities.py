@@ -35,6 +35,7 @@ def drawn(seed, n_cells, n_fibres, side=256):
 @pytest.fixture(scope="module")
 def calibration():
     numbers = [(20, 40), (400, 0), (200, 20), (0, 70), (100, 5), (700, 10)]
+    numbers += [(300, 30), (500, 20), (50, 0), (250, 10)]
     everywhere, sections = np.ones((256, 256), bool), []
     for seed, (n_cells, n_fibres) in enumerate(numbers):
         image, truth, areas = drawn(seed, n_cells, n_fibres)
