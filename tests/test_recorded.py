@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from helpers import cli
-from helpers.book import claims, provenance, recorded, scoreboard
+from helpers.book import board, claims, provenance, recorded
 from helpers.book.root import from_root
 from helpers.data.files import write_json
 
@@ -171,13 +171,15 @@ def test_command_records_and_scores_by_name(shelf, run, capsys):
     assert cli.main(["scores", "another"]) == 2
 
 
-def test_scoreboard_shows_recorded_runs_as_columns(shelf, run):
+def test_scoreboard_shows_recorded_runs_beside_the_present_one(shelf, run):
     rows = claims.scoreboard(run)
     assert recorded.all_rows() == {} and recorded.notes() == ""
-    assert "recorded" not in scoreboard.table(rows, recorded.all_rows()).to_html()
-    recorded.record(run, "one", "Data of <b>somewhere</b>")
-    html = scoreboard.table(rows, recorded.all_rows()).to_html()
-    assert "recorded: one" in html and html.count("(n = 2); 95 % [0.8, 0.95]: reproduced") == 1
+    assert "board-other" not in board.board(rows, recorded.all_rows()).data
+    recorded.record(run, "one", "Data of z = 159")
+    assert [set(one) for one in recorded.rows_of("one")] == [set(one) for one in rows]
+    page = board.board(rows, recorded.all_rows()).data
+    assert page.count("one: 0.88") == 1
+    assert page.count('board-other" title="one') == len(rows)
     assert "### one" in recorded.notes()
 
 

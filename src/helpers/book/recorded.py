@@ -196,6 +196,7 @@ def _today(claim: claims.Claim, old: dict | None) -> dict:
         "statement": claim.statement,
         "rule": claim.in_words,
         "control_in_words": claim.control_in_words,
+        "figure": claim.figure,
     }
 
 
