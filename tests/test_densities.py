@@ -118,7 +118,9 @@ def test_a_phantom_that_was_not_learned_from(trial, pixel):
     assert "cells" in stage.doubt(poor, said)
     fine = table.assign(cells_rho=0.8, axons_rho=0.8)
     assert stage.doubt(fine, said) == ""
-    assert "richest layer" in stage.doubt(fine, {**said, "richest layer": [5, 1]})
+    assert len(said["two richest layers"][0]) == 2
+    differs = {**said, "two richest layers": [[3, 5], [1, 5]]}
+    assert "two richest layers" in stage.doubt(fine, differs)
 
 
 def test_stage_estimates_a_slice_and_withholds_what_it_doubts(tmp_path, tiny_microct, monkeypatch):

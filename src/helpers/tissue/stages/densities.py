@@ -167,8 +167,8 @@ def density_findings(
     components: [by truth, by estimate] per finding.
 
     Whether white matter holds fewer cells than the median (B.nmf.axons), whether densities of
-    layers differ by half (B.gmm.layers), and which layer is richest in cells and axons together
-    (B.gmm.dense_axons).
+    layers differ by half (B.gmm.layers), and which two layers are richest in cells and axons
+    together (B.gmm.dense_axons, which names two and puts neither first).
     """
     there, n = layers > 0, int(layers.max())
     of_layers = layers[there] - 1
@@ -183,7 +183,9 @@ def density_findings(
                 np.median(cells[myelin]) < np.median(cells[everywhere])
             ),
             "layers differ in cells": bool(np.nanmax(means) >= DENSE * np.nanmin(means)),
-            "richest layer": int(np.nanargmax(richest)) + 1,
+            "two richest layers": sorted(
+                int(i) + 1 for i in np.argsort(-np.nan_to_num(richest))[:2]
+            ),
         }
         said = {name: [*said.get(name, []), value] for name, value in one.items()}
     return said
