@@ -188,6 +188,15 @@ if reports:
     display(Markdown(findings.densities_in_words(ratio)))
 
 # %% [markdown]
+# Where densities are known, the same questions are put to those estimated from gray values
+# ({doc}`06_nmf_factors` says how): an estimate is worth a verdict on real tissue only if it leads
+# to the verdict of the truth here.
+
+# %%
+if reports and report.known:
+    display(stages.components_by_both(run, report))
+
+# %% [markdown]
 # ## Layers of each component, on two slices
 #
 # The second slice keeps the factors of the first and gets a mixture of its own; components are
@@ -376,7 +385,10 @@ if reports:
 # before taking that row for a finding.
 
 # %%
-run.record_all({seed: one.found for seed, one in judged.items()})
+decided = stages.decided_by_densities
+run.record_all(
+    {seed: decided(run, first, one.found) for seed, one in judged.items()}
+)
 
 # %%
 run.scoreboard()

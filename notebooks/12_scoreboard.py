@@ -29,7 +29,9 @@
 run = "runs/quick"  # folder of the run whose claims are shown
 
 # %%
-from helpers.book import claims, open_run, scoreboard
+from IPython.display import Markdown, display
+
+from helpers.book import claims, open_run, recorded, scoreboard
 
 run = open_run(run, "12_scoreboard")
 rows = claims.scoreboard(run.path)
@@ -44,4 +46,13 @@ run.show(scoreboard.summary(rows), "scoreboard")
 # ## Every claim
 
 # %%
-run.board(rows)
+run.board(rows, recorded.all_rows())
+
+# %% [markdown]
+# ## Recorded runs
+#
+# Data that cannot be given away leave their numbers here, beside the verdict of this run in every
+# row. What was recorded are values and controls; today's rules are applied to them.
+
+# %%
+display(Markdown(recorded.notes() or "No run is recorded in this book."))

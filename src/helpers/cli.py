@@ -75,12 +75,19 @@ def _parser() -> ArgumentParser:
     _run_options(run)
     build = command("build", _build, "render a run folder to html")
     build.add_argument("run", metavar="RUN", type=Path)
-    scores = command("scores", _scores, "print the scoreboard of run folders")
+    scores = command("scores", _scores, "print the scoreboard of runs, recorded ones by name")
     scores.add_argument("runs", nargs="+", metavar="RUN", type=Path)
     scores.add_argument("--format", choices=("table", "csv", "json"), default="table")
     scores.add_argument(
         "--strict", action="store_true", help="exit 1 if a claim was not reproduced"
     )
+    text = "keep a run's claims, tables and provenance under book/recorded/NAME, no pictures"
+    record = command("record", _record, text)
+    record.add_argument("run", metavar="RUN", type=Path)
+    record.add_argument("name", metavar="NAME", help="letters, digits, - and _")
+    text = "what data it was, and how far its labels can be trusted"
+    record.add_argument("--note", default="", metavar="TEXT", help=text)
+    record.add_argument("--force", action="store_true", help="replace a recorded run")
     params = command("params", _params, "print the parameters of a notebook and their defaults")
     params.add_argument("notebook", metavar="NOTEBOOK")
     clean = command("clean", _clean, "delete a run folder that brainbook made")
@@ -255,13 +262,29 @@ def _build(arguments: Namespace) -> None:
 
 
 def _scores(arguments: Namespace) -> int:
-    from helpers.book import claims, scoreboard
+    from helpers.book import claims, recorded, scoreboard
 
-    runs = {str(run): claims.merge(_existing_run(run)) for run in arguments.runs}
+    kept = recorded.names()
+    runs = {
+        str(run): recorded.rows_of(str(run))
+        if str(run) in kept and not run.exists()
+        else claims.merge(_existing_run(run))
+        for run in arguments.runs
+    }
     rows = [{**row, "run": run} for run, found in runs.items() for row in found]
     print(scoreboard.text(rows, arguments.format, several=len(runs) > 1))
     red = any(row["verdict"] == claims.NOT_REPRODUCED for row in rows)
     return FAILED if arguments.strict and red else DONE
+
+
+def _record(arguments: Namespace) -> None:
+    from helpers.book import parameters, recorded
+
+    run = _existing_run(arguments.run)
+    try:
+        print(recorded.record(run, arguments.name, arguments.note, arguments.force))
+    except ValueError as error:
+        raise parameters.UsageError(str(error)) from None
 
 
 def _params(arguments: Namespace) -> None:

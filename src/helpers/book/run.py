@@ -209,8 +209,10 @@ class Run:
             [row for row in claims.scoreboard(self.path) if row["notebook"] == self.notebook]
         )
 
-    def board(self, rows: list[dict]) -> None:
-        """Display some rows of the scoreboard, with small copies of the figures that decide."""
+    def board(self, rows: list[dict], recorded: dict[str, list[dict]] | None = None) -> None:
+        """Display some rows of the scoreboard, with small copies of the figures that decide, and
+        recorded runs beside them.
+        """
         from IPython.display import display
 
         from helpers.book import board
@@ -222,7 +224,7 @@ class Run:
                 return ""
             return f"{self.page_files('figures', {name: small_png(picture)})}/{name}"
 
-        display(board.board(rows, thumbnail=thumbnail))
+        display(board.board(rows, recorded, thumbnail))
 
 
 def small_png(picture: Path, width: int = 480) -> bytes:

@@ -1,50 +1,186 @@
-"""Densities of cells and of fibres from the gray values alone, where no ground truth is at hand."""
+"""Densities of cells and of myelinated axons from gray values alone, where no truth is at hand.
+
+A slice is described by filters whose widths are those of cells and fibres, in µm: second
+derivatives at several scales tell what is dark in every direction (a cell) from what is dark in one
+(the gap between two fibres). Their rectified responses, averaged over squares of several sizes, are
+turned into densities by a ridge regression on drawn tissue, whose truth is known. The regression is
+linear, so that on tissue unlike the drawn one more cells still give more response.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 
-from helpers.tissue.features import texture
+FINEST_UM = 2.34  # images of smaller pixels are reduced to this size: a cell is 10 µm wide
+STEP = 2  # pixels of the reduced image to one place of the result
+SCALES_UM = (1.75, 2.9, 4.1, 5.9)  # of the derivatives: from nucleoli and fibres to large cells
+SIDES_UM = (33.0, 98.0, 225.0)  # of the squares that responses are averaged over
+SMOOTHING_UM = 2.34
+BRIGHT = 1.0  # standard deviations above the tissue's mean from which on a pixel counts as myelin
+PENALTY = 10.0  # of the ridge, for some 10,000 places of standardised responses
+PER_AREA = 1500  # places of each area and section to learn from
 
-WINDOW = 128  # pixels: a density is that of the window a feature sees
+
+@dataclass(frozen=True)
+class Calibration:
+    """How responses become densities: ``(responses - centre) / spread @ weights + offset``.
+
+    Attributes
+    ----------
+    centre, spread : (f,) arrays
+    weights : (f, 2) array
+        For cells per mm², and for the share of section that axons take.
+    offset : (2,) array
+    """
+
+    centre: np.ndarray
+    spread: np.ndarray
+    weights: np.ndarray
+    offset: np.ndarray
+
+    def densities(self, responses: np.ndarray) -> np.ndarray:
+        """Densities (…, 2) of responses (…, f), none below 0."""
+        return np.maximum((responses - self.centre) / self.spread @ self.weights + self.offset, 0)
 
 
-def cell_density(
-    standardised: np.ndarray, mask: np.ndarray, pixel_size_um: float, window: int = WINDOW
-) -> np.ndarray:
-    """Dark blobs of the size of cell bodies per mm² in the window around each pixel.
+def working_pixel_um(pixel_size_um: float) -> float:
+    """Pixel size at which an image is filtered: its own, or `FINEST_UM` where that is larger."""
+    return max(FINEST_UM, pixel_size_um)
+
+
+def resized(image: np.ndarray, factor: float) -> np.ndarray:
+    """An image (H, W) with sides `factor` times as long, float32: averages where it shrinks,
+    interpolated where it grows.
+    """
+    size = [max(1, round(side * factor)) for side in image.shape[::-1]]
+    how = Image.Resampling.BOX if factor <= 1 else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(np.asarray(image, np.float32)).resize(size, how))
+
+
+def responses(standardised: np.ndarray, mask: np.ndarray, pixel_um: float) -> np.ndarray:
+    """Describe every place of a slice by filters averaged over its neighbourhoods.
 
     Parameters
     ----------
     standardised : (H, W) array
-        Mean 0 and standard deviation 1 over tissue.
+        At `working_pixel_um`, mean 0 and standard deviation 1 over tissue.
     mask : (H, W) bool array
-        Tissue; only its pixels count, blobs and area alike.
-    pixel_size_um : float
-    window : int
-        Side in pixels.
+        Tissue; nothing else is averaged.
+    pixel_um : float
 
     Returns
     -------
-    (H, W) float32 array
-        0 where the window holds no tissue. Blobs are found by the Laplacian of Gaussian of
-        `texture.dark_blobs`.
+    (H // STEP, W // STEP, f) float32 array
+        Signed square roots, because responses of few strong objects spread widely. At each scale
+        the eigenvalues of the Hessian matrix are split into dark blobs (both positive), bright
+        blobs (both negative), dark and bright lines (Lindeberg 1998).
     """
-    blobs = texture.dark_blobs(standardised, sigma=3.5, threshold=0.55)
-    return _mean_in_window(blobs, mask, window) / np.float32((pixel_size_um / 1000) ** 2)
+    image = np.asarray(standardised, np.float32)
+    maps = []
+    for scale in SCALES_UM:
+        sigma = scale / pixel_um
+        yy, xx, xy = (
+            sigma**2 * ndimage.gaussian_filter(image, sigma, order=order, truncate=3)
+            for order in ((2, 0), (0, 2), (1, 1))
+        )
+        mean, spread = (yy + xx) / 2, np.hypot((yy - xx) / 2, xy)
+        smaller, larger = mean - spread, mean + spread
+        dark_blob, bright_blob = np.maximum(smaller, 0), np.maximum(-larger, 0)
+        maps += [dark_blob, bright_blob, np.maximum(larger, 0) - dark_blob]
+        maps += [np.maximum(-smaller, 0)]
+    smooth = ndimage.gaussian_filter(image, SMOOTHING_UM / pixel_um, truncate=3)
+    maps += [smooth, smooth > BRIGHT, smooth**2, (image - smooth) ** 2, np.maximum(-smooth, 0)]
+    sides = [max(1, round(side / pixel_um / STEP)) for side in SIDES_UM]
+    tissue = [np.maximum(_around(_blocks(mask), side), 1e-3) for side in sides]
+    averages = [
+        _around(_blocks(one * mask), side) / weight
+        for one in maps
+        for side, weight in zip(sides, tissue)
+    ]
+    found = np.stack(averages, axis=-1)
+    return np.sign(found) * np.sqrt(np.abs(found))
 
 
-def fibre_density(standardised: np.ndarray, mask: np.ndarray, window: int = WINDOW) -> np.ndarray:
-    """Share of bright, fibre-like pixels in the window around each pixel: (H, W) float32 in [0, 1].
+def calibrate(
+    sections: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], seed: int = 0
+) -> Calibration:
+    """Learn densities from sections whose truth is known.
 
-    Myelin is bright: a pixel counts where the standardised image, smoothed by 2 px, is above 1.
+    From every area as many places are drawn, so that a large one does not outvote a small one.
+
+    Parameters
+    ----------
+    sections : sequence of (responses, truth, areas)
+        (h, w, f) as `responses` gives them; (h, w, 2) cells per mm² and share of axons; (h, w) int,
+        0 = none.
+    seed : int
+        Of the places drawn.
+
+    Raises
+    ------
+    ValueError
+        If no place has an area.
     """
-    return _mean_in_window(ndimage.gaussian_filter(standardised, 2) > 1, mask, window)
+    rng, known, wanted = np.random.default_rng(seed), [], []
+    for found, truth, areas in sections:
+        for area in np.unique(areas[areas > 0]):
+            places = np.argwhere(areas == area)
+            i, j = places[rng.integers(len(places), size=PER_AREA)].T
+            known.append(found[i, j].astype(np.float64))
+            wanted.append(truth[i, j].astype(np.float64))
+    if not known:
+        raise ValueError("expected annotated places to calibrate densities on, found none")
+    inputs, outputs = np.concatenate(known), np.concatenate(wanted)
+    centre, spread = inputs.mean(axis=0), np.maximum(inputs.std(axis=0), 1e-9)
+    inputs, offset = (inputs - centre) / spread, outputs.mean(axis=0)
+    squares = inputs.T @ inputs + PENALTY * np.eye(len(centre))
+    weights = np.linalg.solve(squares, inputs.T @ (outputs - offset))
+    return Calibration(centre, spread, weights, offset)
 
 
-def _mean_in_window(events: np.ndarray, mask: np.ndarray, window: int) -> np.ndarray:
-    """Mean of the events over the pixels of the mask in the window around each pixel."""
-    hits, pixels = (
-        ndimage.uniform_filter(image.astype(np.float32), window, mode="constant")
-        for image in (events & mask, mask)
-    )
-    return np.where(pixels > 1e-6, hits / np.maximum(pixels, 1e-6), 0).astype(np.float32)
+def on_grid(image: np.ndarray) -> np.ndarray:
+    """Means of an image (H, W) over the blocks that `responses` speaks of: (H // STEP, W // STEP)
+    float32.
+    """
+    return _blocks(image)
+
+
+def estimate(
+    standardised: np.ndarray, mask: np.ndarray, pixel_um: float, calibration: Calibration
+) -> np.ndarray:
+    """Cells per mm² and share of axons around every place of a slice.
+
+    Parameters
+    ----------
+    standardised, mask, pixel_um
+        As for `responses`.
+    calibration : Calibration
+
+    Returns
+    -------
+    (h, w, 2) float32 array
+        0 away from tissue.
+    """
+    found = calibration.densities(responses(standardised, mask, pixel_um))
+    return np.where(_blocks(mask)[..., None] > 0, found, 0).astype(np.float32)
+
+
+def spread_out(grid: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A map on the grid (h, w), interpolated to an image of a given shape, float32."""
+    picture = Image.fromarray(np.asarray(grid, np.float32))
+    return np.asarray(picture.resize(shape[::-1], Image.Resampling.BILINEAR))
+
+
+def _blocks(image: np.ndarray) -> np.ndarray:
+    """Means over blocks of ``STEP`` × ``STEP`` pixels."""
+    h, w = (side // STEP for side in image.shape)
+    cut = np.asarray(image[: h * STEP, : w * STEP], np.float32)
+    return cut.reshape(h, STEP, w, STEP).mean(axis=(1, 3))
+
+
+def _around(image: np.ndarray, side: int) -> np.ndarray:
+    """Means over the square around each pixel; beyond the image there is nothing."""
+    return ndimage.uniform_filter(image, side, mode="constant")

@@ -62,6 +62,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "choice_of_k",
             "nmf_factors",
             "slice_pair",
+        ],
+        "densities": [
+            "calibrated_densities",
+            "decided_by_densities",
+            "density_agreement",
+            "estimated_densities",
             "tissue_densities",
         ],
         "texture": [
@@ -70,6 +76,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "depth_texture",
             "depth_texture_against_real",
         ],
+        "density_verdicts": ["components_by_both", "factor_by_both"],
         "components": ["choice_of_components", "cortical_components"],
         "report_of_factors": ["factor_report"],
         "claims_of_factors": ["factor_claims", "null_panels_of_factors", "untrained_report"],

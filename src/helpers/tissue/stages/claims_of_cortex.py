@@ -13,7 +13,7 @@ from helpers.tissue.cortex.nulls import depth_shifts, layer_shifts
 from helpers.tissue.factors import controls, findings, truth
 from helpers.tissue.stages.claims_of_factors import untrained_factors
 from helpers.tissue.stages.components import CorticalComponents, cortical_components
-from helpers.tissue.stages.factorisation import tissue_densities
+from helpers.tissue.stages.densities import tissue_densities
 from helpers.tissue.stages.kmeans import cortex_label
 from helpers.tissue.stages.report_of_cortex import (
     BLOCK,

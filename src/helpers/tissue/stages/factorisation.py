@@ -1,4 +1,4 @@
-"""Stages of paper B: factors of a whole slice, and densities of what it is made of."""
+"""Stages of paper B: factors of a whole slice."""
 
 from dataclasses import dataclass, replace
 
@@ -8,7 +8,7 @@ import pandas as pd
 from helpers.book.artifacts import Artifact
 from helpers.book.run import Run
 from helpers.data.datasets import Slice
-from helpers.tissue.factors import densities, nmf
+from helpers.tissue.factors import nmf
 from helpers.tissue.stages import slices
 from helpers.training import choose_device
 
@@ -136,21 +136,6 @@ def nmf_factors(
     found = run.stored(f"factors-z{piece.z}", parameters, compute, inputs=inputs)
     areas = area_labels(run, trained, piece, stride)
     return replace(found, value=SliceFactors(grid, areas, piece.areas is not None, **found.value))
-
-
-def tissue_densities(run: Run, piece: Slice) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return density of cells (per mm²) and of axons (share of the section), each (H, W), and
-    whether they are the truth.
-
-    A phantom's own maps; for real tissue, estimates from the gray values (`densities`).
-    """
-    if {"cell_density", "axon_density"} <= set(piece.truth):
-        axons = piece.truth["axon_density"] / np.float32(255)  # kept in steps of 1/255
-        return piece.truth["cell_density"], axons, True
-    prepared = slices.prepared_slice(run, piece)
-    image, there = prepared.image, prepared.classified
-    cells = densities.cell_density(image, there, run.microct.pixel_size_um)
-    return cells, densities.fibre_density(image, there), False
 
 
 def choice_of_k(

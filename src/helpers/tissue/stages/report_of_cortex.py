@@ -10,7 +10,8 @@ from helpers.data.datasets import Slice
 from helpers.tissue.cortex import composition, zoom
 from helpers.tissue.factors import alignment, findings, greedy_selection, truth
 from helpers.tissue.stages.components import CorticalComponents
-from helpers.tissue.stages.factorisation import laid_out, tissue_densities
+from helpers.tissue.stages.densities import tissue_densities
+from helpers.tissue.stages.factorisation import laid_out
 from helpers.tissue.stages.kmeans import SURFACE_DOWN
 
 BLOCK = 256  # pixels: width of the columns of the null; two windows

@@ -8,7 +8,7 @@ import numpy as np
 from helpers.book.artifacts import Artifact
 from helpers.book.run import Run
 from helpers.tissue.factors import alignment, findings, greedy_selection, truth
-from helpers.tissue.stages import factorisation
+from helpers.tissue.stages import densities, factorisation
 from helpers.tissue.stages.kmeans import SURFACE_DOWN, cortical_layers
 
 BLOCK = 256  # pixels: side of the blocks of the bootstrap; two windows
@@ -93,7 +93,7 @@ def factor_report(run: Run, fitted: Artifact, *, p: int = 6, lam: float = 0.5) -
         for measure in (alignment.area_means, alignment.area_coverage, alignment.auroc)
     )
     matrix = alignment.correlation(coefficients)
-    cells, axons, known = factorisation.tissue_densities(run, found.piece)
+    cells, axons, known = densities.tissue_densities(run, found.piece)
     cells, axons = found.at(cells), found.at(axons)
     rho = [truth.density_correlations(coefficients, density) for density in (cells, axons)]
 
