@@ -37,7 +37,7 @@ def project(tmp_path, monkeypatch, two_area_folder):
     (root / "_toc.yml").write_text("format: jb-book\nroot: book/welcome\nparts: []\n")
     (root / "book" / "claims.yml").write_text(
         "- {id: A.one, notebook: 01_one, where: here, published: 1, statement: s, "
-        'rule: "value >= 1", in_words: w}\n'
+        'rule: "value >= 1", in_words: w, controls: [], control_in_words: n}\n'
     )
     (root / "notebooks" / "profiles" / "quick.yml").write_text("{}\n")
 
