@@ -86,11 +86,11 @@ def record_failure(run: Path, notebook: str, failure: str) -> None:
     write_json(run / "claims" / f"{notebook}.json", content)
 
 
-def failures(run: Path) -> dict[str, str]:
-    """Return what failed in a run folder: ``"failed in cell 7: …"`` by notebook."""
+def failures(run: Path) -> dict[str, kernels.Failure]:
+    """Return the notebooks that failed in a run folder, and how."""
     rows = provenance.read(run).get("notebooks", {})
     found = {name: row["failed"] for name, row in sorted(rows.items()) if "failed" in row}
-    return {name: str(kernels.Failure(**fault)) for name, fault in found.items()}
+    return {name: kernels.Failure(**fault) for name, fault in found.items()}
 
 
 class Clock:

@@ -10,11 +10,12 @@ from pathlib import Path
 import nbformat
 import yaml
 
+from helpers.book import endings, kernels
 from helpers.book.api import api_page
 from helpers.book.markup import plain
 from helpers.book.parameters import declared
 from helpers.book.root import project_root
-from helpers.data.files import atomic
+from helpers.data.files import atomic, lock
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 MATHJAX_CDN = "https://cdn.jsdelivr.net/npm/mathjax@3.2.2/es5/tex-chtml.js"
@@ -36,13 +37,20 @@ def build(run: Path) -> Path:
     BookError
         With Jupyter Book's own warnings, or naming the page that is missing or holds no figure.
     """
+    with lock(run / ".book.lock"):
+        return _build(run)
+
+
+def _build(run: Path) -> Path:
     stage = run / ".book"
     pages = _stage(run, stage)
     index = run / "html" / "index.html"
     state = _state(stage)
     marker = run / ".book-state"
-    if index.exists() and marker.exists() and marker.read_text() == state:
+    there = all((run / "html" / f"{page}.html").is_file() for page in pages)
+    if there and index.exists() and marker.exists() and marker.read_text() == state:
         return index
+    marker.unlink(missing_ok=True)  # it speaks of a whole book, which there is none from here on
     rendered = _render(stage, run)
     _check_pages(rendered, stage, pages)
     shutil.rmtree(run / "html", ignore_errors=True)
@@ -88,14 +96,15 @@ def _stage(run: Path, stage: Path) -> list[str]:
         if path.is_file():
             put(stage / "_web" / "run" / path.relative_to(run / "web"), path.read_bytes())
     put(stage / "book" / "api.md", api_page().encode())
+    failed = endings.failures(run)
     for page in pages:
         if page.startswith("notebooks/"):
-            executed = run / f"{page}.ipynb"
+            executed, name = run / f"{page}.ipynb", page.split("/")[-1]
             put(
                 stage / f"{page}.ipynb",
-                _page(executed, page.split("/")[-1])
+                _page(executed, name, failed.get(name))
                 if executed.exists()
-                else _stub(root / f"{page}.ipynb", page),
+                else _stub(root / f"{page}.ipynb", page, failed.get(name)),
             )
     if any(
         "vendor/plotly.min.js" in (stage / f"{page}.ipynb").read_text(encoding="utf-8")
@@ -111,17 +120,23 @@ def _stage(run: Path, stage: Path) -> list[str]:
     return pages
 
 
-def _page(executed: Path, name: str) -> bytes:
+def _page(executed: Path, name: str, failed: kernels.Failure | None) -> bytes:
     """Return an executed notebook as a page shows it.
 
     Without widgets (progress bars, which a page would fetch scripts from outside for), and with one
-    table of parameters in place of the default cell and papermill's copy.
+    table of parameters in place of the default cell and papermill's copy. If it failed, the page
+    says so below its title and at the cell.
     """
     notebook = nbformat.read(executed, 4)
     notebook.metadata.pop("widgets", None)
     cells = []
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
+        if "papermill-error-cell-tag" in tags:  # we say it ourselves
+            continue
+        if failed and cell.cell_type == "code" and cell.execution_count == failed.cell:
+            text = f"**Cell {failed.cell}, which failed:**"
+            cells.append(nbformat.v4.new_markdown_cell(text, id="failed-cell"))
         if "parameters" in tags:
             values = notebook.metadata.get("papermill", {}).get("parameters", {})
             cells.append(
@@ -133,8 +148,18 @@ def _page(executed: Path, name: str) -> bytes:
                     output for output in cell.outputs if WIDGET not in output.get("data", {})
                 ]
             cells.append(cell)
+    if failed:
+        cells.insert(1, nbformat.v4.new_markdown_cell(_failure_box(failed), id="failed"))
     notebook.cells = cells
     return nbformat.writes(notebook).encode()
+
+
+def _failure_box(failed: kernels.Failure) -> str:
+    place = f" in cell {failed.cell}" if failed.cell else ""
+    return (
+        f":::{{error}}\n**This notebook failed{place}:** <code>{plain(failed.error)}</code>\n\n"
+        "What follows the failure was not run, and none of its claims counts.\n:::"
+    )
 
 
 def _parameter_table(notebook: str, values: dict) -> str:
@@ -146,8 +171,8 @@ def _parameter_table(notebook: str, values: dict) -> str:
     return "\n".join(rows)
 
 
-def _stub(source: Path, page: str) -> bytes:
-    """Return a page with the notebook's title that says it was not run."""
+def _stub(source: Path, page: str, failed: kernels.Failure | None) -> bytes:
+    """Return a page with the notebook's title that says it was not run, or failed to start."""
     title = f"# {page.split('/')[-1]}"
     if source.exists():
         text = next(
@@ -160,9 +185,9 @@ def _stub(source: Path, page: str) -> bytes:
         )
         title = text.splitlines()[0]
     name = page.split("/")[-1]
-    text = (
-        f"{title}\n\n*This notebook was not run in this run.* Run it with `brainbook run {name}`."
-    )
+    said = "*This notebook was not run in this run.*"
+    said = _failure_box(failed) + "\n\n" if failed else f"{said} "
+    text = f"{title}\n\n{said}Run it with `brainbook run {name}`."
     cell = nbformat.v4.new_markdown_cell(text, id="not-run")
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     return nbformat.writes(nbformat.v4.new_notebook(cells=[cell], metadata=metadata)).encode()
