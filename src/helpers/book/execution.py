@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -162,19 +163,20 @@ class Work:
             if facts and fault:
                 self.say(f"{job.notebook}: {fault}; made again")
         clock = endings.Clock({name: row.get("seconds") for name, row in known.items()})
-        for number, (job, ending) in enumerate(self._endings(waiting), start=1):
-            self._note(job, ending)
-            left = clock.left(job.notebook, ending.seconds, waiting[number:], self.workers)
-            memory = f", {kernels.in_gigabytes(ending.peak)} at most" if ending.peak else ""
-            done = "FAILED after" if ending.failure else "done in"
-            count = f"[{number}/{len(waiting)}] " if len(waiting) > 1 else ""
-            self.say(f"{count}{job.notebook}: {done} {ending.seconds:.0f} s{memory}{left}")
-            for text in ending.notes.get("said", ()):
-                self.say(f"  {text}")
-            if ending.failure:
-                page = self.run / "notebooks" / f"{job.notebook}.ipynb"
-                failures.append(f"{job.notebook} {ending.failure}\n  see {page}")
-                events.log(self.run, failures[-1])
+        with closing(self._endings(waiting)) as ended:  # on any error no kernel is left
+            for number, (job, ending) in enumerate(ended, start=1):
+                self._note(job, ending)
+                left = clock.left(job.notebook, ending.seconds, waiting[number:], self.workers)
+                memory = f", {kernels.in_gigabytes(ending.peak)} at most" if ending.peak else ""
+                done = "FAILED after" if ending.failure else "done in"
+                count = f"[{number}/{len(waiting)}] " if len(waiting) > 1 else ""
+                self.say(f"{count}{job.notebook}: {done} {ending.seconds:.0f} s{memory}{left}")
+                for text in ending.notes.get("said", ()):
+                    self.say(f"  {text}")
+                if ending.failure:
+                    page = self.run / "notebooks" / f"{job.notebook}.ipynb"
+                    failures.append(f"{job.notebook} {ending.failure}\n  see {page}")
+                    events.log(self.run, failures[-1])
         return failures
 
     def _endings(self, jobs: list[Job]) -> Iterator[tuple[Job, kernels.Ending]]:

@@ -48,7 +48,7 @@ def reason(run: Path, facts: dict, key: str, parameters: dict) -> str:
     if "failed" in facts:
         return "it failed last time"
     if "key" not in facts:
-        return "it was not finished"
+        return "no run has finished it"
     if facts["key"] != key:
         return _replaced(facts.get("parameters", {}), parameters)
     return ", ".join(checksums.changed(run, facts.get("outputs", {})))

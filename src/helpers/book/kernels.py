@@ -108,10 +108,10 @@ class Kernels:
         """End all kernels: ask first, so that they can clean up, then kill them."""
         self.ended = True
         for sign in (signal.SIGINT, getattr(signal, "SIGKILL", signal.SIGTERM)):
-            for watch in self._watched:
+            for watch in list(self._watched):
                 watch.send(sign)
             deadline = time.monotonic() + PATIENCE
-            while any(watch.alive() for watch in self._watched) and time.monotonic() < deadline:
+            while any(w.alive() for w in list(self._watched)) and time.monotonic() < deadline:
                 time.sleep(0.05)
 
 
