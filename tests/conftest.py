@@ -1,8 +1,10 @@
 """Fixtures that several test files share. Nothing here touches the user's home or the network."""
 
 import os
+import textwrap
 from pathlib import Path
 
+import jupytext
 import numpy as np
 import pytest
 import tifffile
@@ -95,3 +97,69 @@ def two_area_folder(tmp_path):
     write()
     write.manifest, write.folder, write.areas = manifest, tmp_path, areas
     return write
+
+
+# What a notebook of the toy project begins with.
+HEADER = """\
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, two_area_folder):
+    """A project of two notebooks that need no kernel time to speak of, and a microCT folder beside
+    it.
+    """
+    from helpers.book import claims
+
+    root = tmp_path / "project"
+    (root / "notebooks" / "profiles").mkdir(parents=True)
+    (root / "book").mkdir()
+    (root / "_toc.yml").write_text("format: jb-book\nroot: book/welcome\nparts: []\n")
+    (root / "book" / "claims.yml").write_text(
+        "- {id: A.one, notebook: 01_one, where: here, published: 1, statement: s, "
+        'rule: "value >= 1", in_words: w, controls: [], control_in_words: n}\n'
+    )
+    (root / "notebooks" / "profiles" / "quick.yml").write_text("{}\n")
+
+    def notebook(name, body, parameters):
+        text = (
+            HEADER
+            + '\n# %% [markdown]\n# # Title\n\n# %% tags=["parameters"]\n'
+            + textwrap.dedent(parameters)
+            + "\n# %%\n"
+            + textwrap.dedent(body)
+        )
+        path = root / "notebooks" / f"{name}.py"
+        path.write_text(text)
+        jupytext.write(jupytext.read(path), path.with_suffix(".ipynb"))
+
+    notebook(
+        "01_one",
+        """
+        from helpers.book import open_run
+        opened = open_run(run, notebook="01_one", microct=microct)
+        opened.record("A.one", value, seed=seeds[0])
+        (opened.path / "count").open("a").write("x")
+        if value < 0:
+            raise ValueError("value is negative")
+        """,
+        'microct = "data/phantom-microct"\nrun = "runs/quick"\n'
+        'seeds = [0]\nvalue = 1.5\nname = "a"\n',
+    )
+    notebook(
+        "08_two", "print(run)\n", 'population = "data/phantom-population"\nrun = "runs/quick"\n'
+    )
+    monkeypatch.chdir(root)
+    claims.load.cache_clear()
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    yield notebook
+    claims.load.cache_clear()

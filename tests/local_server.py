@@ -10,8 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Fault:
-    """What a server can do wrong: ``status``, ``cut`` (bytes sent before it hangs up) or ``sleep``
-    (seconds of silence); or just a ``body``.
+    """What a server can do wrong: ``status``, ``cut`` (bytes sent before it hangs up), ``sleep``
+    (seconds of silence), ``silent`` (on the length; it hangs up at the end), ``endless`` (the body
+    again and again), ``from_zero`` (answers every range from the first byte, as a 206) or ``deaf``
+    (to If-Range); or just a ``body``. A header that is None is not sent.
     """
 
     status: int = 200
@@ -19,6 +21,10 @@ class Fault:
     sleep: float = 0
     body: bytes = b""
     headers: dict = field(default_factory=dict)
+    silent: bool = False
+    endless: bool = False
+    from_zero: bool = False
+    deaf: bool = False
 
 
 class Archive:
@@ -53,16 +59,26 @@ def serve(answer):
                 found = Fault(status=404) if found is None else Fault(body=found)
             if found.sleep:
                 time.sleep(found.sleep)
-            body, status = found.body, found.status
-            if self.headers.get("Range") and status == 200:
-                body, status = body[int(self.headers["Range"][6:-1]) :], 206
+            body, status, headers = found.body, found.status, {}
+            condition = self.headers.get("If-Range")
+            same = found.deaf or condition in (None, found.headers.get("ETag"))
+            if self.headers.get("Range") and status == 200 and same:
+                start = 0 if found.from_zero else int(self.headers["Range"][6:-1])
+                headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+                body, status = body[start:], 206
+            if not (found.silent or found.endless):
+                headers["Content-Length"] = str(len(body))
             self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **found.headers}.items():
-                self.send_header(name, value)
+            for name, value in {**headers, **found.headers}.items():
+                if value is not None:
+                    self.send_header(name, value)
             self.end_headers()
             with suppress(OSError):  # the client gave up waiting
                 self.wfile.write(body[: found.cut])
-            self.close_connection = self.close_connection or found.cut is not None
+                while found.endless:
+                    self.wfile.write(body)
+            hangs_up = found.cut is not None or found.silent or found.endless
+            self.close_connection = self.close_connection or hangs_up
 
         def log_message(self, *_):
             pass

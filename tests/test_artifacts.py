@@ -1,12 +1,15 @@
 """Artifacts: made once, made again exactly when what made them changes, whole or not at all."""
 
 import multiprocessing
+import os
+import subprocess
+import sys
 import time
 
 import pytest
 
-from helpers.book import artifacts
-from helpers.data import files
+from helpers.book import artifacts, checksums
+from helpers.data import files, folders
 
 
 def store(root, parameters=None, make=None, **options):
@@ -74,11 +77,104 @@ def test_a_failed_make_leaves_nothing_and_its_checkpoint_is_found_again(tmp_path
     assert store(tmp_path, make=make)[0].value == "half whole"
 
 
-def test_a_damaged_artifact_is_named_with_the_remedy(tmp_path):
+def flip(path):
+    """Flip one bit in the middle of a file, and put its time back."""
+    content, about = bytearray(path.read_bytes()), path.stat()
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns + 1))
+
+
+DAMAGE = {
+    "value.txt is damaged": lambda folder: flip(folder / "value.txt"),
+    "value.txt is missing": lambda folder: (folder / "value.txt").unlink(),
+    "artifact.json is missing": lambda folder: (folder / "artifact.json").unlink(),
+    "artifact.json is damaged": lambda folder: (folder / "artifact.json").write_text("{"),
+    "stray.npy was not written": lambda folder: (folder / "stray.npy").write_bytes(b"1"),
+}
+
+
+@pytest.mark.parametrize("said", DAMAGE)
+def test_damage_is_named_and_the_artifact_made_anew(tmp_path, said, recwarn):
+    root = tmp_path / "artifacts"
+    first, _ = store(root)
+    DAMAGE[said](first.path)
+    with pytest.warns(UserWarning, match=f"artifact {first.path.name}: {said}.*it is made anew"):
+        again, calls = store(root)
+    assert len(calls) == 1 and again.value == "42" and again.key == first.key
+    assert said in (tmp_path / "log.txt").read_text()
+    quiet, calls = store(root)  # sound again
+    assert not calls and sorted(p.name for p in quiet.path.iterdir()) == [
+        "artifact.json",
+        "value.txt",
+    ]
+
+
+def test_what_a_file_browser_leaves_is_no_damage(tmp_path):
+    first, _ = store(tmp_path)
+    (first.path / ".DS_Store").write_bytes(b"x")
+    assert not store(tmp_path)[1]
+
+
+def test_a_file_is_hashed_once_unless_it_is_touched(tmp_path, monkeypatch):
     result, _ = store(tmp_path)
-    (result.path / "value.txt").unlink()
+    read = []
+    monkeypatch.setattr(checksums, "file_sha256", lambda p: read.append(p) or files.file_sha256(p))
+    store(tmp_path)
+    store(tmp_path)
+    assert read == [result.path / "value.txt"]
+    (result.path / "value.txt").touch()
+    store(tmp_path)
+    assert len(read) == 2
+
+
+def test_sound_files_that_cannot_be_read_are_named_with_the_remedy(tmp_path):
+    def unreadable(folder):
+        raise ValueError("odd")
+
     with pytest.raises(ValueError, match="Delete that folder and run again"):
-        store(tmp_path)
+        artifacts.artifact(tmp_path, "thing", {}, lambda f: None, unreadable)
+
+
+def test_a_checkpoint_that_cannot_be_continued_is_dropped(tmp_path):
+    def make(folder):
+        checkpoint = folder / "checkpoint"
+        if checkpoint.exists() and checkpoint.read_text() != "sound":
+            raise RuntimeError("unexpected end of archive")
+        first = not (tmp_path / "begun").exists()
+        (tmp_path / "begun").touch()
+        checkpoint.write_text("damaged" if first else "sound")
+        if first:
+            raise KeyboardInterrupt
+        (folder / "value.txt").write_text("42")
+
+    root = tmp_path / "artifacts"
+    with pytest.raises(KeyboardInterrupt):
+        store(root, make=make)
+    with pytest.warns(UserWarning, match="cannot be continued .unexpected end.*made anew"):
+        assert store(root, make=make)[0].value == "42"
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
+    process = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                             capture_output=True, text=True)  # fmt: skip
+    gone = int(process.stdout)
+    (tmp_path / f".{gone}-a.json").write_text("half")
+    (tmp_path / f".{gone}-b.json").write_text("half")
+    (tmp_path / f".{os.getpid()}-a.json.c").write_text("of a process that runs")
+    files.write_json(tmp_path / "a.json", {})
+    left = {f".{gone}-b.json", f".{os.getpid()}-a.json.c", "a.json"}
+    assert {path.name for path in tmp_path.iterdir()} == left
+    files.remove_abandoned(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == left - {f".{gone}-b.json"}
+
+
+def test_a_folder_that_a_killed_process_left_half_written_is_removed(tmp_path):
+    (tmp_path / ".999999999-out.partial").mkdir()
+    (tmp_path / ".999999999-out.old").mkdir()
+    with folders.new_folder(tmp_path / "out") as partial:
+        (partial / "file").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_parameters_must_be_plain(tmp_path):

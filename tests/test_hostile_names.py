@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from helpers.book import board, interactive, markup, render
+from helpers.book import board, interactive, markup, pages
 from helpers.book.run import Run
 from helpers.tissue import figures
 
@@ -32,7 +32,7 @@ def test_scoreboard_escapes_datasets_reasons_and_statements():
 
 
 def test_parameter_table_escapes_values():
-    page = render._parameter_table("01_data", {"microct": f"{SCRIPT} | `{IMAGE}`"})
+    page = pages.parameter_table("01_data", {"microct": f"{SCRIPT} | `{IMAGE}`"})
     shown = MarkdownIt().enable("table").render(page)
     assert "<script" not in shown and "<img" not in shown and "&lt;script&gt;alert(1)" in shown
 

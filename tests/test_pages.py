@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from helpers.book import render
+from helpers.book import pages, render
 
 ROOT = Path(__file__).parent.parent
 PAGES = render.toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
@@ -95,7 +95,7 @@ def test_building_again_renders_nothing(tiny_run, site, monkeypatch):
 
 
 def test_a_run_of_one_notebook_has_stub_pages(tmp_path):
-    stub = render._stub(
+    stub = pages.stub_of(
         ROOT / "notebooks" / "02_area_classifier.ipynb", "notebooks/02_area_classifier"
-    ).decode()
+    )
     assert "not run in this run" in stub and "Telling six areas apart" in stub

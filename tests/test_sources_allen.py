@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import shutil
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -343,6 +344,66 @@ def test_a_volume_from_back_to_front_is_told(small, tmp_path):
     (tmp_path / "v.zip").write_bytes(packed(volume))
     with pytest.raises(allen_volume.Unusable, match="from back to front"):
         allen_volume.red_section(tmp_path / "v.zip", brain)
+
+
+def zip_of(path, **members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in members.items():
+            opened.writestr(name.replace("__", "."), content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "elements",
+    ["../secret.raw", "{secret}", "secret.raw", "LIST\n../secret.raw", "red%02d.raw 1 52 1"],
+)
+def test_a_header_may_not_name_a_file_elsewhere(small, tmp_path, elements):
+    brain = annotation()[28][:, 1:45] > 0
+    secret = tmp_path / "secret.raw"
+    secret.write_bytes(red(7).transpose().tobytes())
+    (tmp_path / "downloads").mkdir()
+    header = (
+        "ObjectType = Image\nNDims = 3\nDimSize = 52 32 46\nElementType = MET_USHORT\n"
+        f"ElementDataFile = {elements.format(secret=secret)}\n"
+    )
+    path = zip_of(tmp_path / "downloads" / "v.zip", red__mhd=header)
+    with pytest.raises(allen_volume.Unusable, match="as the file of its pixels; expected one of"):
+        allen_volume.red_section(path, brain)
+    nrrd = (
+        "NRRD0004\ntype: uint16\ndimension: 3\nsizes: 52 32 46\nencoding: raw\nendian: little\n"
+        f"data file: {elements.format(secret=secret)}\n\n"
+    )
+    path = zip_of(tmp_path / "downloads" / "w.zip", red__nrrd=nrrd)
+    with pytest.raises(allen_volume.Unusable, match="as the file of its pixels; expected one of"):
+        allen_volume.red_section(path, brain)
+    for hidden in ("\n" * 70_000, "Comment = x\n" * 7000):  # beyond what is looked at
+        path = zip_of(tmp_path / "downloads" / "x.zip", red__mhd=hidden + header)
+        with pytest.raises(allen_volume.Unusable, match="does not say where its pixels are"):
+            allen_volume.red_section(path, brain)
+
+
+def test_a_zip_bomb_is_cut_off(small, tmp_path):
+    brain = annotation()[28][:, 1:45] > 0
+    most = allen_volume.largest_volume()
+    path = zip_of(tmp_path / "v.zip", red__mhd="", red__raw=bytes(20 * most))
+    assert path.stat().st_size < most / 10
+    tracemalloc.start()
+    with pytest.raises(allen_volume.Unusable, match="red.raw unpacks to more than"):
+        allen_volume.red_section(path, brain)
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
+    assert [p.name for p in tmp_path.iterdir() if p.name != "home"] == ["v.zip"]
+
+
+def test_a_header_that_declares_a_huge_volume_takes_no_memory(small, tmp_path):
+    brain = annotation()[28][:, 1:45] > 0
+    header = (
+        "ObjectType = Image\nNDims = 3\nDimSize = 50000 50000 50000\nElementType = MET_UCHAR\n"
+        "CompressedData = True\nElementDataFile = red.raw\n"
+    )
+    path = zip_of(tmp_path / "v.zip", red__mhd=header, red__raw=b"x")
+    with pytest.raises(allen_volume.Unusable, match="expected the sides"):
+        allen_volume.red_section(path, brain)
 
 
 def test_the_documented_shapes(tmp_path):

@@ -25,11 +25,13 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.command is None:
         _parser().print_help()
         return USAGE
+    from helpers.book.endings import interruptible
     from helpers.book.parameters import UsageError
     from helpers.data.datasets import DatasetError
 
     try:
-        code = arguments.function(arguments) or DONE
+        with interruptible():
+            code = arguments.function(arguments) or DONE
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -255,10 +257,15 @@ def _run(arguments: Namespace) -> int:
     return DONE
 
 
-def _build(arguments: Namespace) -> None:
-    from helpers.book import render
+def _build(arguments: Namespace) -> int:
+    from helpers.book import endings, render
 
-    print(f"open {render.build(_existing_run(arguments.run))}")
+    run = _existing_run(arguments.run)
+    print(f"open {render.build(run)}")
+    failures = endings.failures(run)
+    for notebook, failure in failures.items():
+        print(f"{notebook} {failure}", file=sys.stderr)
+    return FAILED if failures else DONE
 
 
 def _scores(arguments: Namespace) -> int:

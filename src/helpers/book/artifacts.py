@@ -1,6 +1,7 @@
 """Keyed, atomic, locked storage: a result is made once, and again when what made it changes."""
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from helpers.book import checksums, events
 from helpers.book.reached_code import digest, reached_hash
-from helpers.data.files import lock, write_json
+from helpers.data.files import lock, remove_abandoned, write_json
 
 IN_MEMORY = 1 << 24  # bytes: larger arrays stay on disk and are read as needed
 
@@ -59,7 +61,12 @@ def artifact(
     Raises
     ------
     ValueError
-        If the stored files cannot be read.
+        If files that are what was written cannot be read back.
+
+    Warns
+    -----
+    UserWarning
+        If a stored file is no longer what was written, naming it; the artifact is made anew.
 
     Notes
     -----
@@ -73,18 +80,14 @@ def artifact(
     }
     key = digest(json.dumps(description, sort_keys=True))
     folder = root / f"{name}-{key[:12]}"
-    if not folder.is_dir():
+    if checksums.fault(folder, key):
         with lock(root / f".{folder.name}.lock"):
-            if not folder.is_dir():
-                partial = root / f".{folder.name}.partial"
-                partial.mkdir(exist_ok=True)
-                start = time.perf_counter()
-                make(partial)
-                seconds = round(time.perf_counter() - start, 2)
-                write_json(
-                    partial / "artifact.json", {**description, "key": key, "seconds": seconds}
-                )
-                partial.rename(folder)
+            fault = checksums.fault(folder, key)
+            if fault and folder.is_dir():
+                events.report(root.parent, f"artifact {folder.name}: {fault}; it is made anew")
+                shutil.rmtree(folder)
+            if fault:
+                _make(root / f".{folder.name}.partial", make, {**description, "key": key}, folder)
     try:
         return Artifact(key, folder, load(folder))
     except (OSError, ValueError) as error:
@@ -92,6 +95,27 @@ def artifact(
             f"{folder} cannot be read ({error}); expected the files of a finished {name}. "
             "Delete that folder and run again: it will be made anew."
         ) from error
+
+
+def _make(partial: Path, make: Callable[[Path], None], facts: dict, folder: Path) -> None:
+    """Make an artifact in ``partial``, note what it holds, and move it to ``folder``."""
+    resumed = partial.is_dir() and any(partial.iterdir())
+    partial.mkdir(exist_ok=True)
+    start = time.perf_counter()
+    try:
+        make(partial)
+    except (ValueError, RuntimeError, OSError, EOFError) as error:
+        if not resumed:
+            raise
+        said = f"{partial.name}: what was begun cannot be continued ({error}); it is made anew"
+        events.report(partial.parents[1], said)
+        shutil.rmtree(partial)
+        partial.mkdir()
+        make(partial)
+    remove_abandoned(partial)  # of an earlier attempt that was killed while it wrote
+    seconds = round(time.perf_counter() - start, 2)
+    checksums.write(partial, {**facts, "seconds": seconds})
+    partial.rename(folder)
 
 
 def stored(
@@ -139,10 +163,10 @@ def _read(folder: Path) -> dict:
     import pandas as pd
 
     content = json.loads((folder / "values.json").read_text())
-    for path in folder.glob("*.npy"):
+    for path in folder.glob("[!.]*.npy"):
         mode = "r" if path.stat().st_size > IN_MEMORY else None
         content[path.stem] = np.load(path, mmap_mode=mode, allow_pickle=False)
-    return content | {path.stem: pd.read_csv(path) for path in folder.glob("*.csv")}
+    return content | {path.stem: pd.read_csv(path) for path in folder.glob("[!.]*.csv")}
 
 
 def _plain(content: Any, name: str) -> Any:

@@ -3,30 +3,22 @@
 import hashlib
 import json
 import os
-import tempfile
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from helpers.book import claims, provenance
+from helpers.book import claims, endings, events, freshness, kernels, provenance
 from helpers.book.parameters import UsageError, chosen_values, declared_parameters, notebooks
 from helpers.book.reached_code import code_hash
 from helpers.book.root import from_root, project_root
 from helpers.book.run import PHANTOMS, claim_folder
-from helpers.data.datasets.manifest import files_named
+from helpers.data.files import lock
 
 SCOREBOARD = "12_scoreboard"  # reads what all others recorded, so it runs last
-RETRIES = 2  # kernels that start together can race for a port
-# What every kernel finds in its environment. Large blocks of memory stay mapped instead of going
-# back to the system: several times faster on machines whose memory is slow to map, and Python must
-# find this at its start.
-ENVIRONMENT = {
-    "MALLOC_MMAP_THRESHOLD_": "4294967296",
-    "MALLOC_TRIM_THRESHOLD_": "17179869184",
-    "BRAINBOOK_HEADLESS": "1",
-}
+# How a run is started, watched or rendered shapes no result.
+NO_PART = ("render", "execution", "kernels", "endings", "freshness")
 
 
 class NotebookError(RuntimeError):
@@ -77,14 +69,13 @@ def plan(
     selected = [name for name, kinds in lacking.items() if not kinds]
     values = chosen_values(selected, profile, overrides)
     shared = {"run": _relative(run), **{kind: _relative(path) for kind, path in given.items()}}
-    code = _package_hash()
-    jobs = []
+    code, states, jobs = _package_hash(), {}, []
     for name in sorted(selected, key=lambda name: (name == SCOREBOARD, name)):
         final = {
             **values[name],
             **{key: text for key, text in shared.items() if key in values[name]},
         }
-        jobs.append(Job(name, final, _job_key(name, final, code)))
+        jobs.append(Job(name, final, _job_key(name, final, code, states)))
     return jobs
 
 
@@ -108,139 +99,141 @@ def execute(
     """Execute jobs whose result is not already there.
 
     A failure does not stop the others: long runs keep what can be had; the scoreboard comes last.
+    Another run into the same folder is waited for. What is said also goes to the run's ``log.txt``.
 
     Raises
     ------
     NotebookError
         After all jobs, naming every notebook that failed, its cell and its error.
+    KeyboardInterrupt
+        Ctrl-C, or a signal that stands for it (:func:`helpers.book.endings.interruptible`). Kernels
+        are ended, and the same call resumes.
     """
     claim_folder(run)
-    failures = _execute_some(
-        [job for job in jobs if job.notebook != SCOREBOARD], run, workers, verbose, force, say
-    )
-    claims.merge(run)
-    last = [
-        replace(job, key=_with_claims(job.key, run)) for job in jobs if job.notebook == SCOREBOARD
-    ]
-    failures += _execute_some(last, run, 1, verbose, force, say)
+
+    def told(text: str) -> None:
+        say(text)
+        events.log(run, text)
+
+    wait = lambda: say(f"{run}: another run is writing there; waiting for it to end")
+    with lock(run / ".run.lock", wait), endings.swept(run):
+        events.log(run, f"run: {', '.join(job.notebook for job in jobs)}")
+        todo = Work(run, workers, verbose, force, told)
+        try:
+            for text in freshness.damaged_records(run, {job.notebook for job in jobs}):
+                told(text)
+            failures = todo.execute([job for job in jobs if job.notebook != SCOREBOARD])
+            claims.merge(run)
+            last = [
+                replace(job, key=_with_claims(job.key, run))
+                for job in jobs
+                if job.notebook == SCOREBOARD
+            ]
+            failures += todo.execute(last)
+            claims.merge(run)
+        except KeyboardInterrupt:
+            events.log(run, "interrupted")
+            raise
+        events.log(run, f"done; failed: {len(failures)}")
     if failures:
         raise NotebookError("\n\n".join(failures))
 
 
-def _execute_some(
-    jobs: list[Job], run: Path, workers: int, verbose: bool, force: bool, say: Callable
-) -> list[str]:
-    """Execute what is not done, side by side if asked; return the errors."""
-    waiting, failures = [], []
-    for job in jobs:
-        if force or not _is_done(run, job):
-            waiting.append(job)
-        else:
-            say(f"{job.notebook}: up to date")
-    for job, seconds, error in _results(waiting, run, workers, verbose):
-        say(f"{job.notebook}: FAILED" if error else f"{job.notebook}: done in {seconds:.0f} s")
-        failures += [error] if error else []
-    return failures
+@dataclass
+class Work:
+    """What executes the notebooks of one call; arguments as of :func:`execute`."""
 
+    run: Path
+    workers: int
+    verbose: bool
+    force: bool
+    say: Callable[[str], None]
 
-def _results(
-    jobs: list[Job], run: Path, workers: int, verbose: bool
-) -> Iterator[tuple[Job, float, str | None]]:
-    """Yield (job, seconds, error text or None) as jobs end."""
-    if workers <= 1 or len(jobs) <= 1:
+    def execute(self, jobs: list[Job]) -> list[str]:
+        """Execute what is not done, side by side if asked; return the errors."""
+        waiting, failures = [], []
+        known = provenance.read(self.run).get("notebooks", {})
         for job in jobs:
-            yield job, *_execute_one(job, run, verbose, ENVIRONMENT)
-        return
-    # Side by side, kernels would fight for cores.
-    threads = str(max(1, (os.cpu_count() or 1) // workers))
-    environment = {**ENVIRONMENT, "OMP_NUM_THREADS": threads}
-    with ProcessPoolExecutor(workers) as pool:
-        futures = {pool.submit(_execute_one, job, run, verbose, environment): job for job in jobs}
-        for future in as_completed(futures):
-            yield futures[future], *future.result()
+            facts = known.get(job.notebook, {})
+            fault = freshness.reason(self.run, facts, job.key, job.parameters)
+            if not fault and not self.force:
+                self.say(f"{job.notebook}: up to date")
+                continue
+            waiting.append(job)
+            if facts and fault:
+                self.say(f"{job.notebook}: {fault}; made again")
+        clock = endings.Clock({name: row.get("seconds") for name, row in known.items()})
+        with closing(self._endings(waiting)) as ended:  # on any error no kernel is left
+            for number, (job, ending) in enumerate(ended, start=1):
+                self._note(job, ending)
+                left = clock.left(job.notebook, ending.seconds, waiting[number:], self.workers)
+                memory = f", {kernels.in_gigabytes(ending.peak)} at most" if ending.peak else ""
+                done = "FAILED after" if ending.failure else "done in"
+                count = f"[{number}/{len(waiting)}] " if len(waiting) > 1 else ""
+                self.say(f"{count}{job.notebook}: {done} {ending.seconds:.0f} s{memory}{left}")
+                for text in ending.notes.get("said", ()):
+                    self.say(f"  {text}")
+                if ending.failure:
+                    page = self.run / "notebooks" / f"{job.notebook}.ipynb"
+                    failures.append(f"{job.notebook} {ending.failure}\n  see {page}")
+                    events.log(self.run, failures[-1])
+        return failures
+
+    def _endings(self, jobs: list[Job]) -> Iterator[tuple[Job, kernels.Ending]]:
+        """Yield jobs with their endings as they end; on any error no kernel is left."""
+        environment = dict(kernels.ENVIRONMENT)
+        workers = min(self.workers, len(jobs))
+        if workers > 1:  # side by side, kernels would fight for cores
+            threads = max(1, (os.cpu_count() or 1) // self.workers)
+            environment["OMP_NUM_THREADS"] = str(threads)
+        together = kernels.Kernels(endings.temporary_prefix(self.run), environment)
+        # Threads, for the work is done by kernels; and signals stay with the main thread.
+        with ThreadPoolExecutor(max(1, workers)) as pool:
+            try:
+                futures = {pool.submit(self._one, together, job): job for job in jobs}
+                for future in as_completed(futures):
+                    yield futures[future], future.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                together.end()
+                raise
+
+    def _one(self, together: kernels.Kernels, job: Job) -> kernels.Ending:
+        page = self.run / "notebooks" / f"{job.notebook}.ipynb"
+        provenance.forget(self.run, job.notebook)  # from here on it is not done
+        source = project_root() / "notebooks" / f"{job.notebook}.ipynb"
+        return together.execute(source, page, job.parameters, verbose=self.verbose)
+
+    def _note(self, job: Job, ending: kernels.Ending) -> None:
+        """Write down how a notebook ended, and what it wrote."""
+        facts = {"parameters": job.parameters, "seconds": round(ending.seconds, 1)}
+        if ending.peak:
+            facts["peak_memory_bytes"] = ending.peak
+        if ending.failure:
+            endings.record_failure(self.run, job.notebook, str(ending.failure))
+            facts["failed"] = {"cell": ending.failure.cell, "error": ending.failure.error}
+        else:
+            written = freshness.outputs(self.run, job.notebook, ending.notes.get("wrote", []))
+            facts |= {"key": job.key, "outputs": written}
+        provenance.note(self.run, job.notebook, facts)
 
 
-def _execute_one(
-    job: Job, run: Path, verbose: bool, environment: dict[str, str]
-) -> tuple[float, str | None]:
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
+def _job_key(notebook: str, values: dict, code: str, states: dict[str, str]) -> str:
+    """Return a key over the notebook's text, its parameters, the data it reads and the package.
 
-    root = project_root()
-    output = run / "notebooks" / f"{job.notebook}.ipynb"
-    output.parent.mkdir(exist_ok=True)
-    partial = output.with_name(f".{output.name}")
-    start = time.perf_counter()
-    for attempt in range(RETRIES + 1):
-        try:
-            with tempfile.TemporaryDirectory(prefix="brainbook-") as sockets:
-                papermill.execute_notebook(
-                    root / "notebooks" / f"{job.notebook}.ipynb",
-                    partial,
-                    job.parameters,
-                    kernel_name="python3",
-                    cwd=root,
-                    progress_bar=verbose,
-                    log_output=verbose,
-                    request_save_on_cell_execute=False,
-                    kernel_manager_class=_local_kernel_manager(sockets, environment),
-                )
-            break
-        except PapermillExecutionError as error:
-            os.replace(partial, output)
-            return time.perf_counter() - start, (
-                f"{job.notebook} failed in cell {error.cell_index}: {error.ename}: {error.evalue}\n"
-                f"  see {output}"
-            )
-        except RuntimeError as error:  # the kernel died before it answered
-            if attempt == RETRIES:
-                seconds = time.perf_counter() - start
-                return seconds, f"{job.notebook} failed: its kernel did not start ({error})"
-    os.replace(partial, output)
-    seconds = time.perf_counter() - start
-    facts = {"parameters": job.parameters, "key": job.key, "seconds": round(seconds, 1)}
-    provenance.note(run, job.notebook, facts)
-    return seconds, None
-
-
-def _local_kernel_manager(folder: str, environment: dict[str, str]) -> type:
-    """Return a kernel manager that talks over files in its own ``folder``: no ports to race for."""
-    from jupyter_client import AsyncKernelManager
-
-    class LocalKernelManager(AsyncKernelManager):
-        transport = "ipc"
-        ip = f"{folder}/kernel"
-
-        async def start_kernel(self, **options: object) -> None:
-            options["env"] = {**os.environ, **environment}
-            # A kernel that is asked to end says so on the terminal, as if something had failed.
-            options["extra_arguments"] = ["--log-level=50"]
-            await super().start_kernel(**options)
-
-    return LocalKernelManager
-
-
-def _is_done(run: Path, job: Job) -> bool:
-    if not (run / "notebooks" / f"{job.notebook}.ipynb").exists():
-        return False
-    return provenance.read(run).get("notebooks", {}).get(job.notebook, {}).get("key") == job.key
-
-
-def _job_key(notebook: str, values: dict, code: str) -> str:
-    """Return a key over the notebook's text, its parameters, the data it reads and the package."""
+    Where the run lies is none of it: a run folder may be moved.
+    """
     root = project_root()
     digest = hashlib.sha256((root / "notebooks" / f"{notebook}.py").read_bytes() + code.encode())
     digest.update((root / "book" / "claims.yml").read_bytes())
-    digest.update(json.dumps(values, sort_keys=True).encode())
+    shaping = {name: value for name, value in values.items() if name != "run"}
+    digest.update(json.dumps(shaping, sort_keys=True).encode())
     for kind in ("microct", "population", "weights"):
-        folder = from_root(values[kind]) if values.get(kind) else None
-        if folder and folder.is_dir():
-            for path in sorted(folder.iterdir()) if kind == "weights" else files_named(folder):
-                # Contents are hashed when the dataset is opened; here, that a file was touched is
-                # enough to look again.
-                digest.update(
-                    f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}".encode()
-                )
+        folder = values.get(kind)
+        if folder:
+            if folder not in states:
+                states[folder] = freshness.folder_state(from_root(folder), kind == "weights")
+            digest.update(states[folder].encode())
     return digest.hexdigest()
 
 
@@ -255,7 +248,7 @@ def _package_hash() -> str:
     package = Path(__file__).parents[1]
     aside = {
         package / "cli.py",
-        *(package / "book" / name for name in ("render.py", "execution.py")),
+        *(package / "book" / f"{name}.py" for name in NO_PART),
     }
     sources = [path for path in sorted(package.rglob("*.py")) if path not in aside]
     return "".join(code_hash(path.read_text(encoding="utf-8")) for path in sources)

@@ -1,5 +1,6 @@
 """``provenance.json`` of a run folder: what was executed, on which data, with which versions."""
 
+import hashlib
 import json
 import os
 import platform
@@ -36,14 +37,54 @@ def note(run: Path, notebook: str, facts: dict) -> None:
             commit=_commit(),
             packages={name: _version(name) for name in PACKAGES},
         )
-        content.setdefault("notebooks", {}).setdefault(notebook, {}).update(facts)
-        write_json(path, content)
+        rows = content.setdefault("notebooks", {})
+        rows.setdefault(notebook, {}).update(facts)
+        for name in facts.get("outputs", ()):  # what two pages write belongs to the last one
+            for other in set(rows) - {notebook}:
+                rows[other].get("outputs", {}).pop(name, None)
+        _write(path, content)
+
+
+def forget(run: Path, notebook: str) -> None:
+    """Take out what says that a notebook was executed: it is about to be, again.
+
+    How long it took stays, for estimates.
+    """
+    path = run / "provenance.json"
+    with lock(run / ".provenance.lock"):
+        content = read(run)
+        row = content.get("notebooks", {}).get(notebook, {})
+        for name in ("key", "outputs", "failed"):
+            row.pop(name, None)
+        if content:
+            _write(path, content)
 
 
 def read(run: Path) -> dict:
-    """Return what a run folder's ``provenance.json`` holds, nothing if there is none yet."""
-    path = run / "provenance.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    """Return what a run folder's ``provenance.json`` holds; nothing if there is none, or if it is
+    damaged (:func:`fault` says so).
+    """
+    try:
+        content = json.loads((run / "provenance.json").read_text(encoding="utf-8"))
+        return content if content.pop("sha256") == _seal(content) else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def fault(run: Path) -> str:
+    """Return what is wrong with a run folder's ``provenance.json``; empty if nothing is."""
+    if (run / "provenance.json").is_file():
+        return "" if read(run) else "is damaged, or of an earlier version"
+    return "is missing" if any((run / "notebooks").glob("*.ipynb")) else ""
+
+
+def _write(path: Path, content: dict) -> None:
+    write_json(path, {**content, "sha256": _seal(content)})
+
+
+def _seal(content: dict) -> str:
+    """Return a hash of the content, by which a flipped bit is told from what was written."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 @cache

@@ -1,9 +1,7 @@
 """Stage a run's executed notebooks with the prose, and render them with Jupyter Book."""
 
-import base64
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -12,14 +10,12 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from helpers.book import claims, welcome
+from helpers.book import claims, endings, welcome
 from helpers.book.api import api_page
-from helpers.book.markup import plain
-from helpers.book.parameters import declared
+from helpers.book.pages import page_of, pictures_aside, stub_of
 from helpers.book.root import project_root
-from helpers.data.files import atomic
+from helpers.data.files import atomic, lock
 
-WIDGET = "application/vnd.jupyter.widget-view+json"
 MATHJAX_CDN = "https://cdn.jsdelivr.net/npm/mathjax@3.2.2/es5/tex-chtml.js"
 
 
@@ -39,13 +35,20 @@ def build(run: Path) -> Path:
     BookError
         With Jupyter Book's own warnings, or naming the page that is missing or holds no figure.
     """
+    with lock(run / ".book.lock"):
+        return _build(run)
+
+
+def _build(run: Path) -> Path:
     stage = run / ".book"
     pages = _stage(run, stage)
     index = run / "html" / "index.html"
     state = _state(stage)
     marker = run / ".book-state"
-    if index.exists() and marker.exists() and marker.read_text() == state:
+    there = all((run / "html" / f"{page}.html").is_file() for page in pages)
+    if there and index.exists() and marker.exists() and marker.read_text() == state:
         return index
+    marker.unlink(missing_ok=True)  # it speaks of a whole book, which there is none from here on
     rendered = _render(stage, run)
     _check_pages(rendered, stage, pages)
     shutil.rmtree(run / "html", ignore_errors=True)
@@ -98,15 +101,17 @@ def _stage(run: Path, stage: Path) -> list[str]:
     text = (root / "book" / "welcome.md").read_text(encoding="utf-8")
     found = welcome.findings(claims.scoreboard(run), addresses)
     put(stage / "book" / "welcome.md", text.replace(welcome.PLACE, found).encode())
+    failed = endings.failures(run)
     for page in pages:
         if page.startswith("notebooks/"):
-            executed = run / f"{page}.ipynb"
+            executed, name = run / f"{page}.ipynb", page.split("/")[-1]
             if executed.exists():
-                content, pictures = _pictures_aside(_page(executed, page.split("/")[-1]))
+                content = page_of(executed, name, failed.get(name))
+                content, pictures = pictures_aside(content)
                 for name, picture in pictures.items():
                     put(stage / "_web" / "run" / "pictures" / name, picture)
             else:
-                content = _stub(root / f"{page}.ipynb", page)
+                content = stub_of(root / f"{page}.ipynb", page, failed.get(name))
             put(stage / f"{page}.ipynb", content.encode())
     if any(
         "vendor/plotly.min.js" in (stage / f"{page}.ipynb").read_text(encoding="utf-8")
@@ -120,85 +125,6 @@ def _stage(run: Path, stage: Path) -> list[str]:
         if path.is_file() and path not in kept and "_build" not in path.parts:
             path.unlink()
     return pages
-
-
-def _pictures_aside(page: str) -> tuple[str, dict[str, bytes]]:
-    """Return a page whose sliders name files instead of holding every picture, and those files:
-    a browser then loads what is looked at.
-    """
-    pictures = {}
-
-    def aside(found: re.Match) -> str:
-        content = base64.b64decode(found[1])
-        name = f"{hashlib.sha256(content).hexdigest()[:16]}.png"
-        pictures[name] = content
-        return f'loading=\\"lazy\\" src=\\"../_static/run/pictures/{name}\\"'
-
-    # Quotes are escaped: the HTML stands in the JSON of a notebook.
-    return re.sub(r'src=\\"data:image/png;base64,([\w+/=]+)\\"', aside, page), pictures
-
-
-def _page(executed: Path, name: str) -> str:
-    """Return an executed notebook as a page shows it.
-
-    Without widgets (progress bars, which a page would fetch scripts from outside for), and with one
-    table of parameters in place of the default cell and papermill's copy.
-    """
-    notebook = nbformat.read(executed, 4)
-    notebook.metadata.pop("widgets", None)
-    cells = []
-    for cell in notebook.cells:
-        tags = cell.metadata.get("tags", [])
-        if "parameters" in tags:
-            values = notebook.metadata.get("papermill", {}).get("parameters", {})
-            cells.append(
-                nbformat.v4.new_markdown_cell(_parameter_table(name, values), id="parameters")
-            )
-        elif "injected-parameters" not in tags:
-            if "outputs" in cell:
-                cell.outputs = [
-                    output for output in cell.outputs if WIDGET not in output.get("data", {})
-                ]
-                # Figures first: code folds, and one button opens all of it.
-                cell.metadata["tags"] = [*tags, "hide-input" if cell.outputs else "hide-cell"]
-            cells.append(cell)
-    notebook.cells = cells
-    return nbformat.writes(notebook)
-
-
-def _parameter_table(notebook: str, values: dict) -> str:
-    """Return the parameters of a run of a notebook as a Markdown table: name, value, meaning."""
-    rows = [
-        "```{dropdown} Parameters of this run",
-        "| parameter | value | meaning |",
-        "|---|---|---|",
-    ]
-    for name, parameter in declared(notebook).items():
-        value = plain(values.get(name, parameter.default)) or '""'
-        rows.append(f"| `{name}` | <code>{value}</code> | {parameter.meaning} |")
-    return "\n".join([*rows, "```"])
-
-
-def _stub(source: Path, page: str) -> str:
-    """Return a page with the notebook's title that says it was not run."""
-    title = f"# {page.split('/')[-1]}"
-    if source.exists():
-        text = next(
-            (
-                cell.source
-                for cell in nbformat.read(source, 4).cells
-                if cell.cell_type == "markdown"
-            ),
-            title,
-        )
-        title = text.splitlines()[0]
-    name = page.split("/")[-1]
-    text = (
-        f"{title}\n\n*This notebook was not run in this run.* Run it with `brainbook run {name}`."
-    )
-    cell = nbformat.v4.new_markdown_cell(text, id="not-run")
-    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    return nbformat.writes(nbformat.v4.new_notebook(cells=[cell], metadata=metadata))
 
 
 def _state(stage: Path) -> str:

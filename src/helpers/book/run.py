@@ -1,12 +1,13 @@
 """A run folder as a notebook sees it: its datasets, and places for what it makes."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers.book import artifacts, claims, provenance
+from helpers.book import artifacts, claims, events, provenance
 from helpers.book.markup import file_name
 from helpers.book.reached_code import reached_hash
 from helpers.book.root import from_root, project_root
@@ -129,7 +130,7 @@ class Run:
 
         style.mark_phantom(figure, self.is_phantom and of_data)
         for suffix in (".png", ".svg"):
-            with atomic(self.path / "figures" / f"{file_name(name)}{suffix}") as temporary:
+            with self._output("figures", f"{file_name(name)}{suffix}") as temporary:
                 # No date in the metadata: the same figure is the same file.
                 metadata = {"Date": None} if suffix == ".svg" else None
                 figure.savefig(
@@ -140,14 +141,14 @@ class Run:
 
     def save_table(self, table: "pd.DataFrame | pd.Series", name: str) -> None:
         """Write a pandas table to ``tables/<name>.csv``."""
-        with atomic(self.path / "tables" / f"{file_name(name)}.csv") as temporary:
+        with self._output("tables", f"{file_name(name)}.csv") as temporary:
             table.to_csv(temporary, index=table.index.name is not None)
 
     def save_map(self, name: str, labels: "np.ndarray") -> None:
         """Write a label map to ``artifacts/<name>.tif``."""
         import tifffile
 
-        with atomic(self.path / "artifacts" / f"{file_name(name)}.tif") as temporary:
+        with self._output("artifacts", f"{file_name(name)}.tif") as temporary:
             tifffile.imwrite(temporary, labels, compression="zlib")
 
     def page_files(self, name: str, files: dict[str, bytes]) -> str:
@@ -160,9 +161,16 @@ class Run:
         """
         folder = self.path / "web" / file_name(name)
         for each, content in files.items():
-            with atomic(folder / file_name(each)) as temporary:
+            with self._output(f"web/{folder.name}", file_name(each)) as temporary:
                 temporary.write_bytes(content)
         return f"../_static/run/{folder.name}"
+
+    @contextmanager
+    def _output(self, folder: str, name: str) -> Iterator[Path]:
+        """Write a file of the run atomically, and note it for who executes this notebook."""
+        with atomic(self.path / folder / name) as temporary:
+            yield temporary
+        events.note("wrote", f"{folder}/{name}")
 
     # ------------------------------------------------------------ claims
 

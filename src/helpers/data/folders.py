@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from helpers.data.files import write_yaml
+from helpers.data.files import remove_abandoned, write_yaml
 
 STATE = "source.yml"
 
@@ -64,10 +64,12 @@ def new_folder(out: Path) -> Iterator[Path]:
     ``out``.
     """
     temporary, old = (
-        out.with_name(f".{out.name}.{os.getpid()}.{end}") for end in ("partial", "old")
+        out.with_name(f".{os.getpid()}-{out.name}.{end}") for end in ("partial", "old")
     )
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for end in ("partial", "old"):  # left by a process that was killed
+        remove_abandoned(out.parent, f"-{out.name}.{end}")
+    temporary.mkdir()
     try:
         yield temporary
         if out.exists():

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from helpers import model_files, training
+from helpers.book import endings
 from helpers.book.run import Run
 from helpers.brains import recipes, vae
 from helpers.brains.stages.starts import common_start, linear_optimum, prepared_population
@@ -198,6 +199,7 @@ def _begin_worker(*facts: Any) -> None:
     global _own
     import torch
 
+    endings.end_with_parent()  # a pool's processes would wait for ever for one that was killed
     torch.set_num_threads(1)
     _own = Run(*facts)
 

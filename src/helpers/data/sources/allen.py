@@ -30,15 +30,15 @@ from helpers.data.sources.download import (
     Patience,
     WrongContent,
     explained,
-    fetch_file,
-    fetch_once,
     in_words,
     need_space,
     optional_package,
     persist,
     registered,
 )
+from helpers.data.sources.transfer import fetch_file, fetch_once
 
+LARGEST_GRAPH = 100_000_000  # bytes; the structure graph has about two million
 SECTION_BYTES = 320 * 448 * 2
 # Per parallel download at most: a zip of three 16-bit volumes that does not compress, and one of
 # them unpacked.
@@ -193,9 +193,11 @@ def _annotation(out: Path, addresses: dict, patience: Patience) -> tuple[np.ndar
     path, graph = out / known["file"], out / addresses["structure_graph"]["file"]
     if not holds(path, known["sha256"]):
         path.unlink(missing_ok=True)
-        fetch_file(known["url"], path, sha256=known["sha256"], patience=patience)
+        most = known.get("bytes", LARGEST_GRAPH)
+        fetch_file(known["url"], path, sha256=known["sha256"], most=most, patience=patience)
     if not graph.exists():
-        fetch_file(addresses["structure_graph"]["url"], graph, patience=patience)
+        url = addresses["structure_graph"]["url"]
+        fetch_file(url, graph, most=LARGEST_GRAPH, patience=patience)
     try:
         families = ccf.read_graph(graph)
     except ValueError as error:
@@ -278,7 +280,8 @@ def _section(
             ) from None
 
     def receive() -> tuple[str, np.ndarray]:
-        digest = fetch_once(url, archive, timeout=patience.timeout, stop=stop)
+        most = allen_volume.largest_zip()
+        digest = fetch_once(url, archive, most=most, timeout=patience.timeout, stop=stop)
         return digest, allen_volume.red_section(archive, brain)
 
     try:
@@ -287,7 +290,8 @@ def _section(
     except (NotThere, allen_volume.Unusable) as error:  # it will not get better: noted and left out
         return {"status": str(error)}
     finally:
-        archive.unlink(missing_ok=True)
+        for left in archive.parent.glob(f"{archive.name}*"):  # with a part of it, and its note
+            left.unlink(missing_ok=True)
     path = _section_path(out, number)
     with atomic(path) as part:
         np.save(part, section)

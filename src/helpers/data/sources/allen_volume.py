@@ -2,6 +2,7 @@
 be otherwise.
 """
 
+import math
 import re
 import tempfile
 import zipfile
@@ -11,9 +12,24 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from helpers.data import ccf
-from helpers.data.sources.download import WrongContent
+from helpers.data.sources.download import WrongContent, in_words
 
 HEADERS = (".mhd", ".mha", ".nrrd", ".nii", ".nii.gz")
+# A header names the file with its pixels; these words say that they follow, or are those of several
+# files, which the archive does not have.
+ELEMENTS = re.compile(rb"^\s*(?:ElementDataFile\s*[=:]|data ?file:)\s*(.*?)\s*$", re.I | re.M)
+LONGEST_HEADER = 1 << 16  # bytes
+BYTES_PER_VOXEL = 4  # at most: the archive has 16-bit integers, a float would have four bytes
+
+
+def largest_volume() -> int:
+    """Return how many bytes a volume may have unpacked, its header included."""
+    return BYTES_PER_VOXEL * math.prod(ccf.VOLUME_SHAPE) + (1 << 16)
+
+
+def largest_zip() -> int:
+    """Return how many bytes the zip of three volumes may have."""
+    return 3 * largest_volume()
 
 
 class Unusable(ValueError):
@@ -54,7 +70,8 @@ def red_section(archive: Path, brain: np.ndarray) -> np.ndarray:
                 found = ", ".join(names[:6]) or "nothing"
                 raise Unusable(f"no red channel in the zip; found {found}")
             for name, member in red.items():  # under bare names: a zip cannot choose where
-                (Path(place) / name).write_bytes(opened.read(member))
+                _unpack(opened, member, Path(place) / name)
+            _check_elements(Path(place) / headers[0], set(red))
             volume = _read(Path(place) / headers[0])
     except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError) as error:
         page = archive.read_bytes()[:200].lstrip().lower().startswith((b"<!doctype", b"<html"))
@@ -74,10 +91,49 @@ def _is_red(name: str) -> bool:
     return word is not None and not name.endswith("/")
 
 
+def _unpack(opened: zipfile.ZipFile, member: str, path: Path) -> None:
+    """Write one member of a zip, whatever length it declares, as far as a volume may be long."""
+    most, written = largest_volume(), 0
+    with opened.open(member) as source, open(path, "wb") as target:
+        while block := source.read(1 << 20):
+            written += len(block)
+            if written > most:
+                raise Unusable(
+                    f"{path.name} unpacks to more than {in_words(most)}; expected a volume of "
+                    f"{ccf.VOLUME_SHAPE} voxels"
+                )
+            target.write(block)
+
+
+def _check_elements(header: Path, unpacked: set[str]) -> None:
+    """A header may name its pixels in itself or in a file of the same zip, and no other file."""
+    if header.name.lower().endswith((".nii", ".nii.gz")):
+        return  # these hold their pixels themselves
+    with open(header, "rb") as stream:
+        text = stream.read(LONGEST_HEADER)
+    found = ELEMENTS.findall(text)
+    if not (found or re.search(rb"\n\r?\n", text) and header.name.lower().endswith(".nrrd")):
+        raise Unusable(f"{header.name} does not say where its pixels are")
+    for name in (one.decode(errors="replace") for one in found):
+        if name.upper() != "LOCAL" and name not in unpacked - {header.name}:
+            raise Unusable(
+                f"{header.name} names {name[:80]!r} as the file of its pixels; expected one of the "
+                "same zip"
+            )
+
+
 def _read(path: Path) -> np.ndarray:
     import SimpleITK
 
     try:  # axes come reversed: (ML, DV, AP)
+        reader = SimpleITK.ImageFileReader()
+        reader.SetFileName(str(path))
+        reader.ReadImageInformation()  # before memory is taken for what the header declares
+        shape, parts = tuple(reversed(reader.GetSize())), reader.GetNumberOfComponents()
+        if sorted(shape) != sorted(ccf.VOLUME_SHAPE) or parts != 1:
+            raise Unusable(
+                f"a volume of shape {shape}; expected the sides {tuple(ccf.VOLUME_SHAPE)}"
+            )
         return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1][:80]

@@ -3,11 +3,9 @@ complete.
 """
 
 import importlib
-import os
 import random
 import shutil
 import sys
-import threading
 import time
 import urllib.error
 from collections.abc import Callable, Iterator, Mapping
@@ -19,9 +17,6 @@ from typing import Any
 
 import requests
 import yaml
-from tqdm import tqdm
-
-from helpers.data.files import file_sha256
 
 REGISTRY = Path(__file__).resolve().parents[4] / "data" / "registry.yml"
 
@@ -98,95 +93,6 @@ def persist(call: Callable[[], Any], patience: Patience, what: str) -> Any:
             asked = getattr(error, "retry_after", None)
             time.sleep(min(120.0, asked or patience.wait * 2**attempt * random.uniform(0.8, 1.2)))
     return None
-
-
-def fetch_file(
-    url: str, path: Path, *, sha256: str | None = None, patience: Patience = PATIENCE
-) -> str:
-    """Download ``url`` to ``path``, with several attempts; see :func:`fetch_once`."""
-    return persist(
-        lambda: fetch_once(url, path, sha256=sha256, timeout=patience.timeout), patience, path.name
-    )
-
-
-def fetch_once(
-    url: str,
-    path: Path,
-    *,
-    sha256: str | None = None,
-    timeout: float = 30.0,
-    stop: threading.Event | None = None,
-    progress: bool = False,
-) -> str:
-    """Download ``url`` to ``path``; nothing is at ``path`` until it is whole.
-
-    Parameters
-    ----------
-    url : str
-    path : Path
-        An interrupted download lies beside it (``.part``) and is continued.
-    sha256 : str, optional
-        What the file must hash to.
-    timeout : float
-        Seconds without a byte.
-    stop : threading.Event, optional
-        Once set, the download breaks off.
-    progress : bool
-        Show a progress bar.
-
-    Returns
-    -------
-    str
-        The file's SHA-256.
-
-    Raises
-    ------
-    Unreachable, NotThere, WrongContent
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    _stream(url, part, timeout, stop or threading.Event(), progress)
-    found = file_sha256(part)
-    if sha256 and found != sha256:
-        part.unlink()
-        raise WrongContent(f"{url}: SHA-256 is {found}; expected {sha256}; nothing was kept of it")
-    os.replace(part, path)
-    return found
-
-
-def _stream(url: str, part: Path, timeout: float, stop: threading.Event, progress: bool) -> None:
-    """Append to ``part`` what is missing of ``url``."""
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
-    try:
-        with requests.get(url, stream=True, timeout=timeout, headers=headers) as answer:
-            if answer.status_code == 416:  # nothing left to send, or another file: start over
-                part.unlink()
-                raise WrongContent(f"{url}: cannot be continued at byte {have}")
-            check_status(answer.status_code, answer.headers, url)
-            have = have if answer.status_code == 206 else 0  # or the whole file comes again
-            whole = have + int(answer.headers.get("Content-Length", 0))
-            with (
-                open(part, "ab" if have else "wb") as stream,
-                tqdm(
-                    total=whole or None,
-                    initial=have,
-                    unit="B",
-                    unit_scale=True,
-                    desc=part.stem,
-                    disable=not progress,
-                ) as bar,
-            ):
-                for block in answer.iter_content(1 << 18):
-                    bar.update(stream.write(block))
-                    if stop.is_set():
-                        raise DownloadError(f"{url}: stopped")
-    except requests.exceptions.RequestException as error:
-        raise Unreachable(
-            f"{url}: {type(error).__name__}: no answer, or it broke off; is there a network?"
-        ) from None
-    if part.stat().st_size < whole:
-        raise Unreachable(f"{url}: broke off after {part.stat().st_size} of {whole} bytes")
 
 
 def check_status(status: int, headers: Mapping[str, str], what: str) -> None:

@@ -19,11 +19,11 @@ from helpers.data.sources.download import (
     Patience,
     Unreachable,
     WrongContent,
-    fetch_once,
     need_space,
     persist,
     registered,
 )
+from helpers.data.sources.transfer import LARGEST, fetch_once
 
 RECORD_KEYS = ("network", "file", "sha256", "mean", "std", "source", "url", "bytes")
 HEADER = (
@@ -89,7 +89,7 @@ def fetch(
     for path, entry in todo.items():
         urls = [entry["url"], *entry.get("mirrors", [])]
         persist(
-            partial(_fetch_from_any, urls, path, entry["sha256"], patience.timeout, progress),
+            partial(_fetch_from_any, urls, path, entry, patience.timeout, progress),
             patience,
             path.name,
         )
@@ -98,13 +98,20 @@ def fetch(
 
 
 def _fetch_from_any(
-    urls: Sequence[str], path: Path, sha256: str, timeout: float, progress: bool
+    urls: Sequence[str], path: Path, entry: dict, timeout: float, progress: bool
 ) -> str:
     """Try each address once; if none serves, the error that says most counts."""
     errors = []
     for url in urls:
         try:
-            return fetch_once(url, path, sha256=sha256, timeout=timeout, progress=progress)
+            return fetch_once(
+                url,
+                path,
+                sha256=entry["sha256"],
+                most=entry.get("bytes", LARGEST),
+                timeout=timeout,
+                progress=progress,
+            )
         except DownloadError as error:
             errors.append(error)
     # A wrong file says more than a silent mirror, and a silent one more than "not there".
