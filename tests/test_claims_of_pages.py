@@ -1,8 +1,6 @@
 """From the tables of a page to what it records: values per seed, or the reason why not."""
 
 import numpy as np
-import pandas as pd
-import pytest
 
 from helpers.book.claims import Finding
 from helpers.book.run import Run

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from helpers import cli
-from helpers.book import claims, endings, execution, kernels, pages, provenance, render
+from helpers.book import claims, endings, execution, kernels, pages, provenance
 from helpers.book.root import project_root
 
 PARAMETERS = 'microct = "data/phantom-microct"\nrun = "runs/quick"\nseeds = [0]\nvalue = 1.5\n'
