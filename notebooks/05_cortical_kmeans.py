@@ -56,11 +56,11 @@ from helpers.tissue.stages import claims_of_clusters
 
 run = open_run(run, "05_cortical_kmeans", microct=microct)
 data, names = run.microct, stages.SURFACE_DOWN
+cnn = claims_of_clusters.TRAINED
+control = claims_of_clusters.UNTRAINED
 
 # %%
 grids, grid = {}, None
-cnn = claims_of_clusters.TRAINED
-control = claims_of_clusters.UNTRAINED
 try:
     for seed in seeds:
         one = stages.trained_classifier(run, seed, recipe=recipe)
