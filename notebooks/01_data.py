@@ -36,9 +36,8 @@ recipe = "fast"
 from IPython.display import Markdown, display
 
 from helpers.book import markup, open_run
-from helpers.data.phantoms.real_tissue import real_texture
+from helpers.data.phantoms.real_tissue import real_depth_texture
 from helpers.tissue import figures, stages
-from helpers.tissue.features import texture
 from helpers.tissue.network import classifier, evaluation
 
 run = open_run(run, "01_data", microct=microct)
@@ -100,23 +99,49 @@ run.show(figures.class_balance(balance, data.areas), "A_class_balance")
 # %% [markdown]
 # ## What the tissue is made of
 #
-# Six numbers per area: how bright it is and how much that varies, how many cell-sized dark blobs it
-# holds, how much of it is bright fibre, how well its structures agree on a direction, and how
-# steeply its power spectrum falls. For a phantom, the same numbers of the real tissue stand beside:
-# they say how fair a cartoon it is.
+# Numbers per area: how bright it is and how much that varies, how many dark blobs of a cell's size
+# and smaller it holds, how much of it is bright fibre, how well its structures agree on a
+# direction, and how steeply its power spectrum falls. White matter is measured where its largest
+# piece lies, in the internal capsule. For a phantom, the same numbers of the real tissue stand
+# beside: they say how fair a cartoon it is.
 
 # %%
-names = dict(enumerate(data.areas, start=1))
-measured = texture.measure(piece.image, piece.areas, data.pixel_size_um, names)
+measured = stages.area_texture(run, piece)
 run.save_table(measured, "texture")
 display(measured.round(3))
 
 # %%
 if run.is_phantom:
-    real = real_texture().rename(index={"Internal capsule": "WM"})
-    ratios = measured / real.reindex(measured.index)[measured.columns]
-    figure = figures.texture_ratios(ratios.drop(columns="mm2"))
+    compared = stages.area_texture_against_real(measured)
+    run.save_table(compared.reset_index(), "phantom_against_real_areas")
+    figure = figures.texture_ratios(compared, "areas")
     run.show(figure, "phantom_against_real_texture")
+
+# %% [markdown]
+# ## What the cortex is made of, by depth
+#
+# The cortex in ten slabs of equal thickness, 1 at the white matter and 10 at the surface. Real
+# layers differ in more than the number of their cells: small dark puncta and processes thin out
+# towards the surface, cells grow and stand out more up to layer 2/3, layer 4 (slab 7) is crowded,
+# layer 1 (slab 10) nearly empty, and bright fibre lies deep and in layer 4. Pages 05 and 07 look
+# for layers in what a network sees; these are the differences that it can see.
+
+# %%
+by_depth = None
+try:
+    by_depth = stages.depth_texture(run, piece)
+    run.save_table(by_depth, "texture_by_depth")
+    figure = figures.depth_texture(by_depth, real_depth_texture())
+    run.show(figure, "texture_by_depth")
+except ValueError as error:
+    display(Markdown(f"**Not measured here:** {markup.plain(error)}."))
+
+# %%
+if run.is_phantom and by_depth is not None:
+    compared = stages.depth_texture_against_real(by_depth)
+    run.save_table(compared.reset_index(), "phantom_against_real_depth")
+    figure = figures.texture_ratios(compared, "cortical depth")
+    run.show(figure, "phantom_against_real_depth")
 
 # %% [markdown]
 # ## The method in one picture (A Fig. 1, B Fig. 1)

@@ -8,9 +8,11 @@ from scipy import ndimage
 
 from helpers.data import datasets
 from helpers.data.folders import OutputError
-from helpers.data.phantoms import microct, noise, slice_anatomy, slice_objects
-from helpers.data.phantoms.real_tissue import real_texture
+from helpers.data.phantoms import microct, noise, slice_anatomy, slice_cortex, slice_objects
+from helpers.data.phantoms.real_tissue import real_depth_texture, real_texture
+from helpers.tissue.cortex.depth import cortical_depth
 from helpers.tissue.features import texture
+from helpers.tissue.features.depth_profile import measure_depth
 
 SHAPE = microct.SIZES["tiny"]
 
@@ -197,3 +199,48 @@ def test_texture_keeps_to_the_real_tissue_within_a_third():
     columns = ["mean_gray", "sd_gray", "dark_blobs_per_mm2", "orientation_coherence", "power_slope"]
     ratio = (table[columns] / real_texture().loc[table.index, columns]).stack()
     assert ratio.between(2 / 3, 4 / 3).all(), ratio[~ratio.between(2 / 3, 4 / 3)]
+
+
+def by_depth(anatomy, section):
+    """Texture of a drawn cortex in ten bins of depth, 1 at the white matter."""
+    areas = anatomy.areas * anatomy.annotated
+    cortex = areas == slice_anatomy.CORTEX
+    depth = cortical_depth(cortex, (areas > 0) & ~cortex)
+    return measure_depth(section.image / np.float32(255), depth, areas > 0)
+
+
+def fine_falls_steeply(table):
+    """Whether fine dark structure thins out from white matter to pia, as in the real cortex."""
+    fine = table["dark_blobs_sigma1.6_per_mm2"].to_numpy()
+    order = np.corrcoef(np.arange(10), fine.argsort().argsort())[0, 1]
+    return order < -0.8 and fine[0] > 3 * fine[9] and fine[:3].mean() > 1.5 * fine[7:9].mean()
+
+
+def test_cortex_has_layers_that_can_be_seen(drawn):
+    table = by_depth(*drawn[159])
+    cells = table["dark_blobs_sigma3.5_per_mm2"]
+    assert fine_falls_steeply(table)
+    assert cells[3:].idxmax() == 7  # layer 4 is crowded
+    assert cells[10] < 0.6 * cells[9] and cells[10] == cells.min()  # layer 1 is sparse
+    contrast = table["median_blob_contrast_sigma3.5"]
+    assert contrast[[8, 9]].mean() > 1.1 * contrast[[1, 2, 3]].mean()
+    assert table["sd_gray"][1] > 1.3 * table["sd_gray"][10]
+
+
+def test_without_its_gradient_the_cortex_would_be_found_out(monkeypatch):
+    for name in ("puncta", "grain"):
+        flat = (float(np.mean(slice_cortex.PROFILE[name])),) * 10
+        monkeypatch.setitem(slice_cortex.PROFILE, name, flat)
+    assert not fine_falls_steeply(by_depth(*microct.draw_slice(159, SHAPE, seed=0)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_cortex_keeps_to_the_real_one_within_a_third_at_eight_of_ten_depths(seed):
+    anatomy, section = microct.draw_slice(159, microct.SIZES["book"], seed)
+    thickness = (anatomy.layers > 0).sum(1)
+    assert np.median(thickness[thickness > 0]) >= 1100
+    table = by_depth(anatomy, section)
+    alike = texture.compare(table, real_depth_texture())["alike"].unstack()
+    assert fine_falls_steeply(table)
+    assert (alike.sum() >= 8).all(), alike.sum()[alike.sum() < 8]

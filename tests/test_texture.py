@@ -1,9 +1,12 @@
 """Texture measures against images whose answer is known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from helpers.tissue.features import texture
+from helpers.data.phantoms import real_tissue
+from helpers.tissue.cortex.depth import cortical_depth
+from helpers.tissue.features import depth_profile, texture
 
 
 def discs(centres, radius, shape=(200, 300)):
@@ -97,3 +100,93 @@ def test_thin_areas_keep_a_smaller_margin():
 def test_errors_say_what_is_wrong(shape, message):
     with pytest.raises(ValueError, match=message):
         texture.measure(np.zeros((3, 4)), np.zeros(shape, int))
+
+
+def test_other_pieces_of_an_area_are_set_apart():
+    areas = np.zeros((40, 60), np.uint8)
+    areas[5:35, 5:20], areas[5:10, 30:35], areas[20:35, 40:55] = 1, 1, 2
+    pieces = texture.largest_pieces(areas)
+    assert (pieces[5:35, 5:20] == 1).all() and (pieces[20:35, 40:55] == 2).all()
+    assert (pieces[5:10, 30:35] == 3).all() and ((pieces > 0) == (areas > 0)).all()
+
+
+def test_comparison_counts_what_lies_within_a_third():
+    real = pd.DataFrame({"a": [3.0, -3.0], "b": [0.0, 0.0], "c": [1.0, np.nan]}, index=["x", "y"])
+    measured = pd.DataFrame({"a": [4.0, -4.1], "b": [0.0004, 0.1], "c": [0.6, 1.0], "d": 7.0})
+    measured = measured.set_axis(pd.Index(["x", "y"], name="area"), axis=0)
+    table = texture.compare(measured, real)
+    assert list(table.index.names) == ["area", "measure"] and len(table) == 5
+    assert table["alike"].to_dict() == {
+        ("x", "a"): True,
+        ("y", "a"): False,
+        ("x", "b"): True,
+        ("y", "b"): False,
+        ("x", "c"): False,
+    }
+    assert table.loc[("x", "a"), "ratio"] == pytest.approx(4 / 3)
+    assert np.isnan(table.loc[("y", "b"), "ratio"])
+
+
+def test_depth_bins_run_from_white_matter_to_pia():
+    bins = depth_profile.depth_bins(np.array([1.0, 0.95, 0.9, 0.55, 0.05, 0.0, np.nan]))
+    np.testing.assert_array_equal(bins, [1, 1, 1, 5, 10, 10, 0])
+
+
+@pytest.mark.parametrize("cycles, band", [(2, 0), (4, 1), (8, 2), (16, 3), (40, 4)])
+def test_power_of_a_wave_lies_in_its_band(cycles, band):
+    wave = np.sin(2 * np.pi * cycles / 128 * np.arange(300))
+    bins = np.repeat(np.arange(1, 11), 30)[None].repeat(256, 0)
+    shares = depth_profile.band_power(np.broadcast_to(wave, (256, 300)), bins)
+    np.testing.assert_allclose(np.nansum(shares, 1)[3:7], 1)
+    assert (shares[3:7, band] > 0.8).all() and np.isnan(shares[[0, 9]]).all()
+
+
+def test_depth_measures_read_each_bin_on_its_own():
+    rng = np.random.default_rng(4)
+    image = 0.5 + 0.03 * rng.standard_normal((300, 700))
+    cortex, other = np.zeros(image.shape, bool), np.zeros(image.shape, bool)
+    other[:, :100], cortex[:, 100:] = True, True
+    depth = cortical_depth(cortex, other)
+    # discs only in the three bins at the white matter; brighter towards the pia
+    rows, columns = np.ogrid[: image.shape[0], : image.shape[1]]
+    for y in range(12, 300, 25):
+        for x in range(115, 275, 25):
+            image[np.hypot(rows - y, columns - x) <= 5] = 0.2
+    image += 0.1 * np.where(cortex, 1 - np.nan_to_num(depth), 0)
+    table = depth_profile.measure_depth(image, depth, cortex | other, pixel_size_um=2.0)
+    assert list(table.columns) == list(real_tissue.DEPTH_COLUMNS)
+    assert list(table.index) == list(range(1, 11))
+    cells = table["dark_blobs_sigma3.5_per_mm2"]
+    # one disc in 25 × 25 pixels of 2 µm
+    np.testing.assert_allclose(cells[[1, 2]], 1e6 / 50**2, rtol=0.25)
+    assert (cells[5:] == 0).all() and np.isnan(table["median_blob_contrast_sigma3.5"][6])
+    assert table["mean_gray"].iloc[4:].is_monotonic_increasing
+    assert table["mean_gray"][10] == pytest.approx(0.595, abs=0.01)
+    assert table["sd_gray"][1] > 2 * table["sd_gray"][7]
+
+
+def test_depth_measures_need_cortex_at_every_depth():
+    depth = np.full((100, 100), np.nan)
+    depth[40:60, 40:60] = 0.5
+    with pytest.raises(ValueError, match="found none more than 20 px inside the tissue"):
+        depth_profile.measure_depth(np.random.default_rng(0).random((100, 100)), depth, depth > 0)
+    with pytest.raises(ValueError, match="must have one shape"):
+        depth_profile.measure_depth(np.zeros((100, 99)), depth, depth > 0)
+
+
+@pytest.mark.slow
+def test_the_real_tables_are_what_the_real_slice_gives(real_data):
+    from helpers.data.datasets import open_microct
+
+    piece = open_microct(real_data / "microct").slices("train")[0]
+    codes = open_codes(real_data / "microct" / "areas_z159.png")
+    depth = cortical_depth(codes == 1, codes > 1)
+    table = depth_profile.measure_depth(piece.image, depth, codes > 0)
+    np.testing.assert_allclose(table, real_tissue.real_depth_texture(), rtol=2e-3, atol=6e-4)
+
+
+def open_codes(path):
+    """Labels as stored, the corpus callosum and the reticular nucleus included."""
+    from helpers.data.datasets.images import read_labels
+
+    return read_labels(path, "areas")

@@ -15,8 +15,8 @@ from helpers.data.files import write_yaml
 from helpers.data.phantoms.slice_anatomy import LAYERS, Anatomy, draw_anatomy
 from helpers.data.phantoms.slice_tissue import Section, draw_section
 
-VERSION = 3  # raise when the same request would draw other pixels
-SIZES = {"tiny": (608, 1856), "book": (900, 3600), "real": (1420, 5805)}  # height, width in pixels
+VERSION = 4  # raise when the same request would draw other pixels
+SIZES = {"tiny": (608, 1856), "book": (900, 4000), "real": (1420, 5805)}  # height, width in pixels
 SLICES = ((159, "train"), (209, "validation"), (259, "test"), (359, "test"))
 SMALLEST = 600  # pixels in height below which areas have no room for a training patch
 AREA_NAMES = {1: "Cortex", 2: "Striatum", 4: "VP", 5: "ZI", 6: "WM", 7: "Hypothalamus", 8: "WM"}

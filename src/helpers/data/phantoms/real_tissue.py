@@ -1,5 +1,5 @@
-"""Texture of the real tissue, measured with :func:`helpers.tissue.features.texture.measure`, for
-the phantom to be held against.
+"""Texture of the real tissue, measured with :func:`helpers.tissue.features.texture.measure` and
+:func:`helpers.tissue.features.depth_profile.measure_depth`, for the phantom to be held against.
 
 Slice z = 159 of the thalamocortical X-ray volume (Prasad et al. 2020; 1.17 µm a pixel, 8 bit),
 areas annotated by hand.
@@ -19,6 +19,40 @@ Striatum,1.05,0.494,0.132,0.290,0.729,0.052,1418,3080,0.096,0.370,-3.31
 Corpus callosum,0.09,0.605,0.132,0.404,0.831,0.057,1247,4760,0.261,0.594,nan
 Cortex,2.10,0.453,0.093,0.290,0.584,0.026,1090,2408,0.001,0.211,-3.74
 """
+# By depth of the cortex: bin 1 lies at the white matter, bin 10 at the pia.
+DEPTH_COLUMNS = (
+    "mean_gray",
+    "sd_gray",
+    "sd_of_local_mean_20px",
+    "p1",
+    "p99",
+    "dark_blobs_sigma1.6_per_mm2",
+    "dark_blobs_sigma2.5_per_mm2",
+    "dark_blobs_sigma3.5_per_mm2",
+    "dark_blobs_sigma5.0_per_mm2",
+    "dark_blobs_sigma7.0_per_mm2",
+    "median_blob_contrast_sigma3.5",
+    "bright_fraction_above_0.5",
+    "bright_fraction_above_1",
+    "orientation_coherence_10px",
+    "power_1_3_cycles",
+    "power_3_6_cycles",
+    "power_6_12_cycles",
+    "power_12_24_cycles",
+    "power_24_48_cycles",
+)
+DEPTH_TEXTURE = """\
+1,0.487,0.106,0.027,0.173,0.745,5895,2885,1308,619,240,0.832,0.053,0.006,0.269,0.071,0.123,0.325,0.414,0.067
+2,0.457,0.098,0.024,0.125,0.675,3697,2025,1138,646,280,1.046,0.009,0.000,0.221,0.086,0.141,0.345,0.372,0.056
+3,0.450,0.095,0.024,0.125,0.655,3180,1857,1191,666,281,0.956,0.006,0.000,0.197,0.069,0.131,0.389,0.360,0.052
+4,0.455,0.096,0.025,0.114,0.659,3014,1754,1034,619,249,1.146,0.006,0.000,0.234,0.075,0.122,0.368,0.377,0.058
+5,0.452,0.090,0.023,0.125,0.635,2684,1666,1022,495,234,0.967,0.003,0.000,0.202,0.080,0.139,0.342,0.382,0.057
+6,0.455,0.093,0.022,0.098,0.647,2501,1646,1093,598,261,1.046,0.005,0.000,0.213,0.086,0.138,0.351,0.373,0.051
+7,0.465,0.100,0.021,0.090,0.659,2963,2183,1542,793,256,1.055,0.008,0.000,0.196,0.073,0.121,0.391,0.373,0.042
+8,0.459,0.091,0.019,0.122,0.631,2300,1542,1178,745,364,1.241,0.007,0.001,0.174,0.073,0.164,0.425,0.296,0.041
+9,0.436,0.081,0.020,0.125,0.580,1723,1046,818,552,320,1.217,0.001,0.000,0.188,0.081,0.185,0.423,0.268,0.044
+10,0.423,0.065,0.025,0.165,0.541,1172,761,537,331,149,1.101,0.000,0.000,0.283,0.276,0.117,0.281,0.266,0.061
+"""
 
 
 def real_texture() -> pd.DataFrame:
@@ -26,3 +60,11 @@ def real_texture() -> pd.DataFrame:
     :func:`helpers.tissue.features.texture.measure`.
     """
     return pd.read_csv(io.StringIO(TEXTURE), index_col="area")
+
+
+def real_depth_texture() -> pd.DataFrame:
+    """Return the real cortex's table: one row per depth bin, columns as in
+    :func:`helpers.tissue.features.depth_profile.measure_depth`.
+    """
+    names = ["depth_bin", *DEPTH_COLUMNS]
+    return pd.read_csv(io.StringIO(DEPTH_TEXTURE), names=names, index_col="depth_bin")

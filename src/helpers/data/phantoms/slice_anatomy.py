@@ -19,31 +19,47 @@ N_CODES = 9  # 0 to 8
 LAYERS = ("L1", "L2/3", "L4", "L5", "L6")
 # Lower borders of L1, L2/3, L4, L5 as a share of the cortex's thickness.
 LAYER_DEPTHS = (0.10, 0.29, 0.42, 0.70)
-UNANNOTATED_RIM = 32, 8  # pixels along the cut faces above and below, and at the sample's two ends
+UNANNOTATED_RIM = 14, 8  # pixels along the cut faces above and below, and at the sample's two ends
+CALLOSUM_U, CORTEX_U, PIA_U = 0.668, 0.690, 0.988  # where these begin along the sample; its end
 BARREL_PERIOD = 0.17  # of the sample's height
 # Curves v(u) that bound areas: the sample's faces, and both sides of the internal capsule.
 CURVES = {
     "top": (
-        [0, 0.02, 0.05, 0.09, 0.14, 0.2, 0.3, 0.42, 0.5, 0.6, 0.72, 0.85, 0.95, 1],
+        [
+            0,
+            0.0182,
+            0.0456,
+            0.0821,
+            0.128,
+            0.182,
+            0.274,
+            0.383,
+            0.456,
+            0.547,
+            0.657,
+            0.775,
+            0.866,
+            1,
+        ],
         [0.62, 0.48, 0.33, 0.14, 0.06, 0.08, 0.11, 0.12, 0.12, 0.09, 0.07, 0.05, 0.035, 0.035],
     ),
     "bottom": (
-        [0, 0.02, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.57, 0.64, 0.68, 0.75, 0.9, 1],
+        [0, 0.0182, 0.0547, 0.109, 0.182, 0.274, 0.365, 0.456, 0.52, 0.584, 0.62, 0.684, 0.821, 1],
         [0.62, 0.74, 0.88, 0.90, 0.91, 0.93, 0.95, 0.965, 0.97, 0.95, 0.965, 0.96, 0.965, 0.97],
     ),
     "capsule_inner": (
-        [0.20, 0.25, 0.33, 0.40, 0.45, 0.49, 0.525, 0.55, 0.575],
+        [0.182, 0.228, 0.301, 0.365, 0.41, 0.447, 0.479, 0.502, 0.524],
         [0.48, 0.455, 0.44, 0.45, 0.49, 0.57, 0.69, 0.84, 1.02],
     ),
     "capsule_outer": (
-        [0.47, 0.49, 0.52, 0.56, 0.60, 0.635, 0.655, 0.665],
+        [0.429, 0.447, 0.474, 0.511, 0.547, 0.579, 0.597, 0.606],
         [-0.1, 0.10, 0.24, 0.39, 0.54, 0.72, 0.92, 1.1],
     ),
 }
 # Fibres that run straight, by their angle in degrees; and in arcs, by the centre (u, v) of these
 # and how much wider than high they are.
 STRAIGHT = {HYPOTHALAMUS: 60, ZI: 50, STRIATUM: -20, CORTEX: 0, CALLOSUM: 88}
-ARCS = {VP: (0.70, 1.5, 1.0), CAPSULE: (0.40, 1.05, 0.8)}
+ARCS = {VP: (0.64, 1.5, 1.0), CAPSULE: (0.365, 1.05, 0.8)}
 # How strongly fibres swirl, in pixels; wound most in the capsule, hardly in the callosum.
 SWIRL = {CALLOSUM: 4, VP: 9, CAPSULE: 14}
 
@@ -58,6 +74,8 @@ class Anatomy:
         Archive label codes, 0 outside the tissue.
     annotated : (H, W) bool
         Where labels are given: not along the tissue's edge, where hand annotation stops too.
+    depth : (H, W) float32
+        In cortex, 0 at the pia to 1 at the white matter; 0 elsewhere.
     layers : (H, W) uint8
         1…5 in cortex, 0 elsewhere.
     barrels : (H, W) uint8
@@ -68,6 +86,7 @@ class Anatomy:
 
     areas: np.ndarray
     annotated: np.ndarray
+    depth: np.ndarray
     layers: np.ndarray
     barrels: np.ndarray
     across: np.ndarray
@@ -97,22 +116,23 @@ def draw_anatomy(z: int, shape: tuple[int, int], seed: int) -> Anatomy:
     u = (np.arange(width, dtype=np.float32)[None] + 0.5) / width + (wander[1] + ragged[1]) / aspect
 
     top, bottom, inner, outer = (np.interp(u, *curve) for curve in CURVES.values())
-    pia = 0.985 - 0.016 * (2 * v - 1) ** 2
+    pia = PIA_U - 0.016 * (2 * v - 1) ** 2
     tissue = (v > top) & (v < bottom) & (u < pia) & (u > 0.008)
     rim_v, rim_u = UNANNOTATED_RIM[0] / height, UNANNOTATED_RIM[1] / width
     annotated = (v > top + rim_v) & (v < bottom - rim_v) & (u < pia - rim_u) & (u > 0.008 + rim_u)
 
-    callosum_left = 0.730 + 0.012 * (v - 0.5) - 0.016 * np.clip(v - 0.75, 0, 1)
-    callosum_right = callosum_left + 0.062 + 0.01 * np.abs(v - 0.55)
+    bend = 0.010 * np.sin(4.4 * v - 0.9) + 0.012 * (v - 0.5)
+    callosum_left = CALLOSUM_U + bend - 0.012 * np.clip(v - 0.7, 0, 1)
+    callosum_right = CORTEX_U + bend
     areas = np.select(
         [
             ~tissue,
             u > callosum_right,
             u > callosum_left,
-            u < 0.245 - 0.175 * np.clip(v - 0.30, 0, 1),
-            (v < outer) | (u > 0.665),
+            u < 0.223 - 0.160 * np.clip(v - 0.30, 0, 1),
+            (v < outer) | (u > 0.606),
             v < inner,
-            u < 0.435 - 0.20 * (v - 0.37) - 0.04 * np.sin(3 * (v - 0.37)),
+            u < 0.397 - 0.18 * (v - 0.37) - 0.036 * np.sin(3 * (v - 0.37)),
         ],
         [0, CORTEX, CALLOSUM, HYPOTHALAMUS, STRIATUM, CAPSULE, ZI],
         VP,
@@ -126,7 +146,7 @@ def draw_anatomy(z: int, shape: tuple[int, int], seed: int) -> Anatomy:
     swirl = np.full(N_CODES, 12, np.float32)
     swirl[list(SWIRL)] = list(SWIRL.values())
     across += swirl[areas] * smooth_noise((seed, 4), shape, 75, z, 60)
-    return Anatomy(areas, annotated, layers, barrels, across, along)
+    return Anatomy(areas, annotated, depth, layers, barrels, across, along)
 
 
 def _barrels(v: np.ndarray, depth: np.ndarray, layers: np.ndarray, z: int, seed: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from helpers.data.phantoms.noise import generator, smooth_noise
 from helpers.data.phantoms.slice_anatomy import N_CODES
 
 MM2_PER_PIXEL = (1.17 / 1000) ** 2
-CELL_PITCH = 13.0  # places where cells can be: a jittered lattice with this spacing
+CELL_PITCH = 13.0  # places where cell bodies can be: a jittered lattice with this spacing
 VISIBLE = 0.9  # a cell shows where the slice passes within this share of its radius
 CAPILLARY_REACH = 34  # half length of a capillary segment
 BUNDLE_SLAB = 64  # slices per slab in which bundles are drawn
@@ -25,7 +25,11 @@ def soft_step(x: np.ndarray, width: float) -> np.ndarray:
 
 
 def cut_cells(
-    key: Sequence[int], density: np.ndarray, mean_radius: np.ndarray, z: int
+    key: Sequence[int],
+    density: np.ndarray,
+    mean_radius: np.ndarray,
+    z: int,
+    pitch: float = CELL_PITCH,
 ) -> np.ndarray:
     """Draw the cells that a slice cuts.
 
@@ -36,6 +40,8 @@ def cut_cells(
         Sections of cells expected per mm².
     mean_radius : (H, W) array
     z : int
+    pitch : float
+        Spacing of the jittered lattice of places that a cell can take, in all three dimensions.
 
     Returns
     -------
@@ -43,16 +49,17 @@ def cut_cells(
         Row and column; radius of the cell, and of its section as a share of that; two uniform
         numbers that decide how the cell looks, the same in every slice.
     """
-    sides = [np.arange(0, side + CELL_PITCH, CELL_PITCH) for side in density.shape]
+    sides = [np.arange(0, side + pitch, pitch) for side in density.shape]
     lattice = np.stack(np.meshgrid(*sides, indexing="ij"), -1).reshape(-1, 2)
     found = []
-    for slab in range(int((z - 12) // CELL_PITCH), int((z + 12) // CELL_PITCH) + 1):
+    reach = 1.5 * VISIBLE * float(mean_radius.max())  # of the largest cell
+    for slab in range(int((z - reach) // pitch), int((z + reach) // pitch) + 1):
         rng = generator(*key, slab)
         # cells keep apart: little jitter, and every other layer of the lattice is shifted by half a
         # step
-        jitter = rng.uniform(0.2, 0.8, lattice.shape) * CELL_PITCH
-        place = lattice + jitter - CELL_PITCH / 2 * (slab % 2)
-        dz = z - (slab + rng.uniform(0, 1, len(place))) * CELL_PITCH
+        jitter = rng.uniform(0.2, 0.8, lattice.shape) * pitch
+        place = lattice + jitter - pitch / 2 * (slab % 2)
+        dz = z - (slab + rng.uniform(0, 1, len(place))) * pitch
         mark, one, two = rng.uniform(0, 1, (3, len(place)))
         size = np.clip(1 + 0.18 * rng.standard_normal(len(place)), 0.6, 1.5)
         inside = (place >= 0).all(1) & (place < density.shape).all(1)
@@ -61,7 +68,7 @@ def cut_cells(
         # a cell of mean radius shows over 2 * VISIBLE * radius slices: this chance per place makes
         # `density` sections per area
         thickness = np.maximum(2 * VISIBLE * mean_radius[here], 1e-6)
-        chance = density[here] * MM2_PER_PIXEL * CELL_PITCH**3 / thickness
+        chance = density[here] * MM2_PER_PIXEL * pitch**3 / thickness
         shown = inside & (np.abs(dz) < VISIBLE * radius) & (mark < chance)
         found.append(np.column_stack([place, radius, dz, one, two])[shown])
     cells = np.concatenate(found)
@@ -100,6 +107,19 @@ def stamp_glia(gray: np.ndarray, cells: np.ndarray, angle: np.ndarray) -> None:
     dark = (0.14 + 0.14 * one) * (0.75 + 0.5 * two) * share
     dark = dark * soft_step(radius * share - np.hypot(p, q), 0.5)
     gray -= np.minimum(_sum_stamps(gray.shape, pixels, dark), 0.4)
+
+
+def stamp_puncta(
+    gray: np.ndarray, puncta: np.ndarray, angle: np.ndarray, depth: float, radius: float
+) -> None:
+    """Darken the gray by puncta and by short pieces of unmyelinated processes, blurred spindles
+    along the fibres or across them.
+    """
+    share, one, two = puncta[:, 3:].T[..., None, None]
+    turn = angle[tuple(puncta[:, :2].astype(int).T)] + np.pi * puncta[:, 5] ** 2
+    p, q, pixels = _stamps(gray.shape, puncta[:, :2], turn, 1 + 2.5 * one**2, reach=6)
+    dark = depth * share * (0.6 + 0.8 * two) * np.exp(-(p**2 + q**2) / (2 * radius**2))
+    gray -= np.minimum(_sum_stamps(gray.shape, pixels, dark), 0.3)
 
 
 def _stamps(
@@ -143,7 +163,7 @@ def draw_capillaries(gray: np.ndarray, key: Sequence[int], density: np.ndarray, 
         n = rng.poisson(most * height * width)
         depth = (number + rng.uniform(0, 1, n)) * slab
         middle = np.stack([depth, rng.uniform(0, height, n), rng.uniform(0, width, n)])
-        mark, size = rng.uniform(0, 1, (2, n))
+        mark, size, dark = rng.uniform(0, 1, (3, n))
         direction, bend = rng.standard_normal((2, 3, n))
         direction /= np.linalg.norm(direction, axis=0)
         keep = mark * most < density[middle[1].astype(int), middle[2].astype(int)] * MM2_PER_PIXEL
@@ -151,12 +171,13 @@ def draw_capillaries(gray: np.ndarray, key: Sequence[int], density: np.ndarray, 
         path = (
             middle + CAPILLARY_REACH * direction * step + 7 * bend * (step**2 - 0.3)
         )  # (3, n, 91)
-        radius = np.broadcast_to((1.1 + 0.9 * size[keep] ** 2)[:, None], path.shape[1:])
+        radius = np.broadcast_to((1.2 + 1.2 * size[keep] ** 2)[:, None], path.shape[1:])
         section = radius**2 - (path[0] - z) ** 2
         hit = section > 0
         p, q, pixels = _stamps(gray.shape, path[1:, hit].T, np.zeros(hit.sum()), 1.0, reach=4)
         cover = soft_step(np.sqrt(section[hit])[:, None, None] - np.hypot(p, q), 0.35)
-        gray *= 1 - 0.95 * np.minimum(_sum_stamps(gray.shape, pixels, cover), 1)
+        cover *= (0.55 + 0.4 * np.broadcast_to(dark[keep, None], hit.shape)[hit])[:, None, None]
+        gray *= 1 - np.minimum(_sum_stamps(gray.shape, pixels, cover), 0.95)
 
 
 def draw_vessels(gray: np.ndarray, key: Sequence[int], z: int) -> None:
@@ -166,7 +187,7 @@ def draw_vessels(gray: np.ndarray, key: Sequence[int], z: int) -> None:
     n = rng.poisson(4.0 * height * width * MM2_PER_PIXEL)
     y, x = rng.uniform(0, height, n), rng.uniform(0, width, n)
     slope, phase = rng.uniform(-0.5, 0.5, (2, n)), rng.uniform(0, 2 * np.pi, n)
-    radius = 4 + 16 * rng.uniform(0, 1, n) ** 3
+    radius = 2.5 + 16 * rng.uniform(0, 1, n) ** 5
     y, x = y + slope[0] * (z - 250) + 8 * np.sin(z / 60 + phase), x + slope[1] * (z - 250)
     stretch, theta = np.sqrt(1 + 4 * (slope**2).sum(0)), np.arctan2(*slope)
     for i in range(n):

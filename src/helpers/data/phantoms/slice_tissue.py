@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+from scipy.stats import norm
 
 from helpers.data.phantoms import slice_anatomy as anatomy_of
+from helpers.data.phantoms import slice_cortex as cortex_of
 from helpers.data.phantoms import slice_objects as objects
 from helpers.data.phantoms.noise import fibre_noise, generator, smooth_noise, white_noise
 from helpers.data.phantoms.slice_anatomy import Anatomy
@@ -20,6 +22,8 @@ from helpers.data.phantoms.slice_objects import soft_step
 AXON_GAIN = 0.26  # myelin is bright: gray of a pixel full of axons above the matrix
 TEXTURE_STEP = 4  # slices over which fine texture becomes independent
 GLIA_RADIUS = 2.4
+THREAD = 0.7  # axons' share of the section within a thread
+PUNCTA_RADIUS, PUNCTA_PITCH, PUNCTA_DEPTH = 1.3, 6.0, 0.16
 
 
 # How each kind of tissue looks:
@@ -33,11 +37,12 @@ GLIA_RADIUS = 2.4
 #             and how much of that is in the rim and nucleolus
 # glia        small dark elongated bodies per mm², along the fibres
 # capillaries segments per mm² whose centre lies within their reach of the slice
+# Cortex differs by depth: what helpers.data.phantoms.slice_cortex names there replaces its row.
 # fmt: off
 PROPERTIES = ("matrix", "axons", "grain", "fibre", "coarse",
               "neurons", "radius", "contrast", "nucleus", "glia", "capillaries")
 TISSUES = {
-    anatomy_of.CORTEX:       (0.460, 0.03, 0.038, 0.012, 0.000,  840, 4.5, 0.25, 0.4, 100, 420),
+    anatomy_of.CORTEX:       (0.460, 0.03, 0.038, 0.012, 0.000,  840, 4.5, 0.25, 0.4, 100, 520),
     anatomy_of.STRIATUM:     (0.466, 0.02, 0.033, 0.018, 0.000, 1100, 4.8, 0.28, 0.4,  80, 380),
     anatomy_of.VP:           (0.540, 0.06, 0.044, 0.034, 0.012, 1050, 6.2, 0.29, 0.5,  90, 480),
     anatomy_of.ZI:           (0.517, 0.20, 0.071, 0.044, 0.012, 1000, 5.3, 0.26, 0.5, 300, 750),
@@ -46,11 +51,6 @@ TISSUES = {
     anatomy_of.CALLOSUM:     (0.446, 0.80, 0.036, 0.064, 0.016,   10, 5.0, 0.20, 0.4, 430, 180),
 }
 # fmt: on
-# Neurons as a share of the cortex's density, axons as a share of section; for no layer and L1…L6.
-LAYER_NEURONS = np.array([0, 0.22, 0.95, 1.85, 1.05, 1.28], np.float32)
-LAYER_AXONS = np.array([0, 0.01, 0.02, 0.05, 0.05, 0.12], np.float32)
-LAYER_RADIUS = np.array([1, 1, 1, 0.9, 1.1, 1], np.float32)  # of the area's mean radius
-BARREL_NEURONS, SEPTUM_NEURONS = 1.3, 0.65  # of layer 4's density
 # Bundles per area: centres per pixel of section and slab, mean direction and its range in degrees.
 BUNDLES = {
     anatomy_of.STRIATUM: (1.8e-4, 18, 75),
@@ -107,8 +107,13 @@ def draw_section(anatomy: Anatomy, z: int, seed: int) -> Section:
     gray = _lookup(anatomy, "matrix") + AXON_GAIN * axons
     gray = gray + _texture(anatomy, axons, contrast, z, seed)
     angle = anatomy_of.fibre_angle(anatomy)
-    radius = _lookup(anatomy, "radius") * LAYER_RADIUS[anatomy.layers]
-    bodies = objects.cut_cells((seed, 30), neurons, radius, z)
+    fine = np.full(gray.shape, 1.2 * PUNCTA_RADIUS, np.float32)
+    puncta = objects.cut_cells((seed, 32), _cortical(anatomy, "puncta"), fine, z, PUNCTA_PITCH)
+    objects.stamp_puncta(gray, puncta, angle, PUNCTA_DEPTH, PUNCTA_RADIUS)
+    bodies = objects.cut_cells((seed, 30), neurons, _lookup(anatomy, "radius"), z)
+    large = np.full(gray.shape, cortex_of.PYRAMID_RADIUS, np.float32)
+    pyramids = _cortical(anatomy, "pyramids")
+    bodies = np.concatenate([bodies, objects.cut_cells((seed, 33), pyramids, large, z)])
     dark = contrast * _lookup(anatomy, "contrast")
     objects.stamp_neurons(gray, bodies, angle, dark, _lookup(anatomy, "nucleus"))
     small = objects.cut_cells((seed, 31), glia, np.full(gray.shape, GLIA_RADIUS, np.float32), z)
@@ -118,7 +123,7 @@ def draw_section(anatomy: Anatomy, z: int, seed: int) -> Section:
     gray[anatomy.areas == 0] = 0
     return Section(
         image=_scan(gray, z, seed),
-        cell_density=(neurons + glia).astype(np.float32),
+        cell_density=(neurons + pyramids + glia).astype(np.float32),
         axon_density=axons.astype(np.float32),
         cells=np.concatenate([bodies, small])[:, :2],
     )
@@ -128,16 +133,26 @@ def _lookup(anatomy: Anatomy, name: str) -> np.ndarray:
     """Value of one tissue property at every pixel, 0 outside the tissue, (H, W) float32."""
     table = np.zeros(anatomy_of.N_CODES, np.float32)
     table[list(TISSUES)] = [values[PROPERTIES.index(name)] for values in TISSUES.values()]
-    return table[anatomy.areas]
+    values = table[anatomy.areas]
+    if name in cortex_of.PROFILE:
+        cortex = anatomy.layers > 0
+        values[cortex] = cortex_of.by_depth(name, anatomy.depth[cortex])
+    return values
+
+
+def _cortical(anatomy: Anatomy, name: str) -> np.ndarray:
+    """What only cortex has, at every pixel, 0 elsewhere, (H, W) float32."""
+    return np.where(anatomy.layers > 0, cortex_of.by_depth(name, anatomy.depth), np.float32(0))
 
 
 def _neuron_density(anatomy: Anatomy, axons: np.ndarray, z: int, seed: int) -> np.ndarray:
     """Expected neurons per mm² of section at every pixel."""
     clusters = np.exp(0.28 * smooth_noise((seed, 10), axons.shape, 45, z, 45) - 0.04)
     neurons = _lookup(anatomy, "neurons")
-    neurons *= np.where(anatomy.layers > 0, LAYER_NEURONS[anatomy.layers], clusters)
+    neurons *= np.where(anatomy.layers > 0, 1, clusters)
     granular = anatomy.layers == 3
-    neurons[granular] *= np.where(anatomy.barrels[granular] > 0, BARREL_NEURONS, SEPTUM_NEURONS)
+    barrel = anatomy.barrels[granular] > 0
+    neurons[granular] *= np.where(barrel, cortex_of.BARREL_NEURONS, cortex_of.SEPTUM_NEURONS)
     return neurons * np.clip((0.65 - axons) / 0.3, 0, 1)  # bundles hold no neurons
 
 
@@ -146,7 +161,7 @@ def _axon_density(anatomy: Anatomy, z: int, seed: int) -> np.ndarray:
     bundles.
     """
     areas, fibres = anatomy.areas, (anatomy.across, anatomy.along)
-    axons = np.where(anatomy.layers > 0, LAYER_AXONS[anatomy.layers], _lookup(anatomy, "axons"))
+    axons = _lookup(anatomy, "axons")
     # gray and white matter interdigitate where they meet, but bundles end sharply in striatum
     mixed = ndimage.gaussian_filter(axons, 7, truncate=3)
     axons = np.where(areas == anatomy_of.STRIATUM, axons, mixed)
@@ -155,6 +170,10 @@ def _axon_density(anatomy: Anatomy, z: int, seed: int) -> np.ndarray:
     for label, share, threshold, width in STRANDS:
         here = areas == label
         axons[here] += share * soft_step(strands[here] - threshold, width)
+    threads = fibre_noise((seed, 14), *fibres, z, width=1.5, length=7.0, steps=(1, 2), z_step=12)
+    cortex = anatomy.layers > 0
+    share = cortex_of.by_depth("threads", anatomy.depth[cortex])
+    axons[cortex] += THREAD * soft_step(threads[cortex] - norm.isf(np.maximum(share, 1e-6)), 0.15)
     to_capsule = 8 * ndimage.distance_transform_edt(areas[::8, ::8] != anatomy_of.CAPSULE)
     near = (0.35 + 1.3 * np.exp(-to_capsule / 150)) / 1.65  # most bundles leave the capsule nearby
     objects.add_bundles(axons, (seed, 13), areas, BUNDLES, near, z)
@@ -173,7 +192,7 @@ def _texture(
         (seed, 21), *fibres, z, width=1.1, length=6.0, steps=(1, 2), z_step=TEXTURE_STEP
     )
     coarse = fibre_noise((seed, 22), *fibres, z, width=3.2, length=18.0, steps=(1, 4), z_step=20)
-    shading = 0.024 * smooth_noise((seed, 23), shape, 70, z, 90) + 0.018 * smooth_noise(
+    shading = 0.005 * smooth_noise((seed, 23), shape, 70, z, 90) + 0.022 * smooth_noise(
         (seed, 25), shape, 220, z, 90
     )
     # in some fascicles the fibres run in the plane and show as lines, in others they cross it
@@ -190,6 +209,6 @@ def _scan(gray: np.ndarray, z: int, seed: int) -> np.ndarray:
     sharp += 1.0 * (sharp - ndimage.gaussian_filter(gray, 2.6, truncate=3))
     rng = generator(seed, 60, z)
     slow = smooth_noise((seed, 61), shape, shape[0] / 1.5, z, 80)
-    sharp = sharp * (1 + 0.02 * rng.standard_normal() + 0.012 * slow)
+    sharp = sharp * (1 + 0.02 * rng.standard_normal() + 0.03 * slow)
     noise = 0.008 * rng.standard_normal(shape, np.float32) * (0.4 + (gray > 0.02))
     return np.round(255 * np.clip(sharp + noise, 0, 1)).astype(np.uint8)

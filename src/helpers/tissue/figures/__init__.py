@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "data": [
             "annotated_slice_with_patches",
             "class_balance",
+            "depth_texture",
             "overview",
             "slices",
             "texture_ratios",

@@ -192,16 +192,69 @@ def class_balance(pixels: pd.DataFrame, areas: list[str]) -> plt.Figure:
     return figure
 
 
-def texture_ratios(ratios: pd.DataFrame) -> plt.Figure:
-    """Show a table (areas × measurements) of phantom over real tissue, one cell each, on a
-    logarithmic scale.
+#: Curves of page 01 by depth: title and measure.
+DEPTH_PANELS = {
+    "mean gray": "mean_gray",
+    "sd of gray": "sd_gray",
+    "fine dark blobs (σ 1.6 px) per mm²": "dark_blobs_sigma1.6_per_mm2",
+    "cell-sized dark blobs (σ 3.5 px) per mm²": "dark_blobs_sigma3.5_per_mm2",
+    "large dark blobs (σ 7 px) per mm²": "dark_blobs_sigma7.0_per_mm2",
+    "contrast of cell-sized blobs": "median_blob_contrast_sigma3.5",
+    "share brighter than 0.5 sd": "bright_fraction_above_0.5",
+    "share of power, 12–24 cycles": "power_12_24_cycles",
+}
+
+
+def depth_texture(measured: pd.DataFrame, real: pd.DataFrame) -> plt.Figure:
+    """Show texture by cortical depth, from white matter (left) to pia, beside that of real tissue.
+
+    Parameters
+    ----------
+    measured, real : DataFrame
+        From :func:`helpers.tissue.features.depth_profile.measure_depth`.
     """
-    figure, axis = plt.subplots(figsize=(8.5, 0.42 * len(ratios) + 1.6))
-    with np.errstate(divide="ignore"):  # a measurement that is 0 gets the darkest blue
-        shown = np.log2(ratios.to_numpy(float))
+    figure, axes = style.small_multiples(len(DEPTH_PANELS), 2.5, 1.9, columns=4)
+    for axis, (title, name) in zip(axes, DEPTH_PANELS.items()):
+        axis.plot(real.index, real[name], color="0.6", linewidth=2.5, label="real tissue, z = 159")
+        axis.plot(measured.index, measured[name], "o-", color="C0", markersize=3, label="this data")
+        axis.set_title(title, fontsize=8)
+        axis.set_ylim(bottom=0)
+    style.side_legend(axes[3], fontsize=7)
+    axes[-1].set_xlabel("depth bin: 1 white matter, 10 pia")
+    return figure
+
+
+def texture_ratios(compared: pd.DataFrame, what: str) -> plt.Figure:
+    """Show how the texture of a phantom compares with that of real tissue, one cell per row and
+    measure, on a logarithmic scale; cells that differ by more than a third are framed and counted.
+
+    Parameters
+    ----------
+    compared : DataFrame
+        From :func:`helpers.tissue.features.texture.compare`.
+    what : str
+        What the rows are, for the title.
+    """
+    rows, measures = (level.unique() for level in map(compared.index.get_level_values, (0, 1)))
+    table = compared.unstack().reindex(rows)
+    ratio = table["ratio"][measures].to_numpy(float)
+    alike, real = table["alike"][measures].to_numpy(), table["real"][measures].to_numpy(float)
+    ratio[(real == 0) & (alike == 1)], ratio[(real == 0) & (alike == 0)] = 1, np.inf
+    figure, axis = plt.subplots(figsize=(2.6 + 0.5 * len(measures), 0.36 * len(rows) + 2))
+    with np.errstate(divide="ignore"):  # 0 and ∞ take the colours of the scale's ends
+        shown = np.log2(ratio).clip(-1.5, 1.5)
     scale = {"cmap": "RdBu_r", "vmin": -1.5, "vmax": 1.5, "aspect": "auto"}
-    picture = style.matrix(axis, shown, ratios.index, ratios.columns, rotation=20, **scale)
-    style.numbers(axis, ratios.to_numpy(float), np.abs(shown) > 1)
+    names = [name.replace("_", " ") for name in measures]
+    picture = style.matrix(axis, shown, rows, names, rotation=35, **scale)
+    style.numbers(axis, ratio, np.abs(shown) > 1, size=7)
+    for row, column in np.argwhere(alike == 0):
+        style.square(axis, (column - 0.47, row - 0.47), 0.94, "black", 1.2)
+    axis.set(ylabel=rows.name.replace("_", " "))
+    axis.tick_params(axis="x", labelsize=7)
     figure.colorbar(picture, ax=axis, label="log₂ of phantom / real", shrink=0.8)
-    axis.set_title("texture of the phantom over that of real tissue (1 = alike)")
+    axis.set_title(
+        f"{what}: phantom over real tissue; "
+        f"{int(compared['alike'].sum())} of {len(compared)} within a third, others framed",
+        fontsize=9,
+    )
     return figure

@@ -50,6 +50,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "slice_pair",
             "tissue_densities",
         ],
+        "texture": [
+            "area_texture",
+            "area_texture_against_real",
+            "depth_texture",
+            "depth_texture_against_real",
+        ],
         "components": ["choice_of_components", "cortical_components"],
         "report_of_factors": ["factor_report"],
         "claims_of_factors": ["factor_claims", "null_panels_of_factors", "untrained_report"],

@@ -1,0 +1,58 @@
+"""What the microCT phantom's cortex is made of, by depth.
+
+One table holds what is drawn at ten depths from the pia to the white matter, set so that the drawn
+cortex, measured by depth, lies near the real one
+(:func:`helpers.data.phantoms.real_tissue.real_depth_texture`): puncta and processes thin out towards
+the pia, cells grow and stand out more in layer 2/3, layer 4 is crowded with small ones, layer 5 has
+large pyramidal cells, layer 1 hardly any, and bright fibre lies deep in layer 6 and in layer 4.
+Lengths are in pixels of 1.17 µm, gray in [0, 1], densities per mm² of section.
+"""
+
+import numpy as np
+
+#: Depths of the table's columns; 0 = pia, 1 = white matter.
+DEPTHS = tuple(np.linspace(0.05, 0.95, 10))
+# What is drawn at each depth:
+# matrix      gray between cells and axons
+# grain       standard deviation in gray of isotropic texture
+# fibre       standard deviation in gray of fine texture along fibres
+# puncta      small dark puncta and pieces of processes per mm²
+# neurons, radius, contrast
+#             cell bodies per mm², their mean radius, how much darker than the matrix
+# pyramids    large pyramidal cells per mm²
+# axons       share of section taken by scattered myelinated axons
+# threads     share of section taken by bright threads of axons along the fibres
+# fmt: off
+PROFILE = {
+    #            pia                                                           white matter
+    "matrix":   (0.452, 0.457, 0.486, 0.496, 0.486, 0.472, 0.470, 0.468, 0.475, 0.498),
+    "grain":    (0.018, 0.023, 0.026, 0.036, 0.041, 0.041, 0.043, 0.045, 0.046, 0.055),
+    "fibre":    (0.018, 0.012, 0.010, 0.014, 0.014, 0.014, 0.018, 0.018, 0.020, 0.024),
+    "puncta":   (  600,  1000,  1200,  2000,  2300,  2400,  2400,  2700,  2900,  5400),
+    "neurons":  (  180,   580,   820,  1550,  1050,   800,   740,   780,   780,   800),
+    "radius":   (  4.4,   5.5,   5.5,   4.5,   4.9,   5.0,   5.1,   5.2,   5.2,   5.0),
+    "contrast": ( 0.18,  0.22,  0.23,  0.22,  0.21,  0.21,  0.21,  0.20,  0.20,  0.17),
+    "pyramids": (    0,     0,    20,     0,    60,    70,    30,     0,     0,     0),
+    "axons":    (0.000, 0.000, 0.010, 0.030, 0.020, 0.020, 0.030, 0.030, 0.040, 0.080),
+    "threads":  (0.000, 0.003, 0.006, 0.028, 0.024, 0.008, 0.010, 0.009, 0.008, 0.070),
+}
+# fmt: on
+BARREL_NEURONS, SEPTUM_NEURONS = 1.25, 0.7  # of layer 4's density
+PYRAMID_RADIUS = 7.5
+
+
+def by_depth(name: str, depth: np.ndarray) -> np.ndarray:
+    """Return one row of the table at every depth, in between by straight lines.
+
+    Parameters
+    ----------
+    name : str
+        Of the table `PROFILE`.
+    depth : array
+        0 at the pia to 1 at the white matter.
+
+    Returns
+    -------
+    float32 array of the shape of `depth`
+    """
+    return np.interp(depth, DEPTHS, PROFILE[name]).astype(np.float32)
