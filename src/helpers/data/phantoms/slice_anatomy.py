@@ -112,12 +112,14 @@ def draw_anatomy(z: int, shape: tuple[int, int], seed: int) -> Anatomy:
     aspect = width / height
     wander = [smooth_noise((seed, 1, axis), shape, height / 3, z, 160) * 0.016 for axis in (0, 1)]
     ragged = [smooth_noise((seed, 2, axis), shape, 24, z, 30) * (2.0 / height) for axis in (0, 1)]
+    # here and there the cut faces are torn
+    torn = 14 / height * np.clip(smooth_noise((seed, 5), shape, 60, z, 60) - 1, 0, 2)
     v = (np.arange(height, dtype=np.float32)[:, None] + 0.5) / height + wander[0] + ragged[0]
     u = (np.arange(width, dtype=np.float32)[None] + 0.5) / width + (wander[1] + ragged[1]) / aspect
 
     top, bottom, inner, outer = (np.interp(u, *curve) for curve in CURVES.values())
     pia = PIA_U - 0.016 * (2 * v - 1) ** 2
-    tissue = (v > top) & (v < bottom) & (u < pia) & (u > 0.008)
+    tissue = (v > top + torn) & (v < bottom - torn) & (u < pia) & (u > 0.008)
     rim_v, rim_u = UNANNOTATED_RIM[0] / height, UNANNOTATED_RIM[1] / width
     annotated = (v > top + rim_v) & (v < bottom - rim_v) & (u < pia - rim_u) & (u > 0.008 + rim_u)
 

@@ -2,8 +2,8 @@
 
 One table holds what is drawn at ten depths from the pia to the white matter, set so that the drawn
 cortex, measured by depth, lies near the real one
-(:func:`helpers.data.phantoms.real_tissue.real_depth_texture`): puncta and processes thin out towards
-the pia, cells grow and stand out more in layer 2/3, layer 4 is crowded with small ones, layer 5 has
+(:func:`helpers.data.phantoms.real_tissue.real_depth_texture`): puncta and processes thin out
+towards the pia, cells grow and stand out more in layer 2/3, layer 4 is crowded with small ones, layer 5 has
 large pyramidal cells, layer 1 hardly any, and bright fibre lies deep in layer 6 and in layer 4.
 Lengths are in pixels of 1.17 µm, gray in [0, 1], densities per mm² of section.
 """
@@ -34,7 +34,7 @@ PROFILE = {
     "contrast": ( 0.18,  0.22,  0.23,  0.22,  0.21,  0.21,  0.21,  0.20,  0.20,  0.17),
     "pyramids": (    0,     0,    20,     0,    60,    70,    30,     0,     0,     0),
     "axons":    (0.000, 0.000, 0.010, 0.030, 0.020, 0.020, 0.030, 0.030, 0.040, 0.080),
-    "threads":  (0.000, 0.003, 0.006, 0.028, 0.024, 0.008, 0.010, 0.009, 0.008, 0.070),
+    "threads":  (0.000, 0.004, 0.012, 0.030, 0.022, 0.012, 0.016, 0.013, 0.011, 0.075),
 }
 # fmt: on
 BARREL_NEURONS, SEPTUM_NEURONS = 1.25, 0.7  # of layer 4's density

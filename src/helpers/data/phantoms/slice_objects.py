@@ -15,7 +15,8 @@ from helpers.data.phantoms.slice_anatomy import N_CODES
 MM2_PER_PIXEL = (1.17 / 1000) ** 2
 CELL_PITCH = 13.0  # places where cell bodies can be: a jittered lattice with this spacing
 VISIBLE = 0.9  # a cell shows where the slice passes within this share of its radius
-CAPILLARY_REACH = 34  # half length of a capillary segment
+CAPILLARY_REACH = 40  # half length of a capillary segment
+HALO = 0.09  # gray by which holes are ringed, a fringe of phase contrast
 BUNDLE_SLAB = 64  # slices per slab in which bundles are drawn
 
 
@@ -169,14 +170,17 @@ def draw_capillaries(gray: np.ndarray, key: Sequence[int], density: np.ndarray, 
         keep = mark * most < density[middle[1].astype(int), middle[2].astype(int)] * MM2_PER_PIXEL
         middle, direction, bend = (part[:, keep, None] for part in (middle, direction, bend))
         path = (
-            middle + CAPILLARY_REACH * direction * step + 7 * bend * (step**2 - 0.3)
+            middle + CAPILLARY_REACH * direction * step + 12 * bend * (step**2 - 0.3)
         )  # (3, n, 91)
-        radius = np.broadcast_to((1.2 + 1.2 * size[keep] ** 2)[:, None], path.shape[1:])
+        radius = np.broadcast_to((1.1 + 1.9 * size[keep] ** 3)[:, None], path.shape[1:])
         section = radius**2 - (path[0] - z) ** 2
         hit = section > 0
-        p, q, pixels = _stamps(gray.shape, path[1:, hit].T, np.zeros(hit.sum()), 1.0, reach=4)
-        cover = soft_step(np.sqrt(section[hit])[:, None, None] - np.hypot(p, q), 0.35)
-        cover *= (0.55 + 0.4 * np.broadcast_to(dark[keep, None], hit.shape)[hit])[:, None, None]
+        p, q, pixels = _stamps(gray.shape, path[1:, hit].T, np.zeros(hit.sum()), 1.0, reach=7)
+        outer = np.hypot(p, q) - np.sqrt(section[hit])[:, None, None]  # distance from the wall
+        cover = soft_step(-outer, 0.35)
+        halo = HALO / 4 * np.exp(-(((outer - 1.8) / 1.2) ** 2))  # about four stamps add up
+        gray += np.minimum(_sum_stamps(gray.shape, pixels, halo), HALO)
+        cover *= (0.5 + 0.45 * np.broadcast_to(dark[keep, None], hit.shape)[hit])[:, None, None]
         gray *= 1 - np.minimum(_sum_stamps(gray.shape, pixels, cover), 0.95)
 
 
@@ -192,7 +196,9 @@ def draw_vessels(gray: np.ndarray, key: Sequence[int], z: int) -> None:
     stretch, theta = np.sqrt(1 + 4 * (slope**2).sum(0)), np.arctan2(*slope)
     for i in range(n):
         box, p, q = _box(gray.shape, y[i], x[i], 3 * radius[i] + 3, theta[i])
-        gray[box] *= 1 - soft_step(radius[i] - np.hypot(p / stretch[i], q), 0.5).astype(np.float32)
+        outer = (np.hypot(p / stretch[i], q) - radius[i]).astype(np.float32)
+        gray[box] += HALO * np.exp(-(((outer - 2) / 1.5) ** 2))
+        gray[box] *= 1 - soft_step(-outer, 0.5)
 
 
 def add_bundles(

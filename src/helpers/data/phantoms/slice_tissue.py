@@ -18,6 +18,7 @@ from helpers.data.phantoms import slice_objects as objects
 from helpers.data.phantoms.noise import fibre_noise, generator, smooth_noise, white_noise
 from helpers.data.phantoms.slice_anatomy import Anatomy
 from helpers.data.phantoms.slice_objects import soft_step
+from helpers.data.phantoms.slice_surface import draw_surface
 
 AXON_GAIN = 0.26  # myelin is bright: gray of a pixel full of axons above the matrix
 TEXTURE_STEP = 4  # slices over which fine texture becomes independent
@@ -29,39 +30,47 @@ PUNCTA_RADIUS, PUNCTA_PITCH, PUNCTA_DEPTH = 1.3, 6.0, 0.16
 # How each kind of tissue looks:
 # matrix      gray between cells and axons
 # axons       share of section taken by scattered myelinated axons (bundles come on top)
-# grain, fibre, coarse
-#             standard deviation in gray of isotropic texture, of fine texture along fibres, and of
-#             broader strands along fibres
+# shading, grain, fibre, coarse
+#             standard deviation in gray of slow shading, of isotropic texture, of fine texture
+#             along fibres, and of broader strands along fibres
 # neurons, radius, contrast, nucleus
 #             cell bodies per mm² of section, their mean radius, how much darker than the matrix,
 #             and how much of that is in the rim and nucleolus
 # glia        small dark elongated bodies per mm², along the fibres
+# puncta      small dark puncta and pieces of processes per mm²
 # capillaries segments per mm² whose centre lies within their reach of the slice
 # Cortex differs by depth: what helpers.data.phantoms.slice_cortex names there replaces its row.
 # fmt: off
-PROPERTIES = ("matrix", "axons", "grain", "fibre", "coarse",
-              "neurons", "radius", "contrast", "nucleus", "glia", "capillaries")
+PROPERTIES = ("matrix", "axons", "shading", "grain", "fibre", "coarse",
+              "neurons", "radius", "contrast", "nucleus", "glia", "puncta", "capillaries")
 TISSUES = {
-    anatomy_of.CORTEX:       (0.460, 0.03, 0.038, 0.012, 0.000,  840, 4.5, 0.25, 0.4, 100, 520),
-    anatomy_of.STRIATUM:     (0.466, 0.02, 0.033, 0.018, 0.000, 1100, 4.8, 0.28, 0.4,  80, 380),
-    anatomy_of.VP:           (0.540, 0.06, 0.044, 0.034, 0.012, 1050, 6.2, 0.29, 0.5,  90, 480),
-    anatomy_of.ZI:           (0.517, 0.20, 0.071, 0.044, 0.012, 1000, 5.3, 0.26, 0.5, 300, 750),
-    anatomy_of.CAPSULE:      (0.452, 0.90, 0.036, 0.031, 0.006,   10, 5.0, 0.20, 0.4, 560, 280),
-    anatomy_of.HYPOTHALAMUS: (0.492, 0.10, 0.038, 0.034, 0.006,  150, 5.4, 0.20, 0.5, 180, 540),
-    anatomy_of.CALLOSUM:     (0.446, 0.80, 0.036, 0.064, 0.016,   10, 5.0, 0.20, 0.4, 430, 180),
+    anatomy_of.CORTEX:
+        (0.460, 0.03, 0.024, 0.038, 0.012, 0.000,  840, 4.5, 0.25, 0.4, 100,    0, 560),
+    anatomy_of.STRIATUM:
+        (0.476, 0.02, 0.016, 0.030, 0.015, 0.000, 1150, 4.9, 0.31, 0.4, 100, 1300, 420),
+    anatomy_of.VP:
+        (0.545, 0.08, 0.022, 0.038, 0.030, 0.010, 1050, 6.0, 0.30, 0.5,  90, 1500, 480),
+    anatomy_of.ZI:
+        (0.530, 0.20, 0.030, 0.048, 0.046, 0.012, 1050, 5.4, 0.30, 0.5, 250, 2600, 560),
+    anatomy_of.CAPSULE:
+        (0.452, 0.82, 0.030, 0.040, 0.020, 0.004,   10, 5.0, 0.20, 0.4, 600, 1600, 300),
+    anatomy_of.HYPOTHALAMUS:
+        (0.496, 0.12, 0.026, 0.031, 0.032, 0.004,  200, 5.4, 0.22, 0.5, 220, 2000, 560),
+    anatomy_of.CALLOSUM:
+        (0.446, 0.80, 0.020, 0.038, 0.052, 0.010,   10, 5.0, 0.20, 0.4, 430, 1500, 240),
 }
 # fmt: on
 # Bundles per area: centres per pixel of section and slab, mean direction and its range in degrees.
 BUNDLES = {
-    anatomy_of.STRIATUM: (1.8e-4, 18, 75),
-    anatomy_of.HYPOTHALAMUS: (1.1e-4, -50, 60),
-    anatomy_of.ZI: (3e-5, -50, 60),
+    anatomy_of.STRIATUM: (1.9e-4, 18, 55),
+    anatomy_of.HYPOTHALAMUS: (2e-5, -50, 60),
+    anatomy_of.ZI: (2e-5, -50, 60),
 }
 # Axons that gather in strands: area, share of section in them, threshold and width of their edge.
 STRANDS = (
     (anatomy_of.VP, 0.85, 0.80, 0.2),
     (anatomy_of.ZI, 0.5, 1.75, 0.25),
-    (anatomy_of.HYPOTHALAMUS, 0.5, 1.9, 0.25),
+    (anatomy_of.HYPOTHALAMUS, 0.4, 1.9, 0.3),
 )
 
 
@@ -108,7 +117,10 @@ def draw_section(anatomy: Anatomy, z: int, seed: int) -> Section:
     gray = gray + _texture(anatomy, axons, contrast, z, seed)
     angle = anatomy_of.fibre_angle(anatomy)
     fine = np.full(gray.shape, 1.2 * PUNCTA_RADIUS, np.float32)
-    puncta = objects.cut_cells((seed, 32), _cortical(anatomy, "puncta"), fine, z, PUNCTA_PITCH)
+    # outside cortex they come in patches
+    patchy = np.exp(0.7 * smooth_noise((seed, 27), gray.shape, 40, z, 40) - 0.2)
+    number = _lookup(anatomy, "puncta") * np.where(anatomy.layers > 0, 1, patchy)
+    puncta = objects.cut_cells((seed, 32), number, fine, z, PUNCTA_PITCH)
     objects.stamp_puncta(gray, puncta, angle, PUNCTA_DEPTH, PUNCTA_RADIUS)
     bodies = objects.cut_cells((seed, 30), neurons, _lookup(anatomy, "radius"), z)
     large = np.full(gray.shape, cortex_of.PYRAMID_RADIUS, np.float32)
@@ -120,7 +132,7 @@ def draw_section(anatomy: Anatomy, z: int, seed: int) -> Section:
     objects.stamp_glia(gray, small, angle)
     objects.draw_capillaries(gray, (seed, 40), _lookup(anatomy, "capillaries"), z)
     objects.draw_vessels(gray, (seed, 50), z)
-    gray[anatomy.areas == 0] = 0
+    draw_surface(gray, anatomy.areas > 0, z, seed)
     return Section(
         image=_scan(gray, z, seed),
         cell_density=(neurons + pyramids + glia).astype(np.float32),
@@ -192,9 +204,8 @@ def _texture(
         (seed, 21), *fibres, z, width=1.1, length=6.0, steps=(1, 2), z_step=TEXTURE_STEP
     )
     coarse = fibre_noise((seed, 22), *fibres, z, width=3.2, length=18.0, steps=(1, 4), z_step=20)
-    shading = 0.005 * smooth_noise((seed, 23), shape, 70, z, 90) + 0.022 * smooth_noise(
-        (seed, 25), shape, 220, z, 90
-    )
+    shading = 0.005 * smooth_noise((seed, 23), shape, 70, z, 90)
+    shading += _lookup(anatomy, "shading") * smooth_noise((seed, 25), shape, 220, z, 90)
     # in some fascicles the fibres run in the plane and show as lines, in others they cross it
     in_plane = smooth_noise((seed, 24), shape, 28, z, 30)
     fibre = (_lookup(anatomy, "fibre") + 0.015 * axons) * np.exp(0.45 * in_plane - 0.1)
