@@ -13,7 +13,8 @@ from helpers.data.phantoms.noise import generator, smooth_noise
 from helpers.data.phantoms.slice_anatomy import N_CODES
 
 MM2_PER_PIXEL = (1.17 / 1000) ** 2
-CELL_PITCH = 13.0  # places where cell bodies can be: a jittered lattice with this spacing
+CELL_PITCH = 14.0  # places where cell bodies can be: a jittered lattice with this spacing
+SPREAD = np.array([0.7548776662, 0.5698402910])  # steps of an even sequence in two dimensions
 VISIBLE = 0.9  # a cell shows where the slice passes within this share of its radius
 CAPILLARY_REACH = 40  # half length of a capillary segment
 HALO = 0.09  # gray by which holes are ringed, a fringe of phase contrast
@@ -61,7 +62,9 @@ def cut_cells(
         jitter = rng.uniform(0.2, 0.8, lattice.shape) * pitch
         place = lattice + jitter - pitch / 2 * (slab % 2)
         dz = z - (slab + rng.uniform(0, 1, len(place))) * pitch
-        mark, one, two = rng.uniform(0, 1, (3, len(place)))
+        one, two = rng.uniform(0, 1, (2, len(place)))
+        # which places are taken is spread evenly, not by chance: bodies keep their distance
+        mark = (rng.uniform() + (lattice / pitch) @ SPREAD + 0.5 * slab * SPREAD[1]) % 1
         size = np.clip(1 + 0.18 * rng.standard_normal(len(place)), 0.6, 1.5)
         inside = (place >= 0).all(1) & (place < density.shape).all(1)
         here = tuple(np.clip(place.astype(int), 0, np.subtract(density.shape, 1)).T)

@@ -21,9 +21,10 @@ from helpers.data.phantoms.slice_objects import soft_step
 from helpers.data.phantoms.slice_surface import draw_surface
 
 AXON_GAIN = 0.26  # myelin is bright: gray of a pixel full of axons above the matrix
+CUPPING = 0.14  # by how much of its gray the middle of the sample is darker than its faces
 TEXTURE_STEP = 4  # slices over which fine texture becomes independent
 GLIA_RADIUS = 2.4
-THREAD = 0.7  # axons' share of the section within a thread
+THREAD = 0.6  # axons' share of the section within a thread
 PUNCTA_RADIUS, PUNCTA_PITCH, PUNCTA_DEPTH = 1.3, 6.0, 0.16
 
 
@@ -45,7 +46,7 @@ PROPERTIES = ("matrix", "axons", "shading", "grain", "fibre", "coarse",
               "neurons", "radius", "contrast", "nucleus", "glia", "puncta", "capillaries")
 TISSUES = {
     anatomy_of.CORTEX:
-        (0.460, 0.03, 0.024, 0.038, 0.012, 0.000,  840, 4.5, 0.25, 0.4, 100,    0, 560),
+        (0.460, 0.03, 0.008, 0.038, 0.012, 0.000,  840, 4.5, 0.25, 0.4, 100,    0, 560),
     anatomy_of.STRIATUM:
         (0.476, 0.02, 0.016, 0.030, 0.015, 0.000, 1150, 4.9, 0.31, 0.4, 100, 1300, 420),
     anatomy_of.VP:
@@ -112,7 +113,7 @@ def draw_section(anatomy: Anatomy, z: int, seed: int) -> Section:
     axons = _axon_density(anatomy, z, seed)
     neurons, glia = _neuron_density(anatomy, axons, z, seed), _lookup(anatomy, "glia")
     # staining is nowhere equally strong
-    contrast = np.exp(0.08 * smooth_noise((seed, 26), axons.shape, 240, z, 90))
+    contrast = np.exp(0.06 * smooth_noise((seed, 26), axons.shape, 240, z, 90))
     gray = _lookup(anatomy, "matrix") + AXON_GAIN * axons
     gray = gray + _texture(anatomy, axons, contrast, z, seed)
     angle = anatomy_of.fibre_angle(anatomy)
@@ -204,7 +205,7 @@ def _texture(
         (seed, 21), *fibres, z, width=1.1, length=6.0, steps=(1, 2), z_step=TEXTURE_STEP
     )
     coarse = fibre_noise((seed, 22), *fibres, z, width=3.2, length=18.0, steps=(1, 4), z_step=20)
-    shading = 0.005 * smooth_noise((seed, 23), shape, 70, z, 90)
+    shading = 0.007 * smooth_noise((seed, 23), shape, 70, z, 90)
     shading += _lookup(anatomy, "shading") * smooth_noise((seed, 25), shape, 220, z, 90)
     # in some fascicles the fibres run in the plane and show as lines, in others they cross it
     in_plane = smooth_noise((seed, 24), shape, 28, z, 30)
@@ -214,12 +215,16 @@ def _texture(
 
 
 def _scan(gray: np.ndarray, z: int, seed: int) -> np.ndarray:
-    """Blur, bright halos at sharp edges, slow intensity drift, detector noise, 8 bits."""
+    """Blur, bright halos at sharp edges, slow intensity drift and cupping (the middle of the sample
+    comes out darker than its faces), detector noise, 8 bits.
+    """
     shape = gray.shape
     sharp = ndimage.gaussian_filter(gray, 0.95, truncate=3)
     sharp += 1.0 * (sharp - ndimage.gaussian_filter(gray, 2.6, truncate=3))
     rng = generator(seed, 60, z)
     slow = smooth_noise((seed, 61), shape, shape[0] / 1.5, z, 80)
-    sharp = sharp * (1 + 0.02 * rng.standard_normal() + 0.03 * slow)
+    across = np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None]
+    gain = 1 + 0.02 * rng.standard_normal() + 0.015 * slow + CUPPING * (across**2 - 1 / 3)
+    sharp = sharp * gain.astype(np.float32)
     noise = 0.008 * rng.standard_normal(shape, np.float32) * (0.4 + (gray > 0.02))
     return np.round(255 * np.clip(sharp + noise, 0, 1)).astype(np.uint8)

@@ -94,7 +94,7 @@ def measure_depth(
     table["orientation_coherence_10px"] = ndimage.mean(
         orientation_coherence(image, 10), inner, index
     )
-    power = band_power(image, bins)
+    power = band_power(image, bins, tissue)
     for number, (low, high) in enumerate(zip(BANDS, BANDS[1:])):
         table[f"power_{low}_{high}_cycles"] = power[:, number]
     return pd.DataFrame(table, index=pd.Index(index, name="depth_bin"))
@@ -108,17 +108,19 @@ def depth_bins(depth: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(depth), 0, number).astype(np.uint8)
 
 
-def band_power(image: np.ndarray, bins: np.ndarray) -> np.ndarray:
+def band_power(image: np.ndarray, bins: np.ndarray, tissue: np.ndarray) -> np.ndarray:
     """Shares of spectral power by depth.
 
-    Windows of 128 px on a grid of 32 px, at least half of which lies in the cortex, count to the
-    bin of their centre; of each the mean is taken off and a Hann taper applied.
+    Windows of 128 px on a grid of 32 px that lie wholly in the tissue count to the bin of their
+    centre; of each the mean is taken off and a Hann taper applied. Windows over the edge would
+    measure the edge: the lowest band would then tell how high the slice is.
 
     Parameters
     ----------
     image : (H, W) array
     bins : (H, W) int array
         From `depth_bins`.
+    tissue : (H, W) bool array
 
     Returns
     -------
@@ -134,7 +136,7 @@ def band_power(image: np.ndarray, bins: np.ndarray) -> np.ndarray:
         for left in range(0, image.shape[1] - WINDOW + 1, STEP):
             box = slice(top, top + WINDOW), slice(left, left + WINDOW)
             number = bins[top + WINDOW // 2, left + WINDOW // 2]
-            if number == 0 or (bins[box] > 0).mean() < 0.5:
+            if number == 0 or not tissue[box].all():
                 continue
             spectrum = np.abs(np.fft.fft2((image[box] - image[box].mean()) * taper)) ** 2
             power = np.bincount(band.ravel(), spectrum.ravel(), len(BANDS) + 1)[1:-1]
