@@ -21,7 +21,7 @@ from helpers.data.phantoms.slice_objects import soft_step
 from helpers.data.phantoms.slice_surface import draw_surface
 
 AXON_GAIN = 0.26  # myelin is bright: gray of a pixel full of axons above the matrix
-CUPPING = 0.14  # by how much of its gray the middle of the sample is darker than its faces
+CUPPING = 0.16  # by how much of its gray the middle of the sample is darker than its faces
 TEXTURE_STEP = 4  # slices over which fine texture becomes independent
 GLIA_RADIUS = 2.4
 THREAD = 0.6  # axons' share of the section within a thread
@@ -52,25 +52,25 @@ TISSUES = {
     anatomy_of.VP:
         (0.545, 0.08, 0.022, 0.038, 0.030, 0.010, 1050, 6.0, 0.30, 0.5,  90, 1500, 480),
     anatomy_of.ZI:
-        (0.530, 0.20, 0.030, 0.048, 0.046, 0.012, 1050, 5.4, 0.30, 0.5, 250, 2600, 560),
+        (0.545, 0.23, 0.050, 0.048, 0.048, 0.014, 1050, 5.4, 0.30, 0.5, 250, 2600, 560),
     anatomy_of.CAPSULE:
         (0.452, 0.82, 0.030, 0.040, 0.020, 0.004,   10, 5.0, 0.20, 0.4, 600, 1600, 300),
     anatomy_of.HYPOTHALAMUS:
-        (0.496, 0.12, 0.026, 0.031, 0.032, 0.004,  200, 5.4, 0.22, 0.5, 220, 2000, 560),
+        (0.512, 0.16, 0.030, 0.031, 0.030, 0.003,  220, 5.4, 0.22, 0.5, 220, 2000, 560),
     anatomy_of.CALLOSUM:
         (0.446, 0.80, 0.020, 0.038, 0.052, 0.010,   10, 5.0, 0.20, 0.4, 430, 1500, 240),
 }
 # fmt: on
 # Bundles per area: centres per pixel of section and slab, mean direction and its range in degrees.
 BUNDLES = {
-    anatomy_of.STRIATUM: (1.9e-4, 18, 55),
-    anatomy_of.HYPOTHALAMUS: (2e-5, -50, 60),
+    anatomy_of.STRIATUM: (1.35e-4, 18, 55),
+    anatomy_of.HYPOTHALAMUS: (5e-5, -50, 60),
     anatomy_of.ZI: (2e-5, -50, 60),
 }
 # Axons that gather in strands: area, share of section in them, threshold and width of their edge.
 STRANDS = (
-    (anatomy_of.VP, 0.85, 0.80, 0.2),
-    (anatomy_of.ZI, 0.5, 1.75, 0.25),
+    (anatomy_of.VP, 0.80, 0.95, 0.2),
+    (anatomy_of.ZI, 0.5, 1.55, 0.25),
     (anatomy_of.HYPOTHALAMUS, 0.4, 1.9, 0.3),
 )
 
@@ -113,7 +113,7 @@ def draw_section(anatomy: Anatomy, z: int, seed: int) -> Section:
     axons = _axon_density(anatomy, z, seed)
     neurons, glia = _neuron_density(anatomy, axons, z, seed), _lookup(anatomy, "glia")
     # staining is nowhere equally strong
-    contrast = np.exp(0.06 * smooth_noise((seed, 26), axons.shape, 240, z, 90))
+    contrast = np.exp(0.04 * smooth_noise((seed, 26), axons.shape, 240, z, 90))
     gray = _lookup(anatomy, "matrix") + AXON_GAIN * axons
     gray = gray + _texture(anatomy, axons, contrast, z, seed)
     angle = anatomy_of.fibre_angle(anatomy)
@@ -205,7 +205,7 @@ def _texture(
         (seed, 21), *fibres, z, width=1.1, length=6.0, steps=(1, 2), z_step=TEXTURE_STEP
     )
     coarse = fibre_noise((seed, 22), *fibres, z, width=3.2, length=18.0, steps=(1, 4), z_step=20)
-    shading = 0.007 * smooth_noise((seed, 23), shape, 70, z, 90)
+    shading = 0.004 * smooth_noise((seed, 23), shape, 70, z, 90)
     shading += _lookup(anatomy, "shading") * smooth_noise((seed, 25), shape, 220, z, 90)
     # in some fascicles the fibres run in the plane and show as lines, in others they cross it
     in_plane = smooth_noise((seed, 24), shape, 28, z, 30)
