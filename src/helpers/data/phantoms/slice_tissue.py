@@ -113,7 +113,7 @@ def draw_section(anatomy: Anatomy, z: int, seed: int) -> Section:
     axons = _axon_density(anatomy, z, seed)
     neurons, glia = _neuron_density(anatomy, axons, z, seed), _lookup(anatomy, "glia")
     # staining is nowhere equally strong
-    contrast = np.exp(0.04 * smooth_noise((seed, 26), axons.shape, 240, z, 90))
+    contrast = np.exp(0.03 * smooth_noise((seed, 26), axons.shape, 240, z, 90))
     gray = _lookup(anatomy, "matrix") + AXON_GAIN * axons
     gray = gray + _texture(anatomy, axons, contrast, z, seed)
     angle = anatomy_of.fibre_angle(anatomy)
@@ -205,7 +205,7 @@ def _texture(
         (seed, 21), *fibres, z, width=1.1, length=6.0, steps=(1, 2), z_step=TEXTURE_STEP
     )
     coarse = fibre_noise((seed, 22), *fibres, z, width=3.2, length=18.0, steps=(1, 4), z_step=20)
-    shading = 0.004 * smooth_noise((seed, 23), shape, 70, z, 90)
+    shading = 0.002 * smooth_noise((seed, 23), shape, 70, z, 90)
     shading += _lookup(anatomy, "shading") * smooth_noise((seed, 25), shape, 220, z, 90)
     # in some fascicles the fibres run in the plane and show as lines, in others they cross it
     in_plane = smooth_noise((seed, 24), shape, 28, z, 30)
