@@ -3,9 +3,9 @@
 One table holds what is drawn at ten depths from the pia to the white matter, set so that the drawn
 cortex, measured by depth, lies near the real one
 (:func:`helpers.data.phantoms.real_tissue.real_depth_texture`): puncta and processes thin out
-towards the pia, cells grow and stand out more in layer 2/3, layer 4 is crowded with small ones, layer 5 has
-large pyramidal cells, layer 1 hardly any, and bright fibre lies deep in layer 6 and in layer 4.
-Lengths are in pixels of 1.17 µm, gray in [0, 1], densities per mm² of section.
+towards the pia, cells grow and stand out more in layer 2/3, layer 4 is crowded with small ones,
+layer 5 has large pyramidal cells, layer 1 hardly any, and bright fibre lies deep in layer 6 and in
+layer 4. Lengths are in pixels of 1.17 µm, gray in [0, 1], densities per mm² of section.
 """
 
 import numpy as np
@@ -31,7 +31,7 @@ PROFILE = {
     "fibre":    (0.018, 0.012, 0.010, 0.014, 0.014, 0.014, 0.018, 0.018, 0.020, 0.027),
     "puncta":   (  680,   830,   880,  1350,  1300,  1400,  1450,  1450,  1600,  4300),
     "neurons":  (  220,   580,   820,  1490,   920,   700,   680,   750,   710,   610),
-    "radius":   (  4.6,   5.4,   5.3,   4.2,   4.6,   4.7,   4.6,   4.7,   5.0,   4.9),
+    "radius":   (  4.6,   5.4,   5.3,   4.0,   4.6,   4.7,   4.4,   4.5,   5.0,   4.9),
     "contrast": ( 0.20,  0.24,  0.26,  0.24,  0.23,  0.23,  0.24,  0.22,  0.23,  0.19),
     "pyramids": (    0,     0,     8,     0,    35,    40,    10,     0,     0,     0),
     "axons":    (0.000, 0.000, 0.010, 0.030, 0.020, 0.020, 0.030, 0.030, 0.040, 0.080),
