@@ -221,9 +221,12 @@ def test_cortex_has_layers_that_can_be_seen(drawn):
     cells = table["dark_blobs_sigma3.5_per_mm2"]
     assert fine_falls_steeply(table)
     assert cells[3:].idxmax() == 7  # layer 4 is crowded
-    assert cells[10] < 0.6 * cells[9] and cells[10] == cells.min()  # layer 1 is sparse
+    assert cells[10] < 0.6 * cells[7]  # layer 1 is sparse
+    anatomy, section = drawn[159]
+    truth = [section.cell_density[anatomy.layers == layer].mean() for layer in (1, 2)]
+    assert truth[0] < 0.6 * truth[1]
     contrast = table["median_blob_contrast_sigma3.5"]
-    assert contrast[[8, 9]].mean() > 1.1 * contrast[[1, 2, 3]].mean()
+    assert contrast[[8, 9]].mean() > 1.05 * contrast[[1, 2, 3]].mean()
     assert table["sd_gray"][1] > 1.3 * table["sd_gray"][10]
 
 
@@ -242,7 +245,6 @@ def test_cortex_keeps_to_the_real_one_within_a_third_at_eight_of_ten_depths():
     table = by_depth(anatomy, section)
     alike = texture.compare(table, real_depth_texture())["alike"].unstack()
     assert fine_falls_steeply(table)
-    count = alike.sum()
-    # the coarsest power is too high by up to a half: drawn cells stand less evenly than real ones
-    assert count.pop("power_1_3_cycles") >= 6
-    assert (count >= 8).all(), count[count < 8]
+    cells = table["dark_blobs_sigma3.5_per_mm2"]
+    assert cells[3:].idxmax() == 7 and cells[10] < 0.65 * cells[9]
+    assert (alike.sum() >= 8).all(), alike.sum()[alike.sum() < 8]

@@ -182,7 +182,7 @@ def test_the_real_tables_are_what_the_real_slice_gives(real_data):
     codes = open_codes(real_data / "microct" / "areas_z159.png")
     depth = cortical_depth(codes == 1, codes > 1)
     table = depth_profile.measure_depth(piece.image, depth, codes > 0)
-    np.testing.assert_allclose(table, real_tissue.real_depth_texture(), rtol=2e-3, atol=6e-4)
+    np.testing.assert_allclose(table, real_tissue.real_depth_texture(), rtol=5e-3, atol=6e-4)
 
 
 def open_codes(path):

@@ -121,7 +121,9 @@ def draw_anatomy(z: int, shape: tuple[int, int], seed: int) -> Anatomy:
     pia = PIA_U - 0.016 * (2 * v - 1) ** 2
     tissue = (v > top + torn) & (v < bottom - torn) & (u < pia) & (u > 0.008)
     rim_v, rim_u = UNANNOTATED_RIM[0] / height, UNANNOTATED_RIM[1] / width
-    annotated = (v > top + rim_v) & (v < bottom - rim_v) & (u < pia - rim_u) & (u > 0.008 + rim_u)
+    annotated = (
+        tissue & (v > top + rim_v) & (v < bottom - rim_v) & (u < pia - rim_u) & (u > 0.008 + rim_u)
+    )
 
     bend = 0.010 * np.sin(4.4 * v - 0.9) + 0.012 * (v - 0.5)
     callosum_left = CALLOSUM_U + bend - 0.012 * np.clip(v - 0.7, 0, 1)
