@@ -223,7 +223,7 @@ run.save_table(pd.DataFrame(densities, index), "factor_densities")
 # end of a 95 % interval over neighbourhoods), over the slice and within each area, where telling
 # areas apart is of no help. On a phantom the table is of this slice, which the regression never
 # saw; elsewhere it is of a drawn section that was kept aside. An estimate decides a claim only if
-# both correlations over the slice are 0.7 or more, and if it says there what the truth says.
+# both correlations over the slice are 0.7 or more and it answers that claim there as truth does.
 
 # %%
 agreement = stages.density_agreement(run, first)
@@ -235,7 +235,10 @@ if report.known and "WM" in data.areas:
     display(stages.factor_by_both(run, report))
 elif not report.known:
     doubt = stages.calibrated_densities(run).value["doubt"]
-    display(Markdown(doubt or "The estimate may decide claims here."))
+    rows = [
+        {"claim": c, "doubt": words or "none"} for c, words in doubt.items()
+    ]
+    display(pd.DataFrame(rows))
 
 # %% [markdown]
 # ## Which layers of cortex

@@ -21,6 +21,7 @@ SIDES_UM = (33.0, 98.0, 225.0)  # of the squares that responses are averaged ove
 SMOOTHING_UM = 2.34
 BRIGHT = 1.0  # standard deviations above the tissue's mean from which on a pixel counts as myelin
 PENALTY = 10.0  # of the ridge, for some 10,000 places of standardised responses
+BETWEEN_AREAS = 0.5  # share of the differences between areas that is not learned from
 PER_AREA = 1500  # places of each area and section to learn from
 
 
@@ -109,7 +110,10 @@ def calibrate(
 ) -> Calibration:
     """Learn densities from sections whose truth is known.
 
-    From every area as many places are drawn, so that a large one does not outvote a small one.
+    From every area as many places are drawn, so that a large one does not outvote a small one. Of
+    responses and truth alike, half of their mean over the area is taken out before the regression
+    (quasi-demeaning, Wooldridge 2010, § 10.4), so that it learns to count more than to recognise an
+    area and recall its density.
 
     Parameters
     ----------
@@ -133,12 +137,17 @@ def calibrate(
             wanted.append(truth[i, j].astype(np.float64))
     if not known:
         raise ValueError("expected annotated places to calibrate densities on, found none")
-    inputs, outputs = np.concatenate(known), np.concatenate(wanted)
-    centre, spread = inputs.mean(axis=0), np.maximum(inputs.std(axis=0), 1e-9)
-    inputs, offset = (inputs - centre) / spread, outputs.mean(axis=0)
-    squares = inputs.T @ inputs + PENALTY * np.eye(len(centre))
-    weights = np.linalg.solve(squares, inputs.T @ (outputs - offset))
-    return Calibration(centre, spread, weights, offset)
+    everything = np.concatenate(known)
+    centre, spread = everything.mean(axis=0), np.maximum(everything.std(axis=0), 1e-9)
+    inputs = [np.column_stack([(rows - centre) / spread, np.ones(len(rows))]) for rows in known]
+    left, right = (
+        np.concatenate([rows - BETWEEN_AREAS * rows.mean(axis=0) for rows in parts])
+        for parts in (inputs, wanted)
+    )
+    penalty = PENALTY * np.eye(left.shape[1])
+    penalty[-1, -1] = 0  # the offset is free
+    weights = np.linalg.solve(left.T @ left + penalty, left.T @ right)
+    return Calibration(centre, spread, weights[:-1], weights[-1])
 
 
 def on_grid(image: np.ndarray) -> np.ndarray:

@@ -27,7 +27,6 @@ BLOCK_UM = 300.0  # neighbourhoods of the bootstrap: two windows wide
 ENOUGH = 0.7  # rank correlation with truth, from which on an estimate may decide a claim
 DENSE = 1.5  # largest over smallest density of cells, as the rule of B.gmm.layers asks
 KINDS = ("cells", "axons")
-RESTING = ("B.nmf.axons", "B.gmm.layers", "B.gmm.dense_axons")  # claims that rest on densities
 
 
 def calibrated_densities(run: Run) -> Artifact:
@@ -36,8 +35,8 @@ def calibrated_densities(run: Run) -> Artifact:
 
     ``value`` is a dict: ``calibration`` (`densities.Calibration`); ``table``, rank correlation with
     truth in the section that was not learned from (see :func:`agreement`); ``findings``, what truth
-    and estimate say there (see `density_findings`); ``doubt``, why the estimate may decide no
-    claim, or "".
+    and estimate say there (see `density_findings`); ``doubt``, why the estimate may not
+    decide a claim (see :func:`doubt`).
     """
     pixel, size = densities.working_pixel_um(run.microct.pixel_size_um), microct.SIZES["book"]
     seeds = free_seeds(run, len(DEPTHS))
@@ -101,12 +100,13 @@ def tissue_densities(
     return cells, axons, False
 
 
-def no_densities(run: Run, piece: Slice) -> str:
-    """Return why densities of a slice may decide no claim, or "" if they may: they are known, or
-    the estimate agreed with the truth where there is one.
+def no_densities(run: Run, piece: Slice) -> dict[str, str]:
+    """Return why densities of a slice may not decide a claim, for each claim that rests on them;
+    "" or nothing where they may: they are known, or the estimate agreed with truth where there is
+    one.
     """
     known = {"cell_density", "axon_density"} <= set(piece.truth)
-    return "" if known else calibrated_densities(run).value["doubt"]
+    return {} if known else calibrated_densities(run).value["doubt"]
 
 
 def density_agreement(run: Run, piece: Slice) -> pd.DataFrame:
@@ -179,11 +179,9 @@ def density_findings(
         means = composition.component_means(of_layers, cells[there], n)
         richest = composition.component_means(of_layers, (cells * axons)[there], n)
         one = {
-            "few cells in white matter": bool(
-                np.median(cells[myelin]) < np.median(cells[everywhere])
-            ),
-            "layers differ in cells": bool(np.nanmax(means) >= DENSE * np.nanmin(means)),
-            "two richest layers": sorted(
+            "B.nmf.axons": bool(np.median(cells[myelin]) < np.median(cells[everywhere])),
+            "B.gmm.layers": bool(np.nanmax(means) >= DENSE * np.nanmin(means)),
+            "B.gmm.dense_axons": sorted(
                 int(i) + 1 for i in np.argsort(-np.nan_to_num(richest))[:2]
             ),
         }
@@ -191,23 +189,20 @@ def density_findings(
     return said
 
 
-def doubt(table: pd.DataFrame, said: dict[str, list]) -> str:
-    """Return why estimated densities may decide no claim, or "" if they may."""
+def doubt(table: pd.DataFrame, said: dict[str, list]) -> dict[str, str]:
+    """Return why estimated densities may not decide a claim, or "", for each that rests on them."""
     whole = table.iloc[0]
     weak = [
         f"{kind} {whole[f'{kind}_rho']:.2f}" for kind in KINDS if not whole[f"{kind}_rho"] >= ENOUGH
     ]
+    start = "densities are estimated, and on a phantom "
     if weak:
-        return (
-            "densities are estimated, and on a phantom the estimate's rank correlation with truth "
-            f"is below {ENOUGH}: {', '.join(weak)}"
-        )
-    differ = [name for name, (by_truth, by_estimate) in said.items() if by_truth != by_estimate]
-    if differ:
-        return (
-            f"densities are estimated, and on a phantom truth says otherwise: {', '.join(differ)}"
-        )
-    return ""
+        words = f"{start}their rank correlation with truth is below {ENOUGH}: {', '.join(weak)}"
+        return dict.fromkeys(said, words)
+    return {
+        claim: "" if by_truth == by_estimate else f"{start}truth answers this claim otherwise"
+        for claim, (by_truth, by_estimate) in said.items()
+    }
 
 
 def decided_by_densities(run: Run, piece: Slice, found: dict) -> dict:
@@ -215,10 +210,7 @@ def decided_by_densities(run: Run, piece: Slice, found: dict) -> dict:
     densities are estimated and :func:`no_densities` says why they may not decide.
     """
     doubtful = no_densities(run, piece)
-    return {
-        claim: doubtful if doubtful and claim in RESTING else value
-        for claim, value in found.items()
-    }
+    return {claim: doubtful.get(claim) or value for claim, value in found.items()}
 
 
 def _section(
