@@ -137,7 +137,10 @@ def alternate(
 ) -> tuple[torch.Tensor, float]:
     """Extrapolated alternation (Ang and Gillis 2019) on rows X (m, d) that fit into cache.
 
-    Stops when 20 alternations together lower the squared error by less than `tol` of itself.
+    Stops when 20 alternations together lower the squared error by less than `tol` of itself. A step
+    that raises the error is taken back, and the one after it, a plain one, is kept whatever it
+    gives: measured against the best so far, which was that of a point ahead, it could fail for
+    ever, and where it then stops hangs on the last bits of the rows.
 
     Returns
     -------
@@ -150,7 +153,7 @@ def alternate(
     W = torch.zeros(len(H), len(X), device=X.device)
     sweep_coefficients(W, H @ X.T, H @ H.T, 5 * SWEEPS)
     ahead_W, ahead_H = W, H  # the points ahead of W and H from which each step is taken
-    beta, beta_max, best, errors = 0.5, 1.0, np.inf, []
+    beta, beta_max, last, best, best_H, errors = 0.5, 1.0, np.inf, np.inf, H, []
     for _ in range(iterations):
         new_W, new_H = ahead_W.clone(), ahead_H.clone()
         sweep_coefficients(new_W, ahead_H @ X.T, ahead_H @ ahead_H.T, SWEEPS)
@@ -158,18 +161,20 @@ def alternate(
         C, D = ahead_W @ X, ahead_W @ ahead_W.T
         sweep_components(new_H, C, D, SWEEPS)
         error = squared_error(total, new_H, C, D)
-        if error > best:  # went too far: step back, and be more careful from here on
+        if error > last:  # went too far: step back, and be more careful from here on
             beta_max, beta = beta, beta / 1.5
-            ahead_W, ahead_H = W, H
+            ahead_W, ahead_H, last = W, H, np.inf
         else:
             ahead_H = (new_H + beta * (new_H - H)).clamp_min(0)
-            W, H, best = new_W, new_H, error
+            W, H, last = new_W, new_H, error
             beta_max = min(1.0, 1.01 * beta_max)
             beta = min(beta_max, 1.05 * beta)
+        if error < best:
+            best, best_H = error, new_H
         errors.append(best)
         if len(errors) > 20 and errors[-21] - best < tol * best:
             break
-    return H / H.norm(dim=1, keepdim=True).clamp_min(1e-30), best
+    return best_H / best_H.norm(dim=1, keepdim=True).clamp_min(1e-30), best
 
 
 def refine(
