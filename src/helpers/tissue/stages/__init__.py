@@ -34,6 +34,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "probe_predictions",
             "repeats",
         ],
+        "ablations": ["ablation_scores", "prediction_steps"],
         "classifier": [
             "TrainedClassifier",
             "UntrainedClassifier",
