@@ -26,13 +26,14 @@ def scores(run):
 
 def table_of(rows):
     index = pd.MultiIndex.from_tuples(rows, names=["left out", "seed"])
-    return pd.DataFrame({"validation": list(rows.values())}, index=index)
+    return pd.DataFrame({"validation": list(rows.values()), "minutes": 2.0}, index=index)
 
 
 def test_table_holds_means_spreads_and_what_is_lost_without_each_step():
     rows = {("", 0): 0.9, ("", 1): 0.8, ("z", 0): 0.7, ("z", 1): 0.6, ("a", 0): 0.9, ("a", 1): 0.9}
     table = evaluation.ablation_table(table_of(rows))
     assert table.index.tolist() == ["nothing", "z", "a"]
+    assert [name for name in table if "minutes" in name] == ["minutes"]
     np.testing.assert_allclose(table["validation"], [0.85, 0.65, 0.9])
     np.testing.assert_allclose(table["validation sd"], [0.1 / 2**0.5, 0.1 / 2**0.5, 0])
     np.testing.assert_allclose(table["validation brings"], [0, 0.2, -0.05], atol=1e-12)

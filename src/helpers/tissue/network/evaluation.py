@@ -120,14 +120,14 @@ def ablation_table(scores: pd.DataFrame) -> pd.DataFrame:
     ----------
     scores : DataFrame
         One row per network, indexed by what was left out ("" for nothing) and the seed; columns are
-        measures.
+        measures, and ``minutes`` of training.
 
     Returns
     -------
     DataFrame
         One row per step in the order of `scores`; for every measure its mean over seeds, its
         standard deviation (``… sd``; missing with a single seed), and ``… brings``: how much lower
-        the mean is without the step.
+        the mean is without the step. Of the minutes the mean alone.
 
     Raises
     ------
@@ -145,6 +145,8 @@ def ablation_table(scores: pd.DataFrame) -> pd.DataFrame:
     columns = {}
     for measure in scores:
         columns[measure] = mean[measure]
+        if measure == "minutes":
+            continue
         columns[f"{measure} sd"] = spread[measure]
         columns[f"{measure} brings"] = mean.loc["", measure] - mean[measure]
     table = pd.DataFrame(columns).rename(index={"": "nothing"})
