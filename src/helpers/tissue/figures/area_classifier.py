@@ -111,7 +111,8 @@ def ablations(scores: pd.DataFrame) -> plt.Figure:
     for axis, measure in zip(axes[0], measures):
         axis.axvline(scores.loc[[""], measure].mean(), color="0.7", zorder=0)
         axis.plot(scores[measure], [names.index(step) for step in steps], "o", color="#4f81bd")
-        axis.set(xlabel=f"accuracy, {measure}")
+        axis.set(xlabel=f"accuracy, {measure}", ylim=(-0.5, len(names) - 0.5))
+        axis.locator_params(axis="x", nbins=3)
     axes[0, 0].set_yticks(range(len(names)), [name or "nothing left out" for name in names])
     axes[0, 0].invert_yaxis()
     return figure
