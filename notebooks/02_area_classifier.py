@@ -30,9 +30,12 @@
 microct = "data/phantom-microct"  # folder of the slices
 run = "runs/quick"  # folder that everything made here is written to
 seeds = [0]  # one network is trained for each
-# how networks are trained: fast or paper, then what differs, as in
+# how networks are trained: fast, thorough or paper, then what differs, as in
 # "fast, epochs=20, patches_per_area=1500"
 recipe = "fast"
+# steps of the recipe to leave out one at a time, as in ["gray levels"]; each
+# costs as much training as the rest of the page
+ablations = []
 evaluation_per_area = 300  # windows per area to measure accuracies on
 stride = 1  # pixels from one window of a whole slice to the next
 smoothing_um = 95.0  # µm; standard deviation of the smoothing of a map
@@ -60,7 +63,8 @@ data = run.microct
 # ways, to learn in a fraction of the time and to be right at borders too: fewer windows per class
 # (the paper: about 2,000), a higher learning rate with a cosine decay (the paper: 1e-4), and
 # training windows that need only their *centre* in the area, as test windows do (the paper: all of
-# the window). `--profile paper` goes back to the paper's settings.
+# the window). `--profile paper` goes back to the paper's settings; `--profile thorough` is for real
+# tissue and spends minutes on each network, see the end of this page.
 
 # %%
 trained = {
@@ -240,6 +244,41 @@ if test:
         )
         figure = figures.permuted_names(permuted["share"].to_numpy())
         run.show(figure, "A_fig3_neighbours")
+
+# %% [markdown]
+# ## What each step brings
+#
+# Before a pixel gets its area, two things can be done to what the networks say: average it over
+# networks that differ only in their seed, and average it over the neighbourhood. Neither enters a
+# claim. The spread over seeds says how far a single number above can be trusted.
+
+# %%
+steps = stages.prediction_steps(run, networks, **settings)
+if steps is not None:
+    run.save_table(steps, "prediction_steps")
+    display(steps.round(4))
+
+# %% [markdown]
+# A recipe is made of steps too. Here each of `ablations` is left out in turn, the network trained
+# anew with as many updates, and scored on the same windows and on every fourth pixel of the slice.
+# A step that brings less than the spread over seeds has not shown that it is needed *on these
+# slices*. Ask for it with, for example, `-p ablations='["gray levels", "weight averaging"]'`; the
+# names are those of `helpers.tissue.network.recipes.STEPS`.
+
+# %%
+if ablations:
+    scores = stages.ablation_scores(
+        run,
+        seeds,
+        ablations,
+        recipe=recipe,
+        per_area=evaluation_per_area,
+        stride=max(4, stride),
+    )
+    table = evaluation.ablation_table(scores)
+    run.save_table(table, "ablations")
+    display(table.round(4))
+    run.show(figures.ablations(scores), "A_ablations")
 
 # %% [markdown]
 # ## Compare

@@ -6,12 +6,14 @@ import torch
 
 from helpers import training
 from helpers.data import patches
+from helpers.tissue.network.augmentation import Augmentation
 from helpers.tissue.network.recipes import (
     RECIPES,
-    Augmentation,
+    STEPS,
     Recipe,
     patch_batches,
     train_area_classifier,
+    without,
 )
 
 AREAS = ("coarse", "fine")
@@ -77,25 +79,6 @@ def test_batches_hold_every_patch_once_with_its_class(slice_):
     np.testing.assert_array_equal(classes, drawn.labels[order] - 1)
 
 
-def images(n=400):
-    return np.random.default_rng(0).normal(size=(n, 1, 6, 6)).astype(np.float32)
-
-
-def test_contrast_and_brightness_are_one_linear_map_per_patch():
-    x = images()
-    y = Augmentation(contrast=0.25, brightness=0.5)(x.copy(), np.random.default_rng(1))
-    gains, offsets = np.array([np.polyfit(a.ravel(), b.ravel(), 1) for a, b in zip(x, y)]).T
-    np.testing.assert_allclose(
-        y, gains[:, None, None, None] * x + offsets[:, None, None, None], atol=1e-4
-    )
-    assert 0.8 <= gains.min() < 0.82 and 1.22 < gains.max() <= 1.2501
-    assert -0.5 <= offsets.min() < -0.45 and 0.45 < offsets.max() <= 0.5001
-
-
-def test_nothing_changes_when_everything_is_off():
-    np.testing.assert_array_equal(Augmentation()(images(), np.random.default_rng(0)), images())
-
-
 def test_a_checkpoint_of_another_recipe_is_refused(slice_, tmp_path):
     train, place = draw(slice_, 2), training.Place(checkpoint=tmp_path / "checkpoint")
     train_area_classifier(train, train, 2, Recipe(2, 1, 1e-3), place=place)
@@ -120,3 +103,64 @@ def test_labels_beyond_the_areas_are_refused(slice_):
     train = draw(slice_, 2)
     with pytest.raises(ValueError, match="1…1, found 2"):
         train_area_classifier(train, train, 1, RECIPES["fast"])
+
+
+def weights(model):
+    return torch.cat([value.flatten() for value in model.state_dict().values()])
+
+
+def test_averaged_weights_equal_an_average_by_hand(slice_, monkeypatch):
+    seen = []
+
+    class Recorder(torch.optim.Adam):
+        def step(self):
+            super().step()
+            rows = [value.detach().flatten() for value in self.param_groups[0]["params"]]
+            seen.append(torch.cat(rows))
+
+    monkeypatch.setattr(torch.optim, "Adam", Recorder)
+    recipe = Recipe(24, epochs=1, learning_rate=1e-3, batch_size=16, average=0.8)
+    model, _ = train_area_classifier(draw(slice_), draw(slice_, 2, seed=1), 2, recipe, 0, CPU)
+    assert len(seen) == 3
+    by_hand = seen[0]
+    for now in seen[1:]:
+        by_hand = 0.8 * by_hand + 0.2 * now
+    torch.testing.assert_close(weights(model), by_hand)
+    assert not torch.allclose(weights(model), seen[-1], atol=1e-5)
+
+
+def test_label_smoothing_enters_the_training_loss_only(slice_):
+    train, validation = draw(slice_, 8), draw(slice_, 4, seed=1)
+    exact = training.Place("cpu", bfloat16=False)
+    rows = {}
+    for smoothing in (0.0, 0.3):
+        recipe = Recipe(8, 1, learning_rate=1e-12, batch_size=16, label_smoothing=smoothing)
+        model, result = train_area_classifier(train, validation, 2, recipe, 0, exact)
+        rows[smoothing] = result.history[0]
+    assert rows[0.0]["validation_loss"] == pytest.approx(rows[0.3]["validation_loss"], abs=1e-5)
+    assert rows[0.0]["loss"] != pytest.approx(rows[0.3]["loss"], abs=1e-6)
+
+
+def test_every_step_of_the_thorough_recipe_can_be_left_out():
+    thorough = RECIPES["thorough"]
+    left = {}
+    for step in STEPS:
+        left[step] = without(thorough, step)
+        assert left[step] != thorough
+        found = {**vars(left[step]), **vars(left[step].augmentation)}
+        assert {key: found[key] for key in STEPS[step]} == STEPS[step]
+    assert len(set(left.values())) == len(STEPS) and without(thorough, "") is thorough
+    few = left["many windows"]
+    updates = [one.epochs * one.patches_per_area for one in (few, thorough)]
+    assert updates[0] == pytest.approx(updates[1], rel=0.1)
+
+
+def test_steps_that_are_not_there_are_refused():
+    with pytest.raises(
+        ValueError, match="step is 'flips'; expected one of many windows, weight av"
+    ):
+        without(RECIPES["fast"], "flips")
+    with pytest.raises(ValueError, match="does without 'gray levels' anyway"):
+        without(RECIPES["fast"], "gray levels")
+    with pytest.raises(ValueError, match="does without 'gray levels' anyway"):
+        without(RECIPES["paper"], "gray levels")

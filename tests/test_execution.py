@@ -127,7 +127,7 @@ def test_folders_that_are_not_ours_are_refused_and_untouched(
     [
         (("run", "--microct", "nowhere"), 2, "no such folder"),
         (("run", "--weights", "nowhere"), 2, "brainbook fetch weights nowhere"),
-        (("run", "--profile", "nowhere"), 2, "expected quick, paper, or a YAML file"),
+        (("run", "--profile", "nowhere"), 2, "expected quick, thorough, paper, or a YAML file"),
         (("run", "-p", "value=[1"), 2, "the value '[1' does not parse; expected a value such as 3"),
         (("run", "-p", "01_one.nothing=[1"), 2, "the value '[1' does not parse"),
         (("scores", "nowhere"), 2, "is not a run folder"),

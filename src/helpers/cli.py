@@ -144,7 +144,7 @@ def _run_options(run: ArgumentParser) -> None:
     }
     for kind, text in folders.items():
         run.add_argument(f"--{kind}", metavar="DIR", default="", help=text)
-    text = "quick, paper, or a YAML file {notebook: {parameter: value}}"
+    text = "quick, thorough, paper, or a YAML file {notebook: {parameter: value}}"
     run.add_argument("--profile", default="quick", help=text)
     text = "run folder (default: runs/<profile>)"
     run.add_argument("--out", metavar="RUN", type=Path, help=text)

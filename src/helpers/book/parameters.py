@@ -85,7 +85,8 @@ def read_profile(name: str) -> dict[str, dict[str, Any]]:
     named = project_root() / "notebooks" / "profiles" / f"{name}.yml"
     path = named if named.is_file() else Path(name)
     if not path.is_file():
-        raise UsageError(f"--profile {name}: expected quick, paper, or a YAML file that exists")
+        profiles = "quick, thorough, paper"
+        raise UsageError(f"--profile {name}: expected {profiles}, or a YAML file that exists")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:

@@ -26,6 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "texture_ratios",
         ],
         "area_classifier": [
+            "ablations",
             "area_map",
             "baselines",
             "confusion",

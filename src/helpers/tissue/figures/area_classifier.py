@@ -117,3 +117,26 @@ def permuted_names(shares: np.ndarray) -> plt.Figure:
     )
     style.side_legend(axis)
     return figure
+
+
+def ablations(scores: pd.DataFrame) -> plt.Figure:
+    """Show accuracies of networks that were trained without one step of their recipe.
+
+    ``scores`` is indexed by what was left out ("" for nothing) and the seed; one panel per measure,
+    one dot per network, a line at the mean of the complete recipe.
+    """
+    measures = [name for name in scores if name != "minutes"]
+    steps = scores.index.get_level_values(0)
+    names = list(steps.unique())
+    height = 0.9 + 0.3 * len(names)
+    figure, axes = plt.subplots(
+        1, len(measures), figsize=(3.2 * len(measures) + 1.5, height), sharey=True, squeeze=False
+    )
+    for axis, measure in zip(axes[0], measures):
+        axis.axvline(scores.loc[[""], measure].mean(), color="0.7", zorder=0)
+        axis.plot(scores[measure], [names.index(step) for step in steps], "o", color="#4f81bd")
+        axis.set(xlabel=f"accuracy, {measure}", ylim=(-0.5, len(names) - 0.5))
+        axis.locator_params(axis="x", nbins=3)
+    axes[0, 0].set_yticks(range(len(names)), [name or "nothing left out" for name in names])
+    axes[0, 0].invert_yaxis()
+    return figure

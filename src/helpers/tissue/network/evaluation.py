@@ -155,3 +155,43 @@ def neighbour_confusion(
     both = close + far
     share = np.divide(close, both, out=np.full(len(both), 0.5), where=both > 0)
     return pd.DataFrame({"touching": close, "apart": far, "share": share})
+
+
+def ablation_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """What each step of a recipe brings, from scores of networks trained with and without it.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        One row per network, indexed by what was left out ("" for nothing) and the seed; columns are
+        measures, and ``minutes`` of training.
+
+    Returns
+    -------
+    DataFrame
+        One row per step in the order of `scores`; for every measure its mean over seeds, its
+        standard deviation (``… sd``; missing with a single seed), and ``… brings``: how much lower
+        the mean is without the step. Of the minutes the mean alone.
+
+    Raises
+    ------
+    ValueError
+        If there is no network of the complete recipe.
+    """
+    steps = scores.index.get_level_values(0)
+    if "" not in steps:
+        raise ValueError(
+            "expected scores of the complete recipe, with the step '', to compare with; found only "
+            f"{', '.join(map(repr, steps.unique()))}"
+        )
+    groups = scores.groupby(level=0, sort=False)
+    mean, spread = groups.mean(), groups.std()
+    columns = {}
+    for measure in scores:
+        columns[measure] = mean[measure]
+        if measure == "minutes":
+            continue
+        columns[f"{measure} sd"] = spread[measure]
+        columns[f"{measure} brings"] = mean.loc["", measure] - mean[measure]
+    table = pd.DataFrame(columns).rename(index={"": "nothing"})
+    return table.rename_axis("left out")

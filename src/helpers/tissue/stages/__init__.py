@@ -33,6 +33,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "repeats",
         ],
         "networks": ["area_networks", "pretrained_networks"],
+        "ablations": ["ablation_scores", "prediction_steps"],
         "classifier": [
             "TrainedClassifier",
             "UntrainedClassifier",

@@ -54,7 +54,13 @@ class UntrainedClassifier:
 
 
 def trained_classifier(
-    run: Run, seed: int = 0, *, recipe: str = "fast", device: str = "auto", progress: bool = True
+    run: Run,
+    seed: int = 0,
+    *,
+    recipe: str = "fast",
+    without: str = "",
+    device: str = "auto",
+    progress: bool = True,
 ) -> Artifact:
     """Return the area classifier trained on a dataset's training slices (A §III.2).
 
@@ -65,8 +71,11 @@ def trained_classifier(
     recipe : str
         How it is trained: a name in :data:`helpers.tissue.network.recipes.RECIPES`, and behind it
         what differs, for example ``"fast, epochs=20, patches_per_area=1500"``.
+    without : str
+        A step of the recipe to leave out, see :func:`helpers.tissue.network.recipes.without`.
     """
-    chosen, areas = training.choose_recipe(recipes.RECIPES, recipe), run.microct.areas
+    chosen = recipes.without(training.choose_recipe(recipes.RECIPES, recipe), without)
+    areas = run.microct.areas
 
     def make(folder: Path) -> None:
         model, result = recipes.train_area_classifier(
