@@ -81,6 +81,10 @@ def _parser() -> ArgumentParser:
     scores.add_argument(
         "--strict", action="store_true", help="exit 1 if a claim was not reproduced"
     )
+    from helpers.tissue.stages import volume_command
+
+    volume_text = "predict the areas of a whole volume into OME-Zarr"
+    volume_command.add_options(command("volume", volume_command.main, volume_text))
     params = command("params", _params, "print the parameters of a notebook and their defaults")
     params.add_argument("notebook", metavar="NOTEBOOK")
     clean = command("clean", _clean, "delete a run folder that brainbook made")

@@ -50,6 +50,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "slice_pair",
             "tissue_densities",
         ],
+        "volume": ["predict_volume"],
         "components": ["choice_of_components", "cortical_components"],
         "report_of_factors": ["factor_report"],
         "claims_of_factors": ["factor_claims", "null_panels_of_factors", "untrained_report"],
