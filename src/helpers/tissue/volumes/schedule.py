@@ -6,16 +6,18 @@ what lies on disk in between stays small.
 """
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 
 from helpers.tissue.volumes import blocks
 from helpers.tissue.volumes.request import Request
 
 RETRIES = 2  # of a piece of work that failed; a network or a disk may have had a moment
 AHEAD = 2  # pieces handed out for each that is worked on: no worker waits for the next
+ORDER = ("slice", "block", "scale")  # of one slice, if there is a choice
 PATIENCE = 1.0  # seconds between looks at the workers
 
 
@@ -47,6 +49,10 @@ class _Piece:
     function: Callable
     arguments: tuple
     tries: int = 0
+
+    def __lt__(self, other: "_Piece") -> bool:
+        mine, others = ((one.slice, ORDER.index(one.kind)) for one in (self, other))
+        return mine < others
 
 
 def work_through(
@@ -84,32 +90,32 @@ def work_through(
     work, digest = Work(), request.digest
     todo = _unfinished(out, request, executor, work)
     total = len(todo) * len(request.blocks)
-    waiting = deque(_Piece("scale", k, blocks.prepare_slice, (out, digest, k)) for k in todo)
+    waiting = [_Piece("scale", k, blocks.prepare_slice, (out, digest, k)) for k in todo]
+    heapify(waiting)
     left = {k: len(request.blocks) for k in todo}
     running: dict[Future, _Piece] = {}
     while waiting or running:
         room = max(1, AHEAD * count())
         while waiting and len(running) < room:
-            piece = waiting.popleft()
+            piece = heappop(waiting)
             running[executor.submit(piece.function, *piece.arguments)] = piece
         done, _ = wait(running, timeout=PATIENCE, return_when=FIRST_COMPLETED)
         for future in done:
             piece = running.pop(future)
             again = _outcome(future, piece, work)
             if again:
-                waiting.appendleft(again)
+                heappush(waiting, again)
                 continue
             k = piece.slice
             if piece.kind == "scale":
-                starts = ((out, digest, k, start) for start in reversed(request.blocks))
-                waiting.extendleft(
-                    _Piece("block", k, blocks.compute_block, facts) for facts in starts
-                )
+                for start in request.blocks:
+                    facts = (out, digest, k, start)
+                    heappush(waiting, _Piece("block", k, blocks.compute_block, facts))
             elif piece.kind == "block":
                 left[k] -= 1
                 if not left[k]:
                     facts = (out, digest, k, memory)
-                    waiting.appendleft(_Piece("slice", k, blocks.finish_slice, facts))
+                    heappush(waiting, _Piece("slice", k, blocks.finish_slice, facts))
         tell(work, total)
     return work
 
