@@ -29,6 +29,7 @@ from helpers.tissue.volumes.request import (
 from helpers.tissue.volumes.source import Source, open_source
 
 PIXEL_UM = 1.17  # of the papers' volume, where neither the file nor the user says another
+TABLES = ("tables/areas.csv", "tables/neighbours.csv")
 SMOOTHING_UM = 95.0  # as in the maps of single slices
 CODE = (blocks.prepare_slice, blocks.compute_block, blocks.finish_slice)
 
@@ -79,6 +80,13 @@ class Predicted:
     work: schedule.Work
     volumes: pd.DataFrame
     agreement: pd.DataFrame
+
+    def slice_seconds(self) -> list[float]:
+        """Seconds of a processor that every slice took."""
+        notes = [
+            Files(self.out).read_json(blocks.slice_note(k)) for k in range(len(self.request.z))
+        ]
+        return [note["before"] + note["seconds"] for note in notes]
 
     def images(self) -> np.ndarray:
         """Gray values at the positions, (z, y, x); all of them at once."""
@@ -166,6 +174,21 @@ def predict_volume(
     return Predicted(files.path, request, work, volumes, agreement)
 
 
+def finished_volume(out: str | Path) -> Predicted:
+    """Return a result that is finished, as `predict_volume` did.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none, or it is not finished.
+    """
+    files = Files(_absolute(out))
+    request, stored = Request.read(files), _stored_tables(files)
+    if request is None or stored is None:
+        raise FileNotFoundError(f"{out} holds no finished volume of `brainbook volume`")
+    return Predicted(files.path, request, schedule.Work(), *stored)
+
+
 def _absolute(path: str | Path) -> str:
     """Return where a path leads for workers that stand elsewhere; addresses stay as they are."""
     return str(path) if "://" in str(path) else str(Path(path).expanduser().resolve())
@@ -246,11 +269,9 @@ def _tables(
     files: Files, request: Request, workers: Workers, *, anew: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return both tables; write them if there is anything new."""
-    names = ("tables/areas.csv", "tables/neighbours.csv")
-    stored = [files.read(name) for name in names]
-    if not anew and None not in stored:
-        first, second = (io.BytesIO(content) for content in stored)
-        return pd.read_csv(first, index_col=0), pd.read_csv(second, index_col=[0, 1])
+    stored = _stored_tables(files)
+    if not anew and stored:
+        return stored
     notes = [files.read_json(blocks.slice_note(k)) for k in range(request.shape[0])]
     z, y, x = request.voxel_um
     position = z * y * x * request.stride**2 / 1e9
@@ -258,8 +279,16 @@ def _tables(
     volumes = tables.area_volumes(counts, request.areas, request.z, position)
     dice = schedule.agreements(files.path, request, workers.executor)
     agreement = tables.neighbour_agreement(dice, request.areas, request.z)
-    for name, table in zip(names, (volumes, agreement)):
+    for name, table in zip(TABLES, (volumes, agreement)):
         files.write(name, table.to_csv().encode())
     if request.n_factors:
         _write_metadata(files, request, np.max([note["largest"] for note in notes], axis=0))
     return volumes, agreement
+
+
+def _stored_tables(files: Files) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    stored = [files.read(name) for name in TABLES]
+    if None in stored:
+        return None
+    first, second = (io.BytesIO(content) for content in stored)
+    return pd.read_csv(first, index_col=0), pd.read_csv(second, index_col=[0, 1])

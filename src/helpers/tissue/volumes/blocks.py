@@ -141,11 +141,16 @@ def finish_slice(out: str, digest: str, k: int, memory: int = MEMORY) -> Outcome
         )
         largest.append(float(plane.max()))
         sums |= _write_levels(others, (factor, k), plane[0, 0, ::2, ::2])
-    for note in (scale_note(k), *(block_note(k, start) for start in request.blocks)):
-        of_note = (files.read_json(note) or {}).get("sha256", {})
-        sums |= {name: value for name, value in of_note.items() if not name.startswith(OWN)}
+    of_scraps = [scale_note(k), *(block_note(k, at) for at in request.blocks)]
+    scraps = [files.read_json(note) or {"sha256": {}, "seconds": 0.0} for note in of_scraps]
+    for scrap in scraps:
+        kept = {name: value for name, value in scrap["sha256"].items() if not name.startswith(OWN)}
+        sums |= kept
+    before = sum(scrap["seconds"] for scrap in scraps)
     counts = np.bincount(labels.ravel(), minlength=len(request.areas) + 1).tolist()
-    outcome = place.write_note(slice_note(k), sums, start, counts=counts, largest=largest)
+    outcome = place.write_note(
+        slice_note(k), sums, start, counts=counts, largest=largest, before=before
+    )
     files.remove(f"{OWN}/scraps/{k}")
     files.remove(f"{request.log_probabilities(files).name}/{k}")
     return outcome
