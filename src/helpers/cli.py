@@ -149,6 +149,8 @@ def _run_options(run: ArgumentParser) -> None:
     )
     run.add_argument("--jobs", type=_positive, default=1, metavar="N", help="notebooks at a time")
     run.add_argument("--force", action="store_true", help="execute even what is up to date")
+    text = "models of a grid are trained there: local, local:N or the address of a scheduler"
+    run.add_argument("--dask", metavar="WHERE", default="", help=text)
     text = "show the notebooks' own output and progress bars"
     run.add_argument("-v", "--verbose", action="store_true", help=text)
 
@@ -214,7 +216,7 @@ def _check(arguments: Namespace) -> int:
 
 
 def _run(arguments: Namespace) -> int:
-    from helpers.book import execution, parameters
+    from helpers.book import execution, executors, parameters
     from helpers.book.root import from_root
     from helpers.book.run import PHANTOMS, make_phantom
     from helpers.data import open_microct, open_population
@@ -242,9 +244,12 @@ def _run(arguments: Namespace) -> int:
                 make_phantom(kind, from_root(folder), progress=True, force=True)
         jobs = execution.plan(*request)
     try:
-        execution.execute(
-            jobs, out, workers=arguments.jobs, verbose=arguments.verbose, force=arguments.force
-        )
+        with executors.serving(arguments.dask) as served:
+            if served:
+                print(f"models are trained by {served}")
+            execution.execute(
+                jobs, out, workers=arguments.jobs, verbose=arguments.verbose, force=arguments.force
+            )
     except execution.NotebookError as error:
         print(f"\n{error}", file=sys.stderr)
         return FAILED

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from distributed import Client
 
 DASK = "BRAINBOOK_DASK"  # in the environment of a kernel: the address of Dask's scheduler
+GONE = (
+    "the workers are gone: Dask's scheduler does not answer any more. What is done stays; run the "
+    "same command again to go on."
+)
 DEATHS = 3  # workers that may die on a task before it counts as what kills them
 # Workers start with one thread each and with large blocks of memory staying mapped, see
 # `helpers.book.execution.ENVIRONMENT`.
@@ -82,6 +86,34 @@ def workers(dask: str = "", *, memory: int = 0, threads: int = 0) -> Iterator[Wo
             yield Workers(executor, count, name, client.scheduler.address)
         finally:
             executor.shutdown(wait=False)
+
+
+@contextmanager
+def serving(dask: str) -> Iterator[str]:
+    """Let all kernels that are started in the block give what can be shared out to Dask.
+
+    Parameters
+    ----------
+    dask : str
+        As for `workers`; "" changes nothing.
+
+    Yields
+    ------
+    str
+        What the workers are, for people; "" without.
+    """
+    if not dask:
+        yield ""
+        return
+    before = os.environ.get(DASK)
+    with workers(dask) as found:
+        os.environ[DASK] = found.address
+        try:
+            yield found.name
+        finally:
+            os.environ.pop(DASK)
+            if before is not None:
+                os.environ[DASK] = before
 
 
 def processors() -> int:
