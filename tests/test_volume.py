@@ -10,13 +10,14 @@ import zarr
 from volume_samples import AREAS, STRIDE, chunks, learned, notes, predict, write_inputs
 
 from helpers.book.parameters import UsageError
+from helpers.data import ome_zarr
 from helpers.data.datasets import DatasetError, Slice
+from helpers.data.storage import Files
 from helpers.tissue.factors import nmf
 from helpers.tissue.network import area_map, dense
 from helpers.tissue.prepared_slice import PreparedSlice
 from helpers.tissue.stages import volume
-from helpers.tissue.volumes import blocks, ome_zarr, schedule, tables
-from helpers.tissue.volumes.files import Files
+from helpers.tissue.volumes import blocks, schedule, tables
 from helpers.tissue.volumes.request import Request, block_side
 
 TILE = dense.TILE // STRIDE  # positions

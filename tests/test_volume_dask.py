@@ -193,3 +193,31 @@ def test_an_address_that_is_none_is_refused():
         executors.workers("tcp://127.0.0.1:9"),
     ):
         pass
+
+
+@pytest.mark.slow
+def test_models_of_a_grid_are_trained_by_workers_one_of_which_dies(
+    tiny_population, tmp_path, monkeypatch
+):
+    from helpers.book import open_run
+    from helpers.brains import stages
+
+    settings = {"rows": 40, "steps": 24}
+    settings["recipe"] = "quick, encoder_updates=4, decoder_updates=4, nested_updates=4"
+    points = [(2, 3.0, 0), (2, 1.0, 0), (3, 3.0, 0), (3, 1.0, 1)]
+    population = str(tiny_population)
+    here = open_run(tmp_path / "here", "08_vae_models", population=population)
+    expected = stages.trained_vaes(here, points, workers=1, **settings)
+    there = open_run(tmp_path / "there", "08_vae_models", population=population)
+    models = lambda: list((tmp_path / "there" / "artifacts").glob("vae-*/artifact.json"))
+    with Cluster(tmp_path) as cluster:
+        monkeypatch.setenv(executors.DASK, cluster.address)
+        kill = lambda: os.kill(cluster.workers[0].pid, signal.SIGKILL)
+        thread = when(lambda: len(models()) >= 1, kill)
+        found = stages.trained_vaes(there, points, **settings)
+        thread.join()
+    assert cluster.workers[0].poll() == -signal.SIGKILL
+    assert [model.key for model in found] == [model.key for model in expected]
+    images = stages.prepared_population(here, 40).images[:4]
+    for one, other in zip(expected, found):
+        assert abs(one.net.encode(images) - other.net.encode(images)).max() < 1e-4

@@ -126,6 +126,8 @@ def _fetch_options(fetch: ArgumentParser) -> None:
     fetch.add_argument("--workers", type=int, default=4, help="population: parallel downloads")
     text = "microct: these slices (default: 159 209 259 359)"
     fetch.add_argument("--slices", type=int, nargs="+", metavar="Z", help=text)
+    text = "microct: the whole volume as OME-Zarr, six gigabytes, instead of slices"
+    fetch.add_argument("--volume", action="store_true", help=text)
     fetch.add_argument("--force", action="store_true", help="replace what brainbook downloaded")
 
 
@@ -181,11 +183,13 @@ def _phantom(arguments: Namespace) -> None:
 
 
 def _fetch(arguments: Namespace) -> None:
-    from helpers.data.sources import allen, bossdb, weights
+    from helpers.data.sources import allen, bossdb, bossdb_volume, weights
 
     options = {"progress": True, "force": arguments.force}
     if arguments.what == "weights":
         weights.fetch(arguments.out, **options)
+    elif arguments.what == "microct" and arguments.volume:
+        bossdb_volume.fetch_volume(arguments.out, **options)
     elif arguments.what == "microct":
         bossdb.fetch(arguments.out, arguments.slices, **options)
     else:

@@ -14,9 +14,10 @@ from helpers.book.executors import Workers
 from helpers.book.parameters import UsageError
 from helpers.book.reached_code import digest, reached_hash
 from helpers.book.style import area_colours
+from helpers.data import ome_zarr
+from helpers.data.storage import Files
 from helpers.tissue.stages.learned import Trained
-from helpers.tissue.volumes import blocks, ome_zarr, schedule, tables
-from helpers.tissue.volumes.files import Files
+from helpers.tissue.volumes import blocks, schedule, tables
 from helpers.tissue.volumes.request import (
     BASIS,
     MEMORY,

@@ -12,10 +12,10 @@ reaches.
 import numpy as np
 import torch
 
+from helpers.data.ome_zarr import ChunkedArray
 from helpers.tissue.factors import hals
 from helpers.tissue.network import area_map, dense
 from helpers.tissue.network.classifier import PATCH
-from helpers.tissue.volumes.ome_zarr import ChunkedArray
 from helpers.tissue.volumes.request import MEMORY, OWN
 from helpers.tissue.volumes.scale import SliceScale, slice_scale
 from helpers.tissue.volumes.workplace import (

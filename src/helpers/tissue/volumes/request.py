@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 
+from helpers.data import ome_zarr
+from helpers.data.ome_zarr import ChunkedArray
+from helpers.data.storage import Files
 from helpers.tissue.network.dense import TILE
-from helpers.tissue.volumes import ome_zarr
-from helpers.tissue.volumes.files import Files
-from helpers.tissue.volumes.ome_zarr import ChunkedArray
 
 OWN = ".brainbook"  # folder of a result that holds its request, notes of what is done, and scraps
 REQUEST, NETWORK, BASIS = f"{OWN}/request.json", f"{OWN}/network.safetensors", f"{OWN}/basis.npy"

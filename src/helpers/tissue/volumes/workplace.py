@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from helpers import model_files
+from helpers.data.storage import Files
 from helpers.tissue.network.classifier import AreaCNN
-from helpers.tissue.volumes.files import Files
 from helpers.tissue.volumes.request import BASIS, NETWORK, OWN, Request
 from helpers.tissue.volumes.source import open_source
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from helpers.tissue.volumes.files import Files
+from helpers.data.storage import Files
 
 VERSION = "0.4"
 SMALLEST = 256  # a pyramid ends when height and width are no larger
