@@ -51,7 +51,9 @@ def main(arguments: Namespace) -> None:
         hours = sum(result.work.seconds.values()) / 3600
         print(f"{arguments.out}: ready after {hours:.3f} processor hours")
     print(result.volumes.round({"volume_mm3": 4, "share": 3}).to_string())
-    print(f"mean Dice between neighbours: {result.agreement.mean(axis=None):.3f}")
+    dice = result.agreement.stack()
+    if len(dice):
+        print(f"mean Dice between neighbours: {dice.mean():.3f}")
 
 
 def memory(text: str) -> int:
