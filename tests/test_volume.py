@@ -343,6 +343,14 @@ def test_black_slices_hold_nothing(inputs, tmp_path, small_blocks):
     assert not labels[1].any() and labels[0].any() and labels[2].any()
 
 
+def test_one_slice_is_a_volume_too(inputs, tmp_path, small_blocks, done):
+    np.save(tmp_path / "volume.npy", np.load(inputs / "volume.npy")[:1])
+    for name in ("network.safetensors", "basis.npy"):
+        (tmp_path / name).write_bytes((inputs / name).read_bytes())
+    found = predict(tmp_path, tmp_path / "out")
+    assert np.array_equal(found.labels(), done.labels()[:1]) and found.agreement.shape == (0, 6)
+
+
 def test_a_dataset_folder_is_a_volume_of_its_slices(inputs, tmp_path, small_blocks, done):
     import yaml
 

@@ -71,7 +71,11 @@ def chunks(out):
     """Every file of a result but the notes of who did it when, by name."""
     files = sorted(path for path in out.rglob("*") if path.is_file())
     own = {path.relative_to(out).as_posix(): path for path in files}
-    return {name: path.read_bytes() for name, path in own.items() if "/done/" not in name}
+    return {
+        name: path.read_bytes()
+        for name, path in own.items()
+        if "/done/" not in name and "lock" not in name
+    }
 
 
 def notes(out):

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +16,7 @@ from helpers.book.parameters import UsageError
 from helpers.book.reached_code import digest, reached_hash
 from helpers.book.style import area_colours
 from helpers.data import ome_zarr
+from helpers.data.files import lock
 from helpers.data.storage import Files
 from helpers.tissue.stages.learned import Trained
 from helpers.tissue.volumes import blocks, schedule, tables
@@ -46,7 +48,7 @@ class Options:
     smoothing_um : float
         Standard deviation of the smoothing within a slice, µm; 0 for none.
     pixel_size_um : float
-        Of the volume; 0 for what the file says, else the papers'.
+        Of a volume whose file does not say it; 0 for the papers'.
     memory : int
         Bytes that a worker may take.
     force : bool
@@ -154,7 +156,8 @@ def predict_volume(
         f"{request.shape[0]} slices in {n} blocks of {request.side} × {request.side} positions, "
         f"by {workers.name}, at most {options.memory / 1e9:.1f} GB each; network: {trained.name}"
     )
-    with tqdm(total=n, unit="block", desc="volume", disable=not progress) as bar:
+    bar = tqdm(total=n, unit="block", desc="volume", disable=not progress)
+    with _alone(files), bar:
 
         def tell(work: schedule.Work, total: int) -> None:
             bar.total = total
@@ -169,10 +172,15 @@ def predict_volume(
             memory=options.memory,
             tell=tell,
         )
-    volumes, agreement = _tables(files, request, workers, anew=bool(work.computed))
-    files.remove(f"{OWN}/scraps")
-    files.remove(request.log_probabilities(files).name)
+        volumes, agreement = _tables(files, request, workers, anew=bool(work.computed))
+        files.remove(f"{OWN}/scraps")
+        files.remove(request.log_probabilities(files).name)
     return Predicted(files.path, request, work, volumes, agreement)
+
+
+def _alone(files: Files) -> AbstractContextManager:
+    """Wait until no other command works on a result, as far as it lies on this machine."""
+    return lock(Path(files.path) / OWN / "lock") if files.local else nullcontext()
 
 
 def finished_volume(out: str | Path) -> Predicted:
@@ -196,8 +204,8 @@ def _absolute(path: str | Path) -> str:
 
 
 def _request(path: str, source: Source, trained: Trained, options: Options) -> Request:
-    pixel = options.pixel_size_um
-    own = [side if np.isfinite(side) else PIXEL_UM for side in source.voxel_um]
+    pixel = options.pixel_size_um or PIXEL_UM
+    voxel = [float(side if np.isfinite(side) else pixel) for side in source.voxel_um]
     colours = [tuple(round(255 * part) for part in rgb) for rgb in area_colours(trained.areas)]
     basis = b"" if trained.basis is None else trained.basis.tobytes()
     return Request(
@@ -206,7 +214,7 @@ def _request(path: str, source: Source, trained: Trained, options: Options) -> R
         z=source.z,
         shape=tuple(map(int, source.volume.shape)),
         dtype=source.volume.dtype.newbyteorder("<").str,
-        voxel_um=(pixel,) * 3 if pixel else tuple(map(float, own)),
+        voxel_um=tuple(voxel),
         stride=options.stride,
         side=block_side(options.stride),
         smoothing_um=options.smoothing_um,
@@ -251,7 +259,9 @@ def _open_result(files: Files, request: Request, trained: Trained, force: bool) 
 def _write_metadata(files: Files, request: Request, largest: Sequence[float] = ()) -> None:
     """Write what viewers read: names, sizes and colours. `largest` coefficient of each factor."""
     step, (z, y, x) = request.stride, request.voxel_um
-    origin = (request.z[0] * z if np.ptp(np.diff(request.z or [0])) == 0 else 0.0, 0.0, 0.0)
+    apart = set(np.diff(request.z))  # slices that are not equally far apart have no common origin
+    first = request.z[0] * z / next(iter(apart)) if len(apart) == 1 else 0.0
+    origin = (float(first), 0.0, 0.0)
     for folder, name, levels in request.pyramids(files):
         attributes = ome_zarr.multiscales(name, levels, (z, y * step, x * step), origin)
         if folder == "labels/areas":

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from helpers import model_files
+from helpers.data.datasets.manifest import DatasetError
 from helpers.data.storage import Files
 from helpers.tissue.network.classifier import AreaCNN
 from helpers.tissue.volumes.request import BASIS, NETWORK, OWN, Request
@@ -43,7 +44,10 @@ class Workplace:
         self.request = Request.read(self.files)
         if self.request is None:
             raise ValueError(f"{out} holds no request of `brainbook volume`: start it again")
-        self.volume = open_source(self.request.source).volume
+        try:
+            self.volume = open_source(self.request.source).volume
+        except DatasetError as error:  # which would not come through to the one who asked
+            raise OSError(f"a worker cannot open what the command could: {error}") from None
 
     @cached_property
     def network(self) -> AreaCNN:
