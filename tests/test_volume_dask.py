@@ -64,7 +64,7 @@ class Cluster:
         self.workers = [self.add_worker() for _ in range(workers)]
 
     def add_worker(self):
-        facts = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "60")
+        facts = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "600")
         return self._start("worker", self.address, *facts)
 
     def _start(self, kind, *arguments):
@@ -106,7 +106,7 @@ def block_notes(out):
     return found
 
 
-def when(condition, then, seconds=120):
+def when(condition, then, seconds=600):
     """Do something in a thread of its own as soon as a condition holds."""
     from threading import Thread
 
@@ -184,7 +184,8 @@ def test_local_workers_are_bounded_in_memory(inputs, serial, tmp_path):
     assert "2 Dask workers" in said[0] and "at most 1.5 GB each" in said[0]
 
 
-def test_an_address_that_is_none_is_refused():
+def test_an_address_that_is_none_is_refused(monkeypatch):
+    monkeypatch.setattr(executors, "PATIENCE", 1)
     for text in ("somewhere", "local:0", "local:x"):
         with pytest.raises(UsageError, match="expected local, local:N"), executors.workers(text):
             pass

@@ -21,6 +21,7 @@ GONE = (
     "the workers are gone: Dask's scheduler does not answer any more. What is done stays; run the "
     "same command again to go on."
 )
+PATIENCE = 30  # seconds until a scheduler must have answered
 DEATHS = 3  # workers that may die on a task before it counts as what kills them
 # Workers start with one thread each and with large blocks of memory staying mapped, see
 # `helpers.book.execution.ENVIRONMENT`.
@@ -159,12 +160,12 @@ def _client(dask: str, memory: int) -> Iterator["Client"]:
     settings = {
         "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
         "distributed.scheduler.allowed-failures": DEATHS,
-        "distributed.comm.timeouts.connect": "10s",
+        "distributed.comm.timeouts.connect": f"{PATIENCE}s",
     }
     with library.config.set(settings):
         if count is None:
             try:
-                client = Client(dask, timeout="10s", set_as_default=False)
+                client = Client(dask, timeout=f"{PATIENCE}s", set_as_default=False)
             except (OSError, ValueError) as error:
                 raise UsageError(
                     f"--dask {dask}: no scheduler answers there ({error}); "
