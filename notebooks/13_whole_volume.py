@@ -64,6 +64,8 @@ found = stages.whole_volume(
     stride=stride,
     worker_counts=tuple(worker_counts),
 )
+
+# %%
 n, height, width = found.labels.shape
 words = (
     f"{found.origin.capitalize()}, z = {found.z[0]} to {found.z[-1]}: "

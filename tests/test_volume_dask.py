@@ -122,6 +122,10 @@ def when(condition, then, seconds=600):
     return thread
 
 
+def finished_slices(out):
+    return len(list((out / ".brainbook" / "done").glob("[0-9]*.json")))
+
+
 @pytest.mark.slow
 def test_two_workers_make_what_one_thread_makes(inputs, serial, tmp_path):
     out = tmp_path / "out"
@@ -142,7 +146,7 @@ def test_a_worker_is_killed_in_the_middle(inputs, serial, tmp_path):
             os.kill(cluster.workers[0].pid, signal.SIGKILL)
             seen.update(block_notes(out))
 
-        thread = when(lambda: len(list((out / ".brainbook/done").glob("*.json"))) >= 3, kill)
+        thread = when(lambda: finished_slices(out) >= 3, kill)
         result = predict(inputs, out, cluster.address)
         thread.join()
     assert seen and cluster.workers[0].poll() == -signal.SIGKILL
@@ -159,7 +163,7 @@ def test_the_scheduler_is_killed_and_the_same_command_goes_on(inputs, serial, tm
     out, seen = tmp_path / "out", {}
     with Cluster(tmp_path) as cluster:
         kill = lambda: os.kill(cluster.scheduler.pid, signal.SIGKILL)
-        thread = when(lambda: len(list((out / ".brainbook/done").glob("*.json"))) >= 3, kill)
+        thread = when(lambda: finished_slices(out) >= 3, kill)
         with pytest.raises(VolumeError, match="run the same command again"):
             predict(inputs, out, cluster.address)
         thread.join()
