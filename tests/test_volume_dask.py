@@ -100,7 +100,7 @@ def block_notes(out):
     """Notes of blocks and slices that are done, each with the time when it was written."""
     found = {}
     for path in (out / ".brainbook").rglob("*.json"):
-        if path.parent.name == "done" or "-" in path.stem:
+        if path.name[0] != "." and (path.parent.name == "done" or "-" in path.stem):
             with contextlib.suppress(OSError, ValueError):
                 found[path] = (json.loads(path.read_text())["by"], path.stat().st_mtime_ns)
     return found
