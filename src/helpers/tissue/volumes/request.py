@@ -16,7 +16,7 @@ REQUEST, NETWORK, BASIS = f"{OWN}/request.json", f"{OWN}/network.safetensors", f
 MEMORY = 1_500_000_000  # bytes a worker may take if nobody says otherwise
 BASE = 450_000_000  # bytes of a worker with its libraries and the network
 PER_PIXEL = 60  # bytes of the pass over a whole slice that finds its scale
-PER_POSITION = 20  # bytes and area, of a band of a slice that is smoothed
+PER_POSITION = 30  # bytes and area, of a band of a slice that is smoothed
 
 
 @dataclass(frozen=True)
