@@ -9,7 +9,7 @@ import yaml
 from local_server import Fault, nobody, serve
 
 from helpers.data import datasets, folders
-from helpers.data.sources import bossdb
+from helpers.data.sources import bossdb, bossdb_volume
 from helpers.data.sources.download import NotThere, Patience, Unreachable, WrongContent
 
 blosc = pytest.importorskip("blosc")
@@ -272,3 +272,91 @@ def test_wrong_requests_are_explained(tmp_path, registry, slices, message):
     with pytest.raises(ValueError, match=message):
         bossdb.fetch(tmp_path / "out", slices, registry=registry("127.0.0.1:9"))
     assert not (tmp_path / "out").exists()
+
+
+# ---------------------------------------------------------------- the whole volume
+
+
+def cube(z0, z1):
+    """Planes of the pretended volume's image."""
+    return np.stack([plane("image", z) for z in range(z0, z1)])
+
+
+def boss_of_chunks(path):
+    """As `boss`, but cut-outs may be several planes deep."""
+    found = CUTOUT.match(path)
+    if not found:
+        return boss(path)
+    x0, x1, y0, y1, z0, z1 = map(int, found.groups()[1:])
+    part = cube(z0, z1)[:, y0:y1, x0:x1]
+    return blosc.compress(np.ascontiguousarray(part).tobytes(), typesize=8)
+
+
+@pytest.fixture
+def small_volume(monkeypatch):
+    """A pretended volume of 20 planes in twelve chunks."""
+    monkeypatch.setattr("test_sources_bossdb.DEPTH", 20, raising=False)
+    monkeypatch.setitem(globals(), "DEPTH", 20)
+    monkeypatch.setattr(bossdb_volume, "CHUNK", (16, 100, 512))
+
+
+def test_the_volume_arrives_as_zarr_and_is_not_fetched_twice(tmp_path, registry, small_volume):
+    import zarr
+
+    from helpers.data.datasets.volumes import open_volume
+
+    with serve(boss_of_chunks) as archive:
+        facts = {"patience": QUICK, "registry": registry(archive.address)}
+        out = bossdb_volume.fetch_volume(tmp_path / "out", **facts)
+        assert np.array_equal(zarr.open_array(str(out / "0"), mode="r")[:], cube(0, 20))
+        volume = open_volume(out)
+        assert volume.shape == (20, HEIGHT, WIDTH)
+        assert volume.voxel_size_um == pytest.approx((1.17,) * 3)
+        asked = len(archive.requests)
+        bossdb_volume.fetch_volume(tmp_path / "out", **facts)
+        assert len(archive.requests) == asked
+        # a damaged chunk and one that was not noted are fetched again, and only they
+        (out / "0" / "0" / "1" / "1").write_bytes(b"half")
+        notes = (tmp_path / "out" / "image.sha256").read_text().splitlines()
+        (tmp_path / "out" / "image.sha256").write_text("\n".join([*notes[:-1], notes[-1][:30]]))
+        before = cutouts(archive)
+        bossdb_volume.fetch_volume(tmp_path / "out", **facts)
+        assert cutouts(archive) - before == 2
+        assert np.array_equal(zarr.open_array(str(out / "0"), mode="r")[:], cube(0, 20))
+
+
+def cutouts(archive):
+    return sum("/cutout/" in request for request in map(str, archive.requests))
+
+
+def test_an_interrupted_volume_goes_on(tmp_path, registry, small_volume, monkeypatch):
+    calls = []
+
+    def ending(path):
+        if "/cutout/" in path:
+            calls.append(path)
+            if len(calls) > 5:
+                return None
+        return boss_of_chunks(path)
+
+    with serve(ending) as archive, pytest.raises(NotThere):
+        bossdb_volume.fetch_volume(
+            tmp_path / "out", patience=QUICK, registry=registry(archive.address)
+        )
+    with serve(boss_of_chunks) as archive:
+        bossdb_volume.fetch_volume(
+            tmp_path / "out", patience=QUICK, registry=registry(archive.address)
+        )
+        assert cutouts(archive) == 12 - 5
+
+
+def test_the_room_that_a_volume_needs_is_said_first(tmp_path, registry, small_volume, monkeypatch):
+    import shutil
+
+    few = shutil._ntuple_diskusage(10, 9, 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: few)
+    with serve(boss_of_chunks) as archive, pytest.raises(OSError, match="12 chunks"):
+        bossdb_volume.fetch_volume(
+            tmp_path / "out", patience=QUICK, registry=registry(archive.address)
+        )
+    assert cutouts(archive) == 0

@@ -90,6 +90,10 @@ def _parser() -> ArgumentParser:
     text = "what data it was, and how far its labels can be trusted"
     record.add_argument("--note", default="", metavar="TEXT", help=text)
     record.add_argument("--force", action="store_true", help="replace a recorded run")
+    from helpers.tissue.stages import volume_command
+
+    volume_text = "predict the areas of a whole volume into OME-Zarr"
+    volume_command.add_options(command("volume", volume_command.main, volume_text))
     params = command("params", _params, "print the parameters of a notebook and their defaults")
     params.add_argument("notebook", metavar="NOTEBOOK")
     clean = command("clean", _clean, "delete a run folder that brainbook made")
@@ -131,6 +135,8 @@ def _fetch_options(fetch: ArgumentParser) -> None:
     fetch.add_argument("--workers", type=int, default=4, help="population: parallel downloads")
     text = "microct: these slices (default: 159 209 259 359)"
     fetch.add_argument("--slices", type=int, nargs="+", metavar="Z", help=text)
+    text = "microct: the whole volume as OME-Zarr, six gigabytes, instead of slices"
+    fetch.add_argument("--volume", action="store_true", help=text)
     fetch.add_argument("--force", action="store_true", help="replace what brainbook downloaded")
 
 
@@ -154,6 +160,8 @@ def _run_options(run: ArgumentParser) -> None:
     )
     run.add_argument("--jobs", type=_positive, default=1, metavar="N", help="notebooks at a time")
     run.add_argument("--force", action="store_true", help="execute even what is up to date")
+    text = "models of a grid are trained there: local, local:N or the address of a scheduler"
+    run.add_argument("--dask", metavar="WHERE", default="", help=text)
     text = "show the notebooks' own output and progress bars"
     run.add_argument("-v", "--verbose", action="store_true", help=text)
 
@@ -184,11 +192,13 @@ def _phantom(arguments: Namespace) -> None:
 
 
 def _fetch(arguments: Namespace) -> None:
-    from helpers.data.sources import allen, bossdb, weights
+    from helpers.data.sources import allen, bossdb, bossdb_volume, weights
 
     options = {"progress": True, "force": arguments.force}
     if arguments.what == "weights":
         weights.fetch(arguments.out, **options)
+    elif arguments.what == "microct" and arguments.volume:
+        bossdb_volume.fetch_volume(arguments.out, **options)
     elif arguments.what == "microct":
         bossdb.fetch(arguments.out, arguments.slices, **options)
     else:
@@ -219,7 +229,7 @@ def _check(arguments: Namespace) -> int:
 
 
 def _run(arguments: Namespace) -> int:
-    from helpers.book import execution, parameters
+    from helpers.book import execution, executors, parameters
     from helpers.book.root import from_root
     from helpers.book.run import PHANTOMS, make_phantom
     from helpers.data import open_microct, open_population
@@ -247,9 +257,12 @@ def _run(arguments: Namespace) -> int:
                 make_phantom(kind, from_root(folder), progress=True, force=True)
         jobs = execution.plan(*request)
     try:
-        execution.execute(
-            jobs, out, workers=arguments.jobs, verbose=arguments.verbose, force=arguments.force
-        )
+        with executors.serving(arguments.dask) as served:
+            if served:
+                print(f"models are trained by {served}")
+            execution.execute(
+                jobs, out, workers=arguments.jobs, verbose=arguments.verbose, force=arguments.force
+            )
     except execution.NotebookError as error:
         print(f"\n{error}", file=sys.stderr)
         return FAILED

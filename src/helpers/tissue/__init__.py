@@ -6,7 +6,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["cortex", "factors", "features", "figures", "live", "network", "stages"],
+    submodules=["cortex", "factors", "features", "figures", "live", "network", "stages", "volumes"],
     submod_attrs={
         "network.classifier": ["AreaCNN"],
         "network.dense": ["dense_features"],

@@ -1,9 +1,17 @@
 """Stages of paper C: the models that are compared."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed, wait
+from concurrent.futures import (
+    CancelledError,
+    Executor,
+    ProcessPoolExecutor,
+    as_completed,
+    wait,
+)
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -11,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from helpers import model_files, training
-from helpers.book import endings
+from helpers.book import endings, executors
 from helpers.book.run import Run
 from helpers.brains import recipes, vae
 from helpers.brains.stages.starts import common_start, linear_optimum, prepared_population
@@ -20,7 +28,6 @@ from helpers.data.files import write_json
 BETA_VAE, VAE, PCA, LINEAR = "β-VAE", "VAE", "PCA", "linear VAE"
 FAMILIES = (BETA_VAE, VAE, PCA)
 Point = tuple[int, float, int]  # of the grid: latents, β, seed
-_own: Run | None = None  # of a worker process
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +167,9 @@ def trained_vaes(
 ) -> list[Model]:
     """Return models for grid points (L, β, seed).
 
-    Those not yet made are trained side by side, one thread each.
+    Those not yet made are trained side by side, one thread each: by processes of this machine, or
+    by Dask's workers where `helpers.book.executors` was told of some. One that dies loses nothing
+    but what it did since its last checkpoint; the model goes on with another worker.
 
     Parameters
     ----------
@@ -172,44 +181,60 @@ def trained_vaes(
         the other.
     """
     import torch
-    from tqdm.auto import tqdm
 
     settings = (rows, recipe, steps)
     missing = [point for point in points if not _is_trained(run, point, settings)]
+    address = os.environ.get(executors.DASK, "")
     workers = min(workers or torch.get_num_threads(), len(missing))
-    if workers > 1 and not torch.cuda.is_available():
-        facts = (run.path, run.notebook, run.sources)
-        chosen = training.choose_recipe(recipes.RECIPES, recipe, steps=steps)
+    if missing and address:
+        with executors.workers(address) as found:
+            _train_side_by_side(found.executor, run, missing, settings)
+    elif workers > 1 and not torch.cuda.is_available():
         # Spawned, not forked: a forked child would inherit PyTorch's threads in an unusable state.
-        context = get_context("spawn")
-        with ProcessPoolExecutor(workers, context, _begin_worker, facts) as pool:
-            seeds = {seed for _, _, seed in missing}
-            # Before the models, that none waits for another's start.
-            starts = [pool.submit(_start_in_worker, chosen, seed, rows) for seed in seeds]
-            wait(starts)
-            futures = [pool.submit(_train_in_worker, point, settings) for point in missing]
-            done = as_completed([*starts, *futures])
-            for future in tqdm(done, total=len(starts + futures), desc="models", unit="model"):
-                future.result()
+        # A worker would wait for ever for a parent that was killed.
+        with ProcessPoolExecutor(workers, get_context("spawn"), endings.end_with_parent) as pool:
+            _train_side_by_side(pool, run, missing, settings)
     return [_trained_vae(run, point, *settings, progress=True) for point in points]
 
 
-def _begin_worker(*facts: Any) -> None:
-    """Give this process one thread and a run of its own, which holds the images for all tasks."""
-    global _own
+def _train_side_by_side(
+    executor: Executor, run: Run, points: Sequence[Point], settings: tuple[int, str, int]
+) -> None:
+    """Train models as tasks of an executor, whose workers see the run's folder."""
+    from tqdm.auto import tqdm
+
+    facts = (str(run.path.resolve()), run.notebook, tuple(sorted(run.sources.items())))
+    rows, recipe, steps = settings
+    chosen = training.choose_recipe(recipes.RECIPES, recipe, steps=steps)
+    # Before the models, that none waits for another's start.
+    seeds = {seed for _, _, seed in points}
+    starts = [executor.submit(_start_in_worker, facts, chosen, seed, rows) for seed in seeds]
+    wait(starts)
+    futures = [executor.submit(_train_in_worker, facts, point, settings) for point in points]
+    done = as_completed([*starts, *futures])
+    for future in tqdm(done, total=len(starts + futures), desc="models", unit="model"):
+        try:
+            future.result()
+        except CancelledError:
+            raise RuntimeError(executors.GONE) from None
+
+
+@lru_cache(maxsize=1)
+def _run_of(facts: tuple) -> Run:
+    """Return this worker's own run, which holds the images for all tasks; give it one thread."""
     import torch
 
-    endings.end_with_parent()  # a pool's processes would wait for ever for one that was killed
     torch.set_num_threads(1)
-    _own = Run(*facts)
+    path, notebook, sources = facts
+    return Run(Path(path), notebook, dict(sources))
 
 
-def _start_in_worker(recipe: recipes.Recipe, seed: int, rows: int) -> None:
-    common_start(_own, recipe, seed, rows=rows)
+def _start_in_worker(facts: tuple, recipe: recipes.Recipe, seed: int, rows: int) -> None:
+    common_start(_run_of(facts), recipe, seed, rows=rows)
 
 
-def _train_in_worker(point: Point, settings: tuple[int, str, int]) -> None:
-    _trained_vae(_own, point, *settings, progress=False)
+def _train_in_worker(facts: tuple, point: Point, settings: tuple[int, str, int]) -> None:
+    _trained_vae(_run_of(facts), point, *settings, progress=False)
 
 
 def _is_trained(run: Run, point: Point, settings: tuple[int, str, int]) -> bool:

@@ -78,7 +78,7 @@ def fetch(
     """
     out, volume = Path(out), registered("bossdb", registry)["thalamocortical"]
     entries = [_entry(z, role) for z, role in _wanted(slices, volume["shape"][0]).items()]
-    remote = _remote(volume, patience)
+    remote = remote_of(volume, patience)
     state = folders.claim(out, "bossdb", force)
     hashes = state.setdefault("sha256", {})
     todo = [
@@ -92,7 +92,7 @@ def fetch(
         size = len(todo) * shape[0] * shape[1]
         need_space(out, 2 * size, f"{len(todo)} slices", show=progress)
         channels = {
-            name: _channel(remote, volume, name, patience)
+            name: channel_of(remote, volume, name, patience)
             for name in sorted({name for _, name, _ in todo})
         }
         with tqdm(
@@ -140,7 +140,7 @@ def _entry(z: int, role: str) -> dict:
     return {"z": z, "role": role, "image": f"z{z}.tif", **areas}
 
 
-def _remote(volume: dict, patience: Patience) -> Any:
+def remote_of(volume: dict, patience: Patience) -> Any:
     """The archive, as the package `intern` sees it."""
     boss = optional_package(
         "intern.remote.boss",
@@ -155,7 +155,7 @@ def _remote(volume: dict, patience: Patience) -> Any:
     return remote
 
 
-def _channel(remote: Any, volume: dict, name: str, patience: Patience) -> Any:
+def channel_of(remote: Any, volume: dict, name: str, patience: Patience) -> Any:
     """The channel's resource, after checking the size of its volume against the registry."""
     from intern.resource.boss.resource import CoordinateFrameResource, ExperimentResource
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from helpers.tissue.factors import hals
+from helpers.tissue.factors import dask_rows, hals
 
 #: Fewest and most rows of the random sample on which the solver comes near its optimum first: an
 #: eighth of all, between these.
@@ -93,7 +93,8 @@ def fit_nmf(
     ----------
     X : (n, d) array
         Non-negative features: anything with a shape whose slices ``X[a:b]`` are arrays
-        (memory, memory-mapped file, zarr, torch tensor), of any real type.
+        (memory, memory-mapped file, zarr, torch tensor), of any real type. A Dask array is worked
+        on chunk by chunk where its workers are; its coefficients are one too.
     k : int
         Number of factors.
     seed : int
@@ -119,6 +120,8 @@ def fit_nmf(
         If X is not two-dimensional, holds negative or not finite values or only zeros, has fewer
         rows than `k`, or has a rank below `k`.
     """
+    if dask_rows.is_dask(X):
+        return _fit_dask(X, k, seed, tol, max_iter, progress)
     X = X if hasattr(X, "shape") else np.asarray(X)
     total, sample = _check_features(X, k, np.random.default_rng(seed))
     H = hals.start(sample, k, np.random.default_rng(seed), tol, device, progress)
@@ -164,6 +167,21 @@ def solve_coefficients(
     return W, float(np.sqrt(residual / total))
 
 
+def _fit_dask(X: Any, k: int, seed: int, tol: float, max_iter: int, progress: bool) -> NMFResult:
+    """`fit_nmf` of a Dask array: the same steps, each of them over its chunks."""
+    chunks = dask_rows.Chunks(X)
+    _check_shape(chunks, k)
+    chosen = _sample_rows(chunks.shape[0], np.random.default_rng(seed))
+    total, sample, bad = dask_rows.examine(chunks, chosen)
+    if bad is not None:
+        raise _bad_row(bad)
+    _check_rank(sample, k)
+    H = hals.start(sample, k, np.random.default_rng(seed), tol, "cpu", progress)
+    W, H, passes = dask_rows.refine(chunks, H, total, tol, max_iter, progress)
+    coefficients, residual, total = dask_rows.solve(chunks, H, W)
+    return NMFResult(coefficients, H.numpy(), float(np.sqrt(residual / total)), passes, "hals")
+
+
 def match_components(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pair the factors of two factorisations one-to-one by the cosine of their components.
 
@@ -190,6 +208,23 @@ def _check_features(X: Any, k: int, rng: np.random.Generator) -> tuple[float, np
     """One pass over X: ‖X‖² and a random sample of rows, or a ValueError that says what is
     wrong.
     """
+    _check_shape(X, k)
+    chosen = _sample_rows(X.shape[0], rng)
+    total, sample = 0.0, np.empty((len(chosen), X.shape[1]), np.float32)
+    for part in hals.parts(X):
+        rows = hals.block(X, part)
+        squares = hals.squared_norm(rows)
+        if not np.isfinite(squares) or rows.min() < 0:
+            good = ((rows >= 0) & rows.isfinite()).all(dim=1)
+            raise _bad_row(part.start + int(torch.nonzero(~good)[0]))
+        total += squares
+        inside = slice(*np.searchsorted(chosen, (part.start, part.stop)))
+        sample[inside] = rows.numpy()[chosen[inside] - part.start]
+    _check_rank(sample, k)
+    return total, sample
+
+
+def _check_shape(X: Any, k: int) -> None:
     if len(X.shape) != 2:
         raise ValueError(
             f"X must be (n, d): a row of features per position, found shape {tuple(X.shape)}"
@@ -199,27 +234,26 @@ def _check_features(X: Any, k: int, rng: np.random.Generator) -> tuple[float, np
         raise ValueError(
             f"k = {k} factors need 1 ≤ k ≤ min(rows, features), found X of shape ({n}, {d})"
         )
+
+
+def _sample_rows(n: int, rng: np.random.Generator) -> np.ndarray:
     size = int(np.clip(n // 8, *SAMPLE_ROWS))
-    chosen = np.sort(rng.choice(n, size, replace=False)) if n > size else np.arange(n)
-    total, sample = 0.0, np.empty((len(chosen), d), np.float32)
-    for part in hals.parts(X):
-        rows = hals.block(X, part)
-        squares = hals.squared_norm(rows)
-        if not np.isfinite(squares) or rows.min() < 0:
-            bad = part.start + int(torch.nonzero(~((rows >= 0) & rows.isfinite()).all(dim=1))[0])
-            raise ValueError(
-                f"NMF needs finite, non-negative features; row {bad} holds a negative, NaN or "
-                "infinite value. Features after a ReLU are non-negative; signed ones must be "
-                "rectified first"
-            )
-        total += squares
-        inside = slice(*np.searchsorted(chosen, (part.start, part.stop)))
-        sample[inside] = rows.numpy()[chosen[inside] - part.start]
+    return np.sort(rng.choice(n, size, replace=False)) if n > size else np.arange(n)
+
+
+def _bad_row(bad: int) -> ValueError:
+    return ValueError(
+        f"NMF needs finite, non-negative features; row {bad} holds a negative, NaN or "
+        "infinite value. Features after a ReLU are non-negative; signed ones must be "
+        "rectified first"
+    )
+
+
+def _check_rank(sample: np.ndarray, k: int) -> None:
     rank = np.linalg.matrix_rank(sample.astype(np.float64), tol=1e-6 * np.linalg.norm(sample))
     if rank < k:
-        dead = int((~sample.any(axis=0)).sum())
+        d, dead = sample.shape[1], int((~sample.any(axis=0)).sum())
         raise ValueError(
             f"k = {k} factors need features of rank ≥ {k}, found rank {rank} in {len(sample)} rows "
             f"({dead} of {d} features are zero there): choose k ≤ {rank}"
         )
-    return total, sample

@@ -67,6 +67,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "filtering": ["minimal_filtering"],
         "controls": ["by_area", "null_panels"],
+        "volume": ["areas_of_volume", "neighbours", "orthogonal_views", "seconds_and_blocks"],
         "cortical_gmm": [
             "areas_and_layers",
             "barrels",

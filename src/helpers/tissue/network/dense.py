@@ -32,6 +32,7 @@ CENTRE = PATCH // 2
 TILE = 512
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 METHODS = ("auto", "direct", *TILES)
+Head = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def dense_log_probabilities(
         Zero at positions outside of `mask`.
     """
     settings = DenseOptions(**{"pad": True, **options})
-    head = _log_softmax(model, settings.device)
+    head = log_probability_head(model, settings.device)
     return _scan(model, image, stride, head, model.config["n_areas"], out, settings)
 
 
@@ -147,7 +148,7 @@ def log_probabilities(
     float32 array (rows, columns, n_areas)
     """
     out = np.zeros((*wanted.shape, model.config["n_areas"]), np.float32)
-    head = _log_softmax(model, "cpu")
+    head = log_probability_head(model, "cpu")
     with torch.inference_mode():
         for start in range(0, len(wanted), block):
             here = wanted[start : start + block]
@@ -156,10 +157,39 @@ def log_probabilities(
     return out
 
 
-def _log_softmax(model: AreaCNN, device: str) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The last layer on `device`: features (…, 64) -> log-probabilities (…, n_areas)."""
+def log_probability_head(model: AreaCNN, device: str = "cpu") -> Head:
+    """The output layer of a network: features (…, 64) -> log-probabilities (…, n_areas)."""
     weight, bias = (p.detach().to(device, torch.float32) for p in model.output.parameters())
     return lambda features: F.log_softmax(F.linear(features, weight, bias), -1)
+
+
+def dense_outputs(
+    model: AreaCNN,
+    image: np.ndarray,
+    head: Head,
+    width: int,
+    stride: int = 1,
+    *,
+    out: Any = None,
+    **options: Any,
+) -> np.ndarray:
+    """What follows from the features of every position, without holding the features.
+
+    Parameters
+    ----------
+    head : callable
+        ``head(features)``: float32 tensor (rows, columns, 64) -> (rows, columns, width), each
+        position for itself.
+    width : int
+    model, image, stride, out, options
+        As for `dense_features`.
+
+    Returns
+    -------
+    float32 array (rows, columns, width)
+        Zero at positions outside of `mask`.
+    """
+    return _scan(model, image, stride, head, width, out, DenseOptions(**options))
 
 
 def centres(
@@ -202,7 +232,7 @@ def _scan(
     model: AreaCNN,
     image: np.ndarray,
     stride: int,
-    head: Callable[[torch.Tensor], torch.Tensor],
+    head: Head,
     width: int,
     out: Any,
     options: DenseOptions,

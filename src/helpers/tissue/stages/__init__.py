@@ -78,6 +78,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "depth_texture_against_real",
         ],
         "density_verdicts": ["components_by_both", "factor_by_both"],
+        "volume": ["predict_volume"],
+        "whole_volume": ["price", "speeds", "whole_volume"],
         "components": ["choice_of_components", "cortical_components"],
         "report_of_factors": ["factor_report"],
         "claims_of_factors": ["factor_claims", "null_panels_of_factors", "untrained_report"],
