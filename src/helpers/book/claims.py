@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 import yaml
 
 from helpers.book.root import project_root
-from helpers.book.rules import evaluate, names_of
+from helpers.book.rules import evaluate, names_of, over_seeds
 from helpers.data.files import write_json
 
 REPRODUCED = "reproduced"
@@ -167,11 +167,11 @@ def decide(claim: Claim, records: list[dict]) -> dict:
     intervals = [row["interval"] for row in records if row.get("interval") is not None]
     found = {
         "values": values,
-        "mean": _over_seeds(fmean, values) if values else None,
-        "sd": _over_seeds(stdev, values) if len(values) > 1 else None,
-        "control": _over_seeds(fmean, controls) if controls else None,
+        "mean": over_seeds(fmean, values) if values else None,
+        "sd": over_seeds(stdev, values) if len(values) > 1 else None,
+        "control": over_seeds(fmean, controls) if controls else None,
         "control_passes": None,
-        "interval": _over_seeds(fmean, intervals) if intervals else None,
+        "interval": over_seeds(fmean, intervals) if intervals else None,
         "verdict": NOT_RUN,
         "reason": "",
     }
@@ -346,13 +346,3 @@ def _known(id: str) -> Claim:
             f"for example {next(iter(claims))!r}"
         )
     return claims[id]
-
-
-def _over_seeds(statistic: Callable[[list[float]], float], values: list) -> Control | list[float]:
-    """Return a statistic over seeds of numbers, of pairs, or of what all seeds name alike."""
-    if isinstance(values[0], dict):
-        shared = [name for name in values[0] if all(name in value for value in values)]
-        return {name: _over_seeds(statistic, [value[name] for value in values]) for name in shared}
-    if isinstance(values[0], list):
-        return [statistic(ends) for ends in zip(*values)]
-    return statistic(values)

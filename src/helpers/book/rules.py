@@ -1,7 +1,10 @@
-"""The language of rules: comparisons of named numbers, computed and never executed as code."""
+"""The language of rules: comparisons of named numbers, computed and never executed as code; and
+the means over seeds that they are asked of.
+"""
 
 import ast
 import operator
+from collections.abc import Callable
 
 
 def evaluate(rule: str, names: dict[str, float]) -> bool:
@@ -59,3 +62,13 @@ def names_of(rule: str) -> set[str]:
     return {node.id for node in ast.walk(ast.parse(rule)) if isinstance(node, ast.Name)} - set(
         _FUNCTIONS
     )
+
+
+def over_seeds(statistic: Callable[[list[float]], float], values: list) -> dict | list | float:
+    """Return a statistic over seeds of numbers, of pairs, or of what all seeds name alike."""
+    if isinstance(values[0], dict):
+        shared = [name for name in values[0] if all(name in value for value in values)]
+        return {name: over_seeds(statistic, [value[name] for value in values]) for name in shared}
+    if isinstance(values[0], list):
+        return [statistic(ends) for ends in zip(*values)]
+    return statistic(values)
