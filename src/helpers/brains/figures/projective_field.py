@@ -114,10 +114,9 @@ def bright_pixels(
     are gray.
     """
     figure, axis = plt.subplots(figsize=(6.2, 3.2))
-    for k, (counts, name, colour) in enumerate(
-        zip(bright, names, plt.get_cmap("tab10").colors * 20)
-    ):
-        own = {"color": colour, "zorder": 3} if k in artifact else {"color": "#aaaaaa"}
+    colours = iter(("#d1495b", "#1f4e79", "#7f9f3f", "#8a4fb5", "#c98a00") * len(names))
+    for k, (counts, name) in enumerate(zip(bright, names)):
+        own = {"color": next(colours), "zorder": 3} if k in artifact else {"color": "#bbbbbb"}
         axis.plot(weights, counts, label=f"★ {name}" if k in artifact else name, **own)
     axis.axhline(clean, color="#999999", linestyle="--", linewidth=1)
     axis.set_yscale("symlog", linthresh=1)
