@@ -52,6 +52,7 @@ from helpers.book import open_run
 from helpers.brains import figures, outliers, stages, vae
 from helpers.brains.stages import claims_of_models
 
+# %%
 run = open_run(run, "09_denoising", population=population)
 data = stages.prepared_population(run, rows)
 known = data.clean is not None

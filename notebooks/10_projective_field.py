@@ -104,6 +104,8 @@ fields = {
     for seed, each in models.items()
 }
 first = fields[seeds[0]]
+
+# %%
 latents = stages.population_latents(run, model, rows=rows)[data.held_out]
 areas = {}
 if known:

@@ -66,6 +66,8 @@ training = {"rows": rows, "recipe": recipe, "steps": steps}
 models = {
     seed: stages.three_models(run, seed, **size, **training) for seed in seeds
 }
+
+# %%
 networks = [three[f] for three in models.values() for f in ("β-VAE", "VAE")]
 note = stages.training_note(run, networks, rows=rows)
 model = models[seeds[0]]["β-VAE"]
