@@ -9,7 +9,7 @@ from helpers.brains import vae
 from helpers.brains.floors import MeanImage
 from helpers.brains.stages.losses import model_losses
 from helpers.brains.stages.starts import linear_optimum, prepared_population
-from helpers.brains.stages.trained_models import Model
+from helpers.brains.stages.trained_models import BETA_VAE, VAE, Model
 
 MEAN_IMAGE, UNTRAINED = "mean image", "untrained"
 
@@ -45,10 +45,11 @@ def untrained_network(
 
 
 def training_note(run: Run, models: Sequence[Model], *, rows: int = 80) -> str:
-    """Return what is to be said beside every row that rests on these networks: which of them lie
-    above the linear optimum; nothing if none does.
+    """Return what is to be said beside every row that rests on these models: which of the networks
+    among them lie above the linear optimum; nothing if none does.
     """
-    table, _ = model_losses(run, models, rows=rows)
+    networks = [model for model in models if model.family in (BETA_VAE, VAE)]
+    table, _ = model_losses(run, networks, rows=rows)
     above = table[table["loss"] > table["linear_loss"]]
     if above.empty:
         return ""
