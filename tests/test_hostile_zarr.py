@@ -103,7 +103,7 @@ def test_a_codec_that_may_run_code_is_refused_before_anything_is_decoded(populat
         ({"codecs": [{"name": "numcodecs.pickle"}]}, "the codec 'pickle'"),
         ({"codecs": [{"name": "bytes"}, {"name": "vlen-utf8"}]}, "the codec 'vlen-utf8'"),
         ({"data_type": "string"}, "not understood"),
-        ({"node_type": "group"}, "not understood"),
+        ({"node_type": "group"}, "a group without an image"),
         ({"storage_transformers": [{"name": "x"}]}, "not understood"),
         ({"codecs": 3}, "not understood"),
     ],

@@ -83,24 +83,26 @@ def read_array(path: Path, field: str, indexed: bool = True) -> np.ndarray:
     return array
 
 
-def check_size(path: Path, field: str, shape: tuple[int, ...], itemsize: int = 1) -> None:
+def check_size(
+    path: Path, field: str, shape: tuple[int, ...], itemsize: int = 1, most: int = MOST_PIXELS
+) -> None:
     """Raise Problem if a file declares more pixels than anyone images, or than it can hold."""
     members = path.rglob("*") if path.is_dir() else [path]
     pixels, stored = math.prod(shape), sum(member.stat().st_size for member in members)
-    if pixels > MOST_PIXELS or pixels * itemsize > max(SMALL, MOST_PACKED * stored):
+    if pixels > most or pixels * itemsize > max(SMALL, MOST_PACKED * stored):
         raise Problem(
             field,
             f"a declared size of {' × '.join(map(str, shape))} pixels in {stored:,} bytes",
-            f"at most {MOST_PIXELS:,} pixels, no more than the file can hold",
+            f"at most {most:,} pixels, no more than the file can hold",
             "Export the image again, or cut it into smaller ones.",
             file=path.name,
         )
 
 
-def read_npy(path: Path, field: str) -> tuple[np.ndarray, bool]:
+def read_npy(path: Path, field: str, most: int = MOST_PIXELS) -> tuple[np.ndarray, bool]:
     """Return the array of an .npy file, on disk, and False (there is no palette)."""
     array = np.lib.format.open_memmap(path, mode="r")  # np.load would open other formats as well
-    check_size(path, field, array.shape, array.itemsize)
+    check_size(path, field, array.shape, array.itemsize, most)
     return array, False
 
 

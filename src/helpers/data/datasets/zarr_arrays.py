@@ -3,23 +3,40 @@
 import itertools
 import json
 import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from helpers.data.datasets.images import check_size
-from helpers.data.datasets.manifest import Problem
+from helpers.data.datasets.manifest import Problem, leaves_folder, strange
+from helpers.data.datasets.pixel_sizes import VoxelSize, in_um, known
 
-METADATA = (".zarray", "zarr.json")
+METADATA, GROUPS = (".zarray", "zarr.json"), (".zgroup",)
+LONGEST_METADATA = 2**22  # bytes
+MOST_BYTES_A_CHUNK = 2**31
 COMPRESSORS = ("blosc", "zlib", "gzip", "zstd", "lz4")
 LAYOUT = ("bytes", "transpose", "crc32c")  # what format 3 calls codecs as well
 MOST_CHUNKS = 1_000_000
 
 
+@dataclass(frozen=True)
+class About:
+    """What the metadata of a zarr array say: where it lies, its shape and type, the size of a
+    voxel along its last three axes, and warnings about chunks that are not there.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    voxel_size_um: VoxelSize
+    warnings: list[Problem]
+
+
 def is_zarr(path: Path) -> bool:
-    """Whether a folder holds a zarr array of format 2 or 3."""
-    return any((path / name).exists() for name in METADATA)
+    """Whether a folder holds a zarr array of format 2 or 3, or an OME-Zarr image."""
+    return path.is_dir() and any((path / name).exists() for name in (*METADATA, *GROUPS))
 
 
 def read_zarr(path: Path, field: str) -> tuple[np.ndarray, list[Problem]]:
@@ -28,16 +45,33 @@ def read_zarr(path: Path, field: str) -> tuple[np.ndarray, list[Problem]]:
     Raises
     ------
     Problem
-        If the metadata cannot be understood, or names a type or a codec that is not plain data;
-        nothing is decoded then.
+        As :func:`inspect` does; nothing is decoded then.
     """
     import zarr
 
+    about = inspect(path, field)
+    check_size(path, field, about.shape, about.dtype.itemsize)
+    return np.asarray(zarr.open_array(str(about.path), mode="r")[:]), about.warnings
+
+
+def inspect(path: Path, field: str) -> About:
+    """Read the metadata of a zarr array, or of the finest level of an OME-Zarr image.
+
+    Raises
+    ------
+    Problem
+        If they cannot be understood, or name a type or a codec that is not plain data.
+    """
+    group = _group(path, field)
+    if group is not None:
+        return _finest(path, field, group)
     names = [name for name in METADATA if (path / name).exists()]
     if len(names) > 1:
         raise _problem(path, field, " and ".join(names), "one of them")
+    if not names:
+        raise _problem(path, field, "a folder without an array", "a zarr array")
     try:
-        about = json.loads((path / names[0]).read_text(encoding="utf-8"))
+        about = _json(path / names[0])
         shape, chunks, fill, dtype, codecs, key = {".zarray": _format_2, "zarr.json": _format_3}[
             names[0]
         ](about)
@@ -59,8 +93,60 @@ def read_zarr(path: Path, field: str) -> tuple[np.ndarray, list[Problem]]:
     if missing:
         found = f"{missing} of {count} chunks missing, read as {fill}"
         warnings = [_problem(path, field, found, "all of them", severity="warning")]
-    check_size(path, field, shape, dtype.itemsize)
-    return np.asarray(zarr.open_array(str(path), mode="r")[:]), warnings
+    if math.prod(chunks) * dtype.itemsize > MOST_BYTES_A_CHUNK:
+        raise _problem(path, field, f"chunks of {chunks}", "chunks below 2 GB")
+    return About(path, shape, dtype, None, warnings)
+
+
+def _group(path: Path, field: str) -> dict | None:
+    """The attributes of a zarr group, None where ``path`` is no group."""
+    try:
+        if (path / ".zgroup").exists() and not (path / ".zarray").exists():
+            return _json(path / ".zattrs") if (path / ".zattrs").exists() else {}
+        if (path / "zarr.json").exists():
+            about = _json(path / "zarr.json")
+            return about.get("attributes", {}) if about["node_type"] == "group" else None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise _problem(path, field, "metadata that are not understood", "a group's") from None
+    return None
+
+
+def _finest(path: Path, field: str, attributes: dict) -> About:
+    """The first array of an OME-Zarr image, with the size of its voxels."""
+    try:
+        image = attributes.get("ome", attributes)["multiscales"][0]
+        axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image["axes"]]
+        level = image["datasets"][0]
+        inner = path / str(level["path"])
+        if leaves_folder(str(level["path"])) or strange(path, inner) or inner == path:
+            raise _problem(path, field, f"the array {level['path']}", "an array inside the folder")
+        steps = [
+            *level.get("coordinateTransformations", []),
+            *image.get("coordinateTransformations", []),
+        ]
+        scale = np.ones(len(axes))
+        for step in steps:
+            if step.get("type") == "scale":
+                scale = scale * np.asarray(step["scale"], float)
+        sizes = {
+            axis["name"]: in_um(value, axis.get("unit"))
+            for axis, value in zip(axes, scale, strict=True)
+        }
+    except (LookupError, TypeError, ValueError, AttributeError, OSError):
+        raise _problem(path, field, "a group without an image", "OME-Zarr, or an array") from None
+    about = inspect(inner, field) if _group(inner, field) is None else None
+    order = [axis["name"] for axis in axes][-len(about.shape if about else ()) :]
+    if about is None or len(axes) != len(about.shape) or order[-2:] != ["y", "x"]:
+        raise _problem(path, field, f"the axes {', '.join(map(str, order))}", "…, z, y, x")
+    spacing = known(sizes.get(name, math.nan) for name in "zyx")
+    return replace(about, voxel_size_um=spacing)
+
+
+def _json(path: Path) -> dict:
+    """A metadata file of a sensible length."""
+    if path.stat().st_size > LONGEST_METADATA or not path.is_file():
+        raise ValueError(f"{path.name} is too long")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _problem(path: Path, field: str, found: str, expected: str, **more: str) -> Problem:
