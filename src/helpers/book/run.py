@@ -251,11 +251,13 @@ def open_run(
     DatasetError
         If a dataset that was named cannot be opened.
     """
-    from helpers.book import style
+    from helpers.book import colours, style
 
     style.use()
     folder = claim_folder(from_root(path))
     run = Run(folder, notebook, {"microct": microct, "population": population, "weights": weights})
+    if microct:
+        colours.name_areas(run.microct.areas, run.microct.roles, run.microct.colours)
     names = [f"{data.name} (phantom)" if data.is_phantom else data.name for data in run.datasets]
     run.ledger = claims.Ledger(folder / "claims" / f"{notebook}.json", notebook, " + ".join(names))
     facts = {

@@ -5,33 +5,13 @@ from collections.abc import Iterable, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.colors import ListedColormap, to_rgb
+from matplotlib.colors import ListedColormap
 from matplotlib.container import BarContainer
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 
-# Colours of B Fig. 1, so that an area looks the same on every page; other names take the spare ones
-# in order.
-AREA_COLOURS = {
-    "cortex": "#5b8bd0",
-    "hypothalamus": "#9b72b0",
-    "striatum": "#f2c200",
-    "vp": "#cf8bbd",
-    "wm": "#f28c28",
-    "zi": "#5fb548",
-    "trn": "#4cb8b0",
-}
-SPARE_COLOURS = (
-    "#8c6d53",
-    "#d1495b",
-    "#3d7a78",
-    "#7f7f7f",
-    "#b5cf6b",
-    "#6b6ecf",
-    "#e7969c",
-    "#31a354",
-    "#bd9e39",
-)
+from helpers.book.colours import area_colours
+
 NETWORK_COLOURS = ("#1f4e79", "#c0504d", "#7f9f3f", "#8064a2", "#d98b2b", "#4bacc6", "#7f7f7f")
 
 
@@ -56,15 +36,6 @@ def use() -> None:
 
 
 # ---------------------------------------------------------------------------- colours
-
-
-def area_colours(areas: Sequence[str]) -> list[tuple]:
-    """Return one RGB colour per area name, the same name always the same colour."""
-    spare = iter(SPARE_COLOURS * (1 + len(areas) // len(SPARE_COLOURS)))
-    return [
-        to_rgb(AREA_COLOURS[name.casefold()] if name.casefold() in AREA_COLOURS else next(spare))
-        for name in areas
-    ]
 
 
 def network_colours(networks: Iterable[str]) -> dict[str, str]:

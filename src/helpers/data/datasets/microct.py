@@ -12,6 +12,7 @@ import numpy as np
 from helpers.data.datasets.images import read_array, read_image, read_labels, recode
 from helpers.data.datasets.manifest import Problem, key_problems
 from helpers.data.datasets.reading import Folder
+from helpers.data.datasets.roles import read_roles
 from helpers.data.patches import SIZE, allowed_centres
 
 ROLES = ("train", "validation", "test")
@@ -71,6 +72,12 @@ class MicroCT:
     fingerprint : str
         SHA-256 over the manifest and every file it names.
     is_phantom : bool
+    roles : dict
+        Role to the names of the areas that play it; see :mod:`helpers.data.datasets.roles`.
+    colours : dict
+        Area to the colour that the manifest gives it.
+    compare : bool
+        Whether the papers' verdicts are asked for.
     """
 
     path: Path
@@ -81,6 +88,13 @@ class MicroCT:
     fingerprint: str
     is_phantom: bool
     _slices: tuple[Slice, ...]
+    roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    colours: dict[str, str] = field(default_factory=dict)
+    compare: bool = True
+
+    def role(self, name: str) -> tuple[int, ...]:
+        """Return the numbers of the areas that play a role (``cortex``, …), none if nobody does."""
+        return tuple(self.areas.index(area) + 1 for area in self.roles.get(name, ()))
 
     def slices(self, role: str | None = None) -> list[Slice]:
         """Return the slices of one role, or all of them, in the manifest's order."""
@@ -102,7 +116,7 @@ def open_microct(path: str | Path) -> MicroCT:
 
 def read_microct(path: Path) -> tuple[MicroCT, list[Problem]]:
     """Return the dataset and what is doubtful about it; raises as :func:`open_microct` does."""
-    folder = Folder(path, "microct", {"areas", "slices"}, {"layers"})
+    folder = Folder(path, "microct", {"areas", "slices"}, {"layers", "roles", "colours", "compare"})
     names, layers = folder.names("areas"), folder.names("layers")
     areas = tuple(sorted(set(names.values()), key=lambda name: (name.casefold(), name)))
     if len(areas) == 1:
@@ -132,7 +146,8 @@ def read_microct(path: Path) -> tuple[MicroCT, list[Problem]]:
         _check_room(folder, [piece for piece in slices if piece.role == "train"], areas)
         _check_distances(folder, slices)
         _check_repeats(folder, slices)
-    shared = folder.finish()
+    shared = {"roles": read_roles(folder, areas), **folder.wishes(areas)}
+    shared |= folder.finish()
     return MicroCT(
         areas=areas, layers=tuple(layers.values()), _slices=slices, **shared
     ), folder.problems

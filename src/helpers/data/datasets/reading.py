@@ -1,6 +1,7 @@
 """Read a dataset folder and go on after a problem, so that all of them are told at once."""
 
-from collections.abc import Callable, Container
+import re
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from helpers.data.datasets.images import LARGEST_LABEL
 from helpers.data.datasets.manifest import (
     DatasetError,
     Problem,
+    did_you_mean,
     fingerprint,
     key_problems,
     read_manifest,
@@ -164,6 +166,27 @@ class Folder:
             which = f"{words}, which `{key}` does not list"
             self.note(field, which, "only listed labels", remedy, severity="warning")
 
+    def wishes(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return ``colours`` of names, and ``compare``: whether claims are judged."""
+        colours = self.value(
+            self.manifest,
+            "colours",
+            lambda value: isinstance(value, dict) and all(map(_is_colour, value.values())),
+            "a mapping from names to colours",
+            "Write for example `{Cortex: '#5b8bd0'}`; quote the colour.",
+        )
+        for name in set(colours or {}) - set(names):
+            hint = did_you_mean(str(name), names, "Remove it.")
+            self.note(f"colours.{name}", "an unknown name", f"one of {', '.join(names)}", hint)
+        compare = self.value(
+            self.manifest,
+            "compare",
+            lambda value: type(value) is bool,
+            "true or false",
+            "Write `compare: false` for pages without the papers' verdicts.",
+        )
+        return {"colours": colours or {}, "compare": compare is not False}
+
     def finish(self) -> dict[str, Any]:
         """Return the attributes that every dataset has.
 
@@ -181,6 +204,10 @@ class Folder:
             "fingerprint": fingerprint(self.path, self.files),
             "is_phantom": "phantom" in self.manifest,
         }
+
+
+def _is_colour(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value) is not None
 
 
 def _are_names(value: Any) -> bool:

@@ -11,6 +11,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from helpers.tissue.cortex.composition import component_means, layer_counts
 
+NAMED = ("L1", "L2/3")  # of the layers that the claim is about
+
 
 def by_depth(clusters: np.ndarray, depth: np.ndarray, k: int) -> np.ndarray:
     """Number clusters anew by the mean depth of their positions, the most superficial first.
@@ -152,31 +154,41 @@ def agreement(
     inside: np.ndarray,
     near: np.ndarray,
     k: int,
-    n_layers: int,
+    names: Sequence[str],
 ) -> dict[str, float]:
     """Numbers by which A Fig. 6 is judged, over the positions ``inside``.
 
     Parameters
     ----------
     clusters, layers, inside, near : (H, W) arrays
-        ``layers`` from the surface down, L1 first and L2/3 second; ``near`` from
-        :func:`near_borders`.
+        ``layers`` from the surface down, 1…m; ``near`` from :func:`near_borders`.
+    k : int
+        Number of clusters.
+    names : sequence of str
+        Of the layers.
 
     Returns
     -------
     dict
-        ``f1_l1``, ``f1_l23`` of two distinct clusters; ``transition``: the largest share of another
-        cluster near layer borders, and ``near_borders``, the share of all positions there, which
-        any cluster reaches by chance; ``rand``: adjusted Rand index of clusters and layers.
+        ``near_borders``, the share of all positions there, which any cluster reaches by chance;
+        ``rand``: adjusted Rand index of clusters and layers. Where layers are called L1 and L2/3,
+        also ``f1_l1``, ``f1_l23`` of two distinct clusters; ``transition``: the largest share of
+        another cluster near layer borders.
     """
     inside = np.asarray(inside) & (np.asarray(layers) > 0)
-    f1 = layer_f1(clusters[inside], layers[inside], k, n_layers)
-    found = find_layers(f1, [1, 2])
-    others = np.delete(share_in(clusters, near, inside, k), list(found.values()))
-    return {
-        "f1_l1": float(f1[found[1], 0]),
-        "f1_l23": float(f1[found[2], 1]),
-        "transition": float(np.nan_to_num(others).max(initial=0.0)),
+    values = {
         "near_borders": float(near[inside].mean()),
         "rand": float(adjusted_rand_score(layers[inside], clusters[inside])),
+    }
+    if not set(NAMED) <= set(names):
+        return values
+    f1 = layer_f1(clusters[inside], layers[inside], k, len(names))
+    wanted = [list(names).index(name) + 1 for name in NAMED]
+    found = find_layers(f1, wanted)
+    others = np.delete(share_in(clusters, near, inside, k), list(found.values()))
+    return {
+        "f1_l1": float(f1[found[wanted[0]], wanted[0] - 1]),
+        "f1_l23": float(f1[found[wanted[1]], wanted[1] - 1]),
+        "transition": float(np.nan_to_num(others).max(initial=0.0)),
+        **values,
     }

@@ -29,6 +29,14 @@ def component_colours(n: int) -> list[str]:
     return [COMPONENT_COLOURS[i % len(COMPONENT_COLOURS)] for i in range(n)]
 
 
+def _layer_colours(n: int) -> list[tuple]:
+    """Return the colours of layers, from the surface down: blues, however many there are."""
+    if n <= len(LAYER_COLOURS):
+        return [*LAYER_COLOURS[:n]]
+    blues = LinearSegmentedColormap.from_list("layers", LAYER_COLOURS)
+    return [blues(i / (n - 1))[:3] for i in range(n)]
+
+
 def _show_components(
     axis: plt.Axes,
     view: View,
@@ -70,7 +78,7 @@ def areas_and_layers(
     )
     gray = style.thumbnail(view.pixels(image), 1400)
     axis.imshow(gray, cmap="gray", vmin=0, vmax=np.percentile(gray, 99.7), extent=view.extent)
-    blues = LAYER_COLOURS[: len(layer_names)]
+    blues = _layer_colours(len(layer_names))
     for shown, colours, alpha in (
         (np.where(labels == cortex, 0, labels), style.area_colours(areas), 0.45),
         (layers, blues, 0.6),
@@ -160,20 +168,21 @@ def single_components(
 
 
 def top_factors(view: View, maps: list[np.ndarray], names: list[str]) -> plt.Figure:
-    """Draw three factors of the cortex as one RGB picture and singly (B Fig. 2B1).
+    """Draw up to three factors of the cortex as one RGB picture and singly (B Fig. 2B1).
 
     Parameters
     ----------
     view : View
-    maps : list of three (h, w) arrays
+    maps : list of at most three (h, w) arrays
         Coefficients on the grid, scaled so that 1 is bright; NaN outside.
     names : list of str
     """
-    figure, axes = plt.subplots(1, 4, figsize=(10, 2.5 * view.aspect + 0.4))
-    together = np.clip(np.nan_to_num(np.dstack(maps)), 0, 1)
+    figure, axes = style.small_multiples(1 + len(maps), 2.5, 2.5 * view.aspect + 0.4)
+    dark = [np.zeros_like(maps[0])] * (3 - len(maps))
+    together = np.clip(np.nan_to_num(np.dstack([*maps, *dark])), 0, 1)
     show_map(axes[0], view, together)
     style.bare(axes[0], "together")
-    for i, colour in enumerate(("red", "green", "blue")):
+    for i, colour in enumerate(("red", "green", "blue")[: len(maps)]):
         show_map(axes[1 + i], view, together[..., i], cmap="inferno", vmin=0, vmax=1)
         style.bare(axes[1 + i], f"{names[i]} ({colour})", fontsize=8)
     return figure

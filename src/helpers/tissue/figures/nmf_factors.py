@@ -84,8 +84,10 @@ def selected_factors(
         Areas on the grid.
     pixel_size_um : float
     """
-    width = 2.0 if view.aspect > 1 else 5.5
-    figure, axes = style.small_multiples(len(maps), width, width * view.aspect + 0.4)
+    width, columns = (2.0, 6) if view.aspect > 1 else (5.5, 2)
+    figure, axes = style.small_multiples(
+        len(maps), width, width * view.aspect + 0.4, columns=min(columns, len(maps))
+    )
     for axis, values, top, title in zip(axes, maps, tops, titles):
         heatmap(axis, image, view, values, top, areas)
         axis.set_title(title, fontsize=9)
@@ -96,10 +98,10 @@ def selected_factors(
 def one_factor(
     image: np.ndarray, view: View, values: np.ndarray, top: float, areas: np.ndarray, title: str
 ) -> plt.Figure:
-    """Draw one factor over the slice, turned on its side to fit a page: one picture of the slider
-    over all of them.  The arrays are those of `heatmap`.
+    """Draw one factor over the slice, turned on its side if it stands tall, to fit a page: one
+    picture of the slider over all of them.  The arrays are those of `heatmap`.
     """
-    lying = replace(view, turns=view.turns + 3)
+    lying = replace(view, turns=view.turns + 3) if view.aspect > 1 else view
     figure, axis = plt.subplots(figsize=(9, 9 * lying.aspect + 0.3))
     heatmap(axis, image, lying, values, top, areas)
     axis.set_title(title, loc="left")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers.tissue.cortex import layer_scores
 from helpers.tissue.cortex.depth import Strip
-from helpers.tissue.stages.kmeans import SURFACE_DOWN, CortexGrid
+from helpers.tissue.stages.kmeans import CortexGrid
 
 NEAR = 64  # pixels: half a window, within which a position counts as near a border between layers
 
@@ -35,7 +35,7 @@ def agreement_table(
         maps = [labels, grid.layers, grid.inside, near]
         regions = {"strip": [strip.take(each) for each in maps], "whole cortex": maps}
         for region, parts in regions.items():
-            found = layer_scores.agreement(*parts, k, len(SURFACE_DOWN))
+            found = layer_scores.agreement(*parts, k, grid.layer_names)
             rows.append({"seed": seed, "start": start, "region": region, **found})
     return pd.DataFrame(rows)
 
@@ -46,8 +46,11 @@ def cluster_claims(table: pd.DataFrame) -> dict[int, dict]:
     Returns
     -------
     dict
-        ``10 · seed + start`` to the value by its claim.
+        ``10 · seed + start`` to the value by its claim, or to the reason why it has none.
     """
+    if "f1_l1" not in table:
+        reason = f"needs layers called {', '.join(layer_scores.NAMED)}"
+        return {0: {"A.kmeans.layers": reason}}
     in_strip = table[table["region"] == "strip"].drop(columns="region")
     rows = in_strip.set_index(["seed", "start"]).to_dict("index")
     return {int(10 * seed + start): {"A.kmeans.layers": row} for (seed, start), row in rows.items()}
