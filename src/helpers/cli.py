@@ -265,10 +265,13 @@ def _scores(arguments: Namespace) -> int:
 
 
 def _params(arguments: Namespace) -> None:
+    from helpers.book import ranges
     from helpers.book.parameters import declared
 
     for name, parameter in declared(arguments.notebook).items():
-        print(f"{f'{name} = {parameter.default!r}':<44}  # {parameter.meaning}")
+        allowed = ranges.meaning(arguments.notebook, name)
+        said = f"{parameter.meaning} ({allowed})" if allowed else parameter.meaning
+        print(f"{f'{name} = {parameter.default!r}':<44}  # {said}")
 
 
 def _clean(arguments: Namespace) -> None:
