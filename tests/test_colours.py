@@ -19,7 +19,7 @@ def nobody_named():
 def test_any_number_of_areas_has_as_many_colours(n):
     found = colours.area_colours([f"area {i}" for i in range(n)])
     pairs = itertools.combinations(found, 2)
-    assert min(math.dist(a, b) for a, b in pairs) > (0.1 if n < 20 else 0.01)
+    assert min(math.dist(a, b) for a, b in pairs) > (0.1 if n < 20 else 0.005)
 
 
 def test_an_area_has_one_colour_on_every_page():

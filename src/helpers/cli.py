@@ -7,6 +7,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 
 from helpers import __version__
 
@@ -145,6 +146,8 @@ def _run_options(run: ArgumentParser) -> None:
     )
     run.add_argument("--jobs", type=_positive, default=1, metavar="N", help="notebooks at a time")
     run.add_argument("--force", action="store_true", help="execute even what is up to date")
+    text = "the same pages as analysis, without the papers' claims"
+    run.add_argument("--no-claims", action="store_true", help=text)
     text = "show the notebooks' own output and progress bars"
     run.add_argument("-v", "--verbose", action="store_true", help=text)
 
@@ -193,27 +196,30 @@ def _init(arguments: Namespace) -> None:
     path = begin(arguments.folder)
     print(
         f"{path}: written. Correct the lines marked `# check`, "
-        f"then run `brainbook check {arguments.folder}`."
+        f"then run `brainbook check {quote(str(arguments.folder))}`."
     )
 
 
 def _check(arguments: Namespace) -> int:
-    from helpers.data.datasets import check
+    from helpers.data.datasets import look_at
 
-    kind, problems = check(arguments.folder)
+    kind, problems, needs = look_at(arguments.folder)
     for problem in problems:
         print(problem)
     errors = sum(problem.severity == "error" for problem in problems)
+    print(needs, end="\n" if needs else "")
     noun = f"{kind} dataset" if kind else "no dataset"
-    print(f"{arguments.folder}: {noun}; errors: {errors}, warnings: {len(problems) - errors}")
+    warnings = sum(problem.severity == "warning" for problem in problems)
+    print(f"{arguments.folder}: {noun}; errors: {errors}, warnings: {warnings}")
     return FAILED if errors else DONE
 
 
 def _run(arguments: Namespace) -> int:
     from helpers.book import execution, parameters
     from helpers.book.root import from_root
-    from helpers.book.run import PHANTOMS, make_phantom
+    from helpers.book.run import NO_CLAIMS, PHANTOMS, make_phantom
     from helpers.data import open_microct, open_population
+    from helpers.data.datasets import expect_to_run
 
     # Paths on the command line count from where the user stands.
     given = {kind: getattr(arguments, kind) for kind in ("microct", "population", "weights")}
@@ -221,14 +227,16 @@ def _run(arguments: Namespace) -> int:
     if "weights" in datasets and not Path(datasets["weights"]).is_dir():
         raise parameters.UsageError(
             f"--weights {arguments.weights}: no such folder; "
-            f"`brainbook fetch weights {arguments.weights}` makes one"
+            f"`brainbook fetch weights {quote(arguments.weights)}` makes one"
         )
     profile = parameters.read_profile(arguments.profile)
     default = from_root("runs") / Path(arguments.profile).stem
     out = arguments.out.resolve() if arguments.out else default
     for kind, opener in {"microct": open_microct, "population": open_population}.items():
         if kind in datasets:
-            opener(datasets[kind])
+            expect_to_run(opener(datasets[kind]))
+    if arguments.no_claims:
+        os.environ[NO_CLAIMS] = "1"
     request = (arguments.notebooks, out, datasets, profile, arguments.overrides)
     jobs = execution.plan(*request)  # refuse a wrong request before long work
     if not datasets.keys() & PHANTOMS.keys():

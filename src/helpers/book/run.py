@@ -1,6 +1,7 @@
 """A run folder as a notebook sees it: its datasets, and places for what it makes."""
 
 import functools
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKER = ".brainbook-run"
+NO_CLAIMS = "BRAINBOOK_NO_CLAIMS"  # set where the papers' claims are not to be judged
 PHANTOMS = {"microct": "data/phantom-microct", "population": "data/phantom-population"}
 
 
@@ -175,6 +177,8 @@ class Run:
         interval: claims.Interval | None = None,
     ) -> str:
         """Record what was found for a claim; see :meth:`helpers.book.claims.Ledger.record`."""
+        if not self.compares:
+            return ""
         return self.ledger.record(id, value, seed, control, interval)
 
     def record_all(self, found: dict[int | None, dict]) -> None:
@@ -198,9 +202,15 @@ class Run:
                 elif not isinstance(value, str):
                     self.record(claim, value, seed)
 
+    @property
+    def compares(self) -> bool:
+        """Whether the papers' claims are judged: neither ``--no-claims`` nor ``compare: false``."""
+        return NO_CLAIMS not in os.environ and all(data.compare for data in self.datasets)
+
     def not_run(self, id: str, reason: str) -> None:
         """Note that a claim was not run here, and why."""
-        self.ledger.not_run(id, reason)
+        if self.compares:
+            self.ledger.not_run(id, reason)
 
     def scoreboard(self) -> None:
         """Display this notebook's claims: published, found, control, verdict."""
@@ -210,9 +220,13 @@ class Run:
 
     def board(self, rows: list[dict]) -> None:
         """Display some rows of the scoreboard, with small copies of the figures that decide."""
-        from IPython.display import display
+        from IPython.display import Markdown, display
 
         from helpers.book import board
+
+        if not self.compares:
+            display(Markdown("The papers' claims are not judged in this run."))
+            return
 
         def thumbnail(row: dict) -> str:
             name = f"{row['figure']}.png"

@@ -29,6 +29,7 @@ def use() -> None:
             "figure.facecolor": "white",
             "image.interpolation": "nearest",
             "legend.frameon": False,
+            "text.parse_math": False,  # names are others': $…$ in one is no formula
             "svg.hashsalt": "brainbook",
             "figure.constrained_layout.use": True,
         }
@@ -243,11 +244,20 @@ def square(
     axis.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=colour, linewidth=linewidth))
 
 
+def fitting_length(length_um: float, width_um: float) -> float:
+    """Return a length for a scale bar: the one wanted, or a round one of at most a third of the
+    width.
+    """
+    lengths = [length_um, *(step * 10.0**ten for ten in range(4, -4, -1) for step in (5, 2, 1))]
+    return next(each for each in lengths if each <= length_um and each <= width_um / 3)
+
+
 def scale_bar(
     axis: plt.Axes, pixel_size_um: float, length_um: float, colour: str = "white"
 ) -> None:
-    """Draw a scale bar into the lower right corner of an image axis."""
+    """Draw a scale bar into the lower right corner of an image axis, shorter where it must be."""
     (left, right), (bottom, top) = axis.get_xlim(), axis.get_ylim()
+    length_um = fitting_length(length_um, abs(right - left) * pixel_size_um)
     width, height = length_um / pixel_size_um, abs(top - bottom)
     x, y = right - 0.03 * (right - left) - width, bottom - 0.06 * (bottom - top)
     axis.plot([x, x + width], [y, y], color=colour, linewidth=2, solid_capstyle="butt")

@@ -10,6 +10,7 @@ from helpers.data.datasets import Population
 from helpers.data.phantoms.brain_artifacts import tissue
 
 SHARES = {"train": 0.7, "validation": 0.15}  # the rest is the test set
+LEAST_PIXELS = 4  # of a region: below, its mean is a matter of single pixels
 SPLIT_SEED = 0  # one split for every model, so that all are compared on the same images
 
 
@@ -24,7 +25,9 @@ class Prepared:
     clean_images : (N, H, W) float32 array or None
         The same individuals without artifacts, prepared alike (phantoms only).
     atlas : (H, W) uint8 array
+        0 = outside every region, 1…r.
     regions : tuple of str
+        Those with at least `LEAST_PIXELS` pixels at this size; none without an atlas.
     train, validation, test : int arrays
         Indices. Validation images choose the best epoch and carry the metric's own PCA.
     clean : (N,) bool array or None
@@ -86,6 +89,7 @@ def prepare(data: Population, rows: int = 80) -> Prepared:
         clean_images = sized(intensity.clip_outliers(matched, ceiling)[0])
     inner = data.atlas[: small[0] * factor, : small[1] * factor]
     atlas = intensity.centre_crop(inner[factor // 2 :: factor, factor // 2 :: factor], shape)
+    atlas, regions, lost = _enough_pixels(atlas, data.regions)
     order = np.random.default_rng(SPLIT_SEED).permutation(len(images))
     n_train, n_validation = (round(share * len(images)) for share in SHARES.values())
     parts = [np.sort(part) for part in np.split(order, [n_train, n_train + n_validation])]
@@ -95,17 +99,29 @@ def prepare(data: Population, rows: int = 80) -> Prepared:
         f"pixels above {ceiling:.3f} clipped and that set to 1",
         *([f"shrunk {factor}-fold"] if factor > 1 else []),
         *([f"cropped to {shape[0]}×{shape[1]}"] if shape != small else []),
+        *([f"too small at this size, left out: {', '.join(lost)}"] if lost else []),
     )
     return Prepared(
         sized(images),
         clean_images,
         atlas,
-        data.regions,
+        regions,
         *parts,
         clean,
         data.pixel_size_um * factor,
         steps,
     )
+
+
+def _enough_pixels(
+    atlas: np.ndarray, regions: tuple[str, ...]
+) -> tuple[np.ndarray, tuple[str, ...], list[str]]:
+    """Number regions anew without those nearly gone: the atlas, who stays, who does not."""
+    sizes = np.bincount(atlas.ravel(), minlength=len(regions) + 1)[1:]
+    kept = sizes >= LEAST_PIXELS
+    numbers = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.uint8)
+    stay = tuple(name for name, keep in zip(regions, kept) if keep)
+    return numbers[atlas], stay, [name for name, keep in zip(regions, kept) if not keep]
 
 
 def _shrink(stack: np.ndarray, factor: int) -> np.ndarray:

@@ -76,6 +76,8 @@ def field_claims(
             "C.asymmetry": findings.tail_asymmetry(field, chosen, data.atlas)
             or "no latent tells damaged from clean images",
         }
+        if not data.regions:
+            values["C.asymmetry"] = "the population has no atlas"
     anatomy = live and findings.biology(field, active, data.atlas, data.regions, data.brain)
     missing = "the atlas has none of SSp, HPF, RSP, or no latent is active"
     return values | {"C.biology": anatomy or missing}

@@ -275,13 +275,13 @@ def _in_unit_range(folder: Folder, image: np.ndarray, field: str) -> np.ndarray:
         folder.note("bits", f"{bits}, while {field} holds {used}", f"{used} or more", remedy)
     if type(bits) is int:
         return (image / np.float32(2**bits - 1)).astype(np.float32)
-    if used < whole - 1:
+    if used < whole - 1 and all("bits are in use" not in each.found for each in folder.problems):
         folder.note(
             field,
             f"gray values up to {image.max()}: {used} of {whole} bits are in use",
             "images that fill their range",
             f"Write `bits: {used + used % 2}` into the manifest, or the pictures stay dark.",
-            severity="warning",
+            severity="note",
         )
     return as_unit_float(image)
 

@@ -122,6 +122,7 @@ def outlines(
 def scale_below(axis: plt.Axes, view: View, pixel_size_um: float, length_um: float) -> None:
     """Draw a scale bar under the right end of an image, where it covers nothing."""
     _, width, height, _ = view.extent
+    length_um = style.fitting_length(length_um, width * pixel_size_um)
     right, length = 0.98 * width, length_um / pixel_size_um
     y, gap = height + 0.02 * max(width, height), 0.005 * max(width, height)
     axis.plot(
