@@ -147,7 +147,7 @@ if grid:
 # ## Along depth
 #
 # Which cluster holds the windows of each depth, and, where the truth is known, how many cells lie
-# there. Windows are 150 µm wide: they blur borders by as much.
+# there. Windows are 128 pixels wide (150 µm in the paper): they blur borders by as much.
 
 # %%
 if grid:

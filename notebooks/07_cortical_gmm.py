@@ -263,7 +263,7 @@ if reports:
 # ## Closer (B3)
 #
 # Raw pixels of the box, intensity inverted as in the paper, the components over them, and for each
-# component the 150 µm window of the box that holds most of it.
+# component the window of the box that holds most of it.
 
 # %%
 if reports:

@@ -191,9 +191,10 @@ def _fetch(arguments: Namespace) -> None:
 
 
 def _init(arguments: Namespace) -> None:
-    from helpers.data.datasets.begin import begin
+    from helpers.data.datasets.begin import understood
 
-    path = begin(arguments.folder)
+    path, words = understood(arguments.folder)
+    print("\n".join(f"found {line}" for line in words))
     print(
         f"{path}: written. Correct the lines marked `# check`, "
         f"then run `brainbook check {quote(str(arguments.folder))}`."

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 import nbformat
 import yaml
@@ -106,7 +107,7 @@ def _stage(run: Path, stage: Path) -> list[str]:
                 for name, picture in pictures.items():
                     put(stage / "_web" / "run" / "pictures" / name, picture)
             else:
-                content = _stub(root / f"{page}.ipynb", page)
+                content = _stub(root / f"{page}.ipynb", page, run)
             put(stage / f"{page}.ipynb", content.encode())
     if any(
         "vendor/plotly.min.js" in (stage / f"{page}.ipynb").read_text(encoding="utf-8")
@@ -179,7 +180,7 @@ def _parameter_table(notebook: str, values: dict) -> str:
     return "\n".join([*rows, "```"])
 
 
-def _stub(source: Path, page: str) -> str:
+def _stub(source: Path, page: str, run: Path) -> str:
     """Return a page with the notebook's title that says it was not run."""
     title = f"# {page.split('/')[-1]}"
     if source.exists():
@@ -193,12 +194,17 @@ def _stub(source: Path, page: str) -> str:
         )
         title = text.splitlines()[0]
     name = page.split("/")[-1]
-    text = (
-        f"{title}\n\n*This notebook was not run in this run.* Run it with `brainbook run {name}`."
-    )
+    command = f"brainbook run {name} --out {quote(_relative(run))}"
+    text = f"{title}\n\n*This notebook was not run in this run.* Run it with `{command}`."
     cell = nbformat.v4.new_markdown_cell(text, id="not-run")
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     return nbformat.writes(nbformat.v4.new_notebook(cells=[cell], metadata=metadata))
+
+
+def _relative(run: Path) -> str:
+    """Return a run folder as a page may show it: below the project root, or by its name."""
+    root = project_root()
+    return str(run.relative_to(root)) if root in run.parents else run.name
 
 
 def _state(stage: Path) -> str:

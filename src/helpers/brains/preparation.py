@@ -90,10 +90,8 @@ def prepare(data: Population, rows: int = 80) -> Prepared:
     inner = data.atlas[: small[0] * factor, : small[1] * factor]
     atlas = intensity.centre_crop(inner[factor // 2 :: factor, factor // 2 :: factor], shape)
     atlas, regions, lost = _enough_pixels(atlas, data.regions)
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(images))
-    n_train, n_validation = (round(share * len(images)) for share in SHARES.values())
-    parts = [np.sort(part) for part in np.split(order, [n_train, n_train + n_validation])]
     clean = None if data.clean is None else np.isin(np.arange(len(images)), data.clean)
+    parts = split(len(images), clean)
     steps = (
         f"each image scaled to the set's mean brightness ({target:.3f})",
         f"pixels above {ceiling:.3f} clipped and that set to 1",
@@ -111,6 +109,34 @@ def prepare(data: Population, rows: int = 80) -> Prepared:
         data.pixel_size_um * factor,
         steps,
     )
+
+
+def split(n: int, clean: np.ndarray | None = None) -> list[np.ndarray]:
+    """Divide n images at random into training, validation and test set: sorted indices of each.
+
+    In a small population a set may happen to hold no clean or no damaged image, and then nothing
+    could be compared; the first draw in which the test set holds two of either is taken, if any of
+    a hundred does.
+
+    Parameters
+    ----------
+    n : int
+    clean : (n,) bool array, optional
+    """
+    n_train, n_validation = (round(share * n) for share in SHARES.values())
+    draws = []
+    for seed in range(SPLIT_SEED, SPLIT_SEED + 100):
+        order = np.random.default_rng(seed).permutation(n)
+        draws.append([np.sort(part) for part in np.split(order, [n_train, n_train + n_validation])])
+        if clean is None or _both(clean[draws[-1][2]], clean):
+            return draws[-1]
+    return draws[0]
+
+
+def _both(part: np.ndarray, clean: np.ndarray) -> bool:
+    """Whether a part holds two clean and two damaged images, as far as there are two."""
+    wanted = min(2, clean.sum()), min(2, (~clean).sum())
+    return part.sum() >= wanted[0] and (~part).sum() >= wanted[1]
 
 
 def _enough_pixels(

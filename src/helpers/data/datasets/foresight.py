@@ -12,6 +12,7 @@ from helpers.data.patches import SIZE
 WINDOW_UM = 150.0  # of tissue that a window shows in the papers
 ROWS = 80  # pixels; what the quick profile shrinks images to
 LEAST_PIXELS = 4  # of a region
+LEAST_CLEAN = 6
 LEAST_MODELLED = 20  # images; of fewer, some set of the split holds no clean or no damaged one
 NAMED = {
     "cortex": "pages 05 and 07, and the layers of page 06",
@@ -98,6 +99,9 @@ def of_population(data: Population) -> Iterator[Problem]:
     if data.clean is None:
         remedy = "Rows on damaged images are not run."
         yield _problem("clean", "no list of clean images", "indices of them", remedy)
+    elif len(np.unique(data.clean)) < LEAST_CLEAN:
+        found, remedy = f"{data.clean.size} clean images", "Quality (08) needs two of them to test."
+        yield _problem("clean", found, f"{LEAST_CLEAN} or more", remedy)
     elif len(np.unique(data.clean)) == n:
         remedy = "Pictures and rows on damaged ones are not drawn."
         yield _problem("clean", "every image listed as clean", "some damaged ones", remedy)

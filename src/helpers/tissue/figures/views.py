@@ -88,7 +88,7 @@ class View:
 
 def quarter_turns(labels: np.ndarray, cortex: int) -> int:
     """Quarter turns against the clock that bring the cortex to the top; 0 where there is none."""
-    mine = np.argwhere(labels == cortex)
+    mine = np.argwhere((labels == cortex) & (labels > 0))
     if not len(mine):
         return 0
     down, right = mine.mean(axis=0) - np.argwhere(labels > 0).mean(axis=0)
