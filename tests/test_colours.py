@@ -35,3 +35,30 @@ def test_an_area_has_one_colour_on_every_page():
     assert whole["IC"] == to_rgb(colours.AREA_COLOURS["wm"])
     assert whole["7"] == to_rgb("#123456")
     assert len(set(whole.values())) == len(names)
+
+
+def test_names_are_shown_as_they_are_and_powers_as_powers(tmp_path):
+    """``$…$`` in a name is no formula, least of all one that cannot be parsed."""
+    import matplotlib.pyplot as plt
+
+    style.take_as_written(["a", r"$\bad$"])
+    figure, axis = plt.subplots()
+    axis.plot([1, 1000], [1, 1000], label=r"$\bad$")
+    axis.set(yscale="log", title=r"$x_1$ nucleus")
+    axis.legend()
+    style.write_powers(figure)
+    figure.savefig(tmp_path / "a.svg")
+    assert axis.title.get_parse_math() is False
+    assert all(
+        text.get_parse_math() for text in axis.get_yticklabels() if "mathdefault" in text.get_text()
+    )
+    plt.close(figure)
+    style.take_as_written(["a"])
+    assert plt.rcParams["text.parse_math"]
+
+
+def test_a_scale_bar_fits():
+    assert style.fitting_length(500, 6000) == 500
+    assert style.fitting_length(500, 450) == 100
+    assert style.fitting_length(150, 330) == 100
+    assert style.fitting_length(2000, 0.5) == pytest.approx(0.1)

@@ -130,6 +130,7 @@ class Run:
         from helpers.book import style
 
         style.mark_phantom(figure, self.is_phantom and of_data)
+        style.write_powers(figure)
         for suffix in (".png", ".svg"):
             with atomic(self.path / "figures" / f"{file_name(name)}{suffix}") as temporary:
                 # No date in the metadata: the same figure is the same file.
@@ -270,6 +271,7 @@ def open_run(
     style.use()
     folder = claim_folder(from_root(path))
     run = Run(folder, notebook, {"microct": microct, "population": population, "weights": weights})
+    style.take_as_written(name for data in run.datasets for name in data.names)
     if microct:
         colours.name_areas(run.microct.areas, run.microct.roles, run.microct.colours)
     names = [f"{data.name} (phantom)" if data.is_phantom else data.name for data in run.datasets]

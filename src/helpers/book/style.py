@@ -9,6 +9,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.container import BarContainer
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.text import Text
 
 from helpers.book.colours import area_colours
 
@@ -29,7 +30,6 @@ def use() -> None:
             "figure.facecolor": "white",
             "image.interpolation": "nearest",
             "legend.frameon": False,
-            "text.parse_math": False,  # names are others': $…$ in one is no formula
             "svg.hashsalt": "brainbook",
             "figure.constrained_layout.use": True,
         }
@@ -52,6 +52,19 @@ def network_colours(networks: Iterable[str]) -> dict[str, str]:
 def label_colourmap(colours: Sequence) -> ListedColormap:
     """Return a colour map for label maps: 0 transparent, 1…n the given colours."""
     return ListedColormap(["none", *colours])
+
+
+def take_as_written(names: Iterable[str]) -> None:
+    """Have figures show names as they are from here on: ``$…$`` in one is no formula."""
+    plt.rcParams["text.parse_math"] = not any("$" in name for name in names)
+
+
+def write_powers(figure: plt.Figure) -> None:
+    """Let the powers of ten on logarithmic axes be formulas where names are taken as written."""
+    if not plt.rcParams["text.parse_math"]:
+        figure.draw_without_rendering()
+        for text in figure.findobj(Text):
+            text.set_parse_math("\\mathdefault{" in text.get_text())
 
 
 # ---------------------------------------------------------------------------- axes and legends

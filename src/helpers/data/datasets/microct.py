@@ -97,6 +97,11 @@ class MicroCT:
     colours: dict[str, str] = field(default_factory=dict)
     compare: bool = True
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that figures show: of areas and of layers."""
+        return self.areas + self.layers
+
     def role(self, name: str) -> tuple[int, ...]:
         """Return the numbers of the areas that play a role (``cortex``, …), none if nobody does."""
         return tuple(self.areas.index(area) + 1 for area in self.roles.get(name, ()))

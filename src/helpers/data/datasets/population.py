@@ -71,6 +71,11 @@ class Population:
     colours: dict[str, str] = field(default_factory=dict)
     compare: bool = True
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that figures show: of regions."""
+        return self.regions
+
 
 def open_population(path: str | Path) -> Population:
     """Open and check a population dataset folder (format: *Bring your own data* in the book).

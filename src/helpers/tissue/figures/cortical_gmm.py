@@ -1,5 +1,7 @@
 """Panels of page 07: layers, top factors and mixture components of the cortex (B Fig. 2A, 2B)."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -162,7 +164,7 @@ def single_components(
     for axis, name, values in zip(axes, names, np.moveaxis(posteriors, -1, 0)):
         show_map(axis, view, values, cmap=NAVY, vmin=0, vmax=1)
         outlines(axis, view, layers, "#b5b5b5", 0.6)
-        style.bare(axis, name, fontsize=7.5)
+        style.bare(axis, textwrap.fill(name, 34), fontsize=7.5)
         axis.spines[:].set_visible(True)
     return figure
 
@@ -278,7 +280,11 @@ def shares_of_two_slices(
         table = pd.DataFrame(dict(zip(slices, shares)), layers)
         style.grouped_bars(axis, table, ("#147a8c", "#ee877c"), width, width)
         axis.plot(base, "_", markersize=16, color="#444444", label="all of cortex")
-        axis.set_title(title, fontsize=7.5)
+        axis.set_title(
+            "\n".join(textwrap.fill(line, 32) for line in title.split("\n")), fontsize=7.5
+        )
+        if max(map(len, layers)) > 4:
+            axis.set_xticks(range(len(layers)), layers, rotation=40, ha="right")
     axes[0].set_ylabel("share of the component")
     style.side_legend(axes[-1], fontsize=8)
     return figure
