@@ -62,3 +62,28 @@ def test_a_scale_bar_fits():
     assert style.fitting_length(500, 450) == 100
     assert style.fitting_length(150, 330) == 100
     assert style.fitting_length(2000, 0.5) == pytest.approx(0.1)
+
+
+def test_a_label_map_carries_names_colours_and_pixel_size(tmp_path):
+    """What it is opened with shows the areas of the book, at their size."""
+    import json
+
+    import numpy as np
+    import tifffile
+
+    from helpers.book import open_run
+    from helpers.data.datasets.images import read_labels
+    from helpers.data.datasets.pixel_sizes import of_tiff
+
+    run = open_run(tmp_path / "run", "02_area_classifier")
+    labels = np.arange(12, dtype=np.uint8).reshape(3, 4) % 3
+    run.save_map("map", labels, ["Ctx", "α"], 1.17)
+    path = tmp_path / "run/artifacts/map.tif"
+    assert np.array_equal(tifffile.imread(path), labels) and tifffile.imread(path).dtype == np.uint8
+    assert np.array_equal(read_labels(path, ""), labels)
+    assert of_tiff(path)[1:] == pytest.approx((1.17, 1.17), rel=1e-5)
+    with tifffile.TiffFile(path) as file:
+        about = json.loads(file.pages[0].description)
+        found = file.pages[0].colormap[:, 1] / 65535
+    assert about == {"pixel_size_um": 1.17, "areas": {"1": "Ctx", "2": "α"}}
+    assert np.allclose(found, style.area_colours(["Ctx", "α"])[0], atol=1e-4)

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,12 +146,35 @@ class Run:
         with atomic(self.path / "tables" / f"{file_name(name)}.csv") as temporary:
             table.to_csv(temporary, index=table.index.name is not None)
 
-    def save_map(self, name: str, labels: "np.ndarray") -> None:
-        """Write a label map to ``artifacts/<name>.tif``."""
+    def save_map(
+        self, name: str, labels: "np.ndarray", areas: Sequence[str], pixel_size_um: float
+    ) -> None:
+        """Write a label map (uint8) to ``artifacts/<name>.tif``, with the areas' colours as its
+        palette, their names in its description, and the size of its pixels.
+        """
+        import json
+
+        import numpy as np
         import tifffile
 
+        from helpers.book import style
+
+        palette = np.zeros((3, 256), np.uint16)
+        palette[:, 1 : len(areas) + 1] = 65535 * np.array(style.area_colours(areas)).T
+        per_cm = 1e4 / pixel_size_um
+        about = {"pixel_size_um": pixel_size_um, "areas": dict(enumerate(areas, start=1))}
         with atomic(self.path / "artifacts" / f"{file_name(name)}.tif") as temporary:
-            tifffile.imwrite(temporary, labels, compression="zlib")
+            tifffile.imwrite(
+                temporary,
+                labels,
+                compression="zlib",
+                photometric="palette",
+                colormap=palette,
+                resolution=(per_cm, per_cm),
+                resolutionunit="CENTIMETER",
+                description=json.dumps(about),
+                metadata=None,
+            )
 
     def page_files(self, name: str, files: dict[str, bytes]) -> str:
         """Write files that a rendered page loads when asked, to ``web/<name>/``.
