@@ -231,7 +231,7 @@ if report.layer_means is not None:
     note = "bands of depth stand in for layers"
     if report.cortex["annotated"]:
         note = "layers as annotated"
-    layers = report.layer_names
+    layers = report.cortex["layer_names"]
     silent = findings.silent_factors(selection, report.means, cortex)
     figure = figures.layer_means(
         report.layer_means, layers, dict(shown), note, silent
