@@ -112,6 +112,13 @@ def small_multiples(
     return figure, axes.flat[:count]
 
 
+def shortened(names: Iterable[str], longest: int = 22) -> list[str]:
+    """Return names cut to a length that ticks have room for; all whole where two would be one."""
+    names = [*map(str, names)]
+    short = [name if len(name) <= longest else f"{name[: longest - 1]}…" for name in names]
+    return short if len(set(short)) == len(set(names)) else names
+
+
 def bare(axis: plt.Axes, title: str = "", **options: object) -> None:
     """Remove ticks and frame of an image axis and set its title, with options of the text."""
     axis.set(xticks=[], yticks=[])
@@ -169,7 +176,9 @@ def grouped_bars(
     list of BarContainer
         One for each column.
     """
-    axis.set_xticks(range(len(table)), table.index)
+    names = shortened(table.index)
+    turned = {"rotation": 35, "ha": "right"} if sum(map(len, names)) > 70 else {}
+    axis.set_xticks(range(len(table)), names, **turned)
     return [
         axis.bar(
             np.arange(len(table)) + (i - (table.shape[1] - 1) / 2) * step,
@@ -197,9 +206,12 @@ def matrix(
 ) -> AxesImage:
     """Draw a matrix (rows, columns) with its labels, with options of `imshow`."""
     axis.set_xticks(
-        range(values.shape[1]), columns, rotation=rotation, ha="right" if rotation else "center"
+        range(values.shape[1]),
+        shortened(columns),
+        rotation=rotation,
+        ha="right" if rotation else "center",
     )
-    axis.set_yticks(range(values.shape[0]), rows)
+    axis.set_yticks(range(values.shape[0]), shortened(rows))
     return axis.imshow(values, **options)
 
 

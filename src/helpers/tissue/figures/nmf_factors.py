@@ -129,7 +129,9 @@ def factor_tables(
         Factor (0-based) and area (1 … r) of each selected pair; framed.
     """
     relative = means / np.maximum(np.nanmax(means, axis=1, keepdims=True), 1e-12)
-    figure, axes = style.small_multiples(3, 3.3, 0.28 * len(means) + 1.1, sharey=True)
+    figure, axes = style.small_multiples(
+        3, max(3.3, 0.42 * len(areas)), 0.28 * len(means) + 1.1, sharey=True
+    )
     for axis, values, low, title in (
         (axes[0], relative, 0, "mean coefficient\n(of the factor's largest)"),
         (axes[1], coverage, 0, "share of the area\nthat is positive"),
@@ -149,7 +151,9 @@ def score_table(selection: Selection, areas: list[str]) -> plt.Figure:
     tables = np.stack([selection.coverage, selection.leakage, selection.scores]) / 1000
     largest = np.abs(tables).max()
     scale = {"cmap": "RdBu", "vmin": -largest, "vmax": largest, "form": "{:.3g}"}
-    figure, axes = style.small_multiples(3, 3.3, 0.28 * tables.shape[1] + 1.0, sharey=True)
+    figure, axes = style.small_multiples(
+        3, max(3.3, 0.42 * len(areas)), 0.28 * tables.shape[1] + 1.0, sharey=True
+    )
     for axis, values, name in zip(axes, tables, ("coverage", "leakage (λ included)", "score")):
         white, title = np.abs(values) > 0.6 * largest, f"{name}, thousands of positions"
         _factor_table(axis, values, areas, white, title, **scale)
