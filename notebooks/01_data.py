@@ -45,7 +45,12 @@ data = run.microct
 kind = "scanned tissue"
 if run.is_phantom:
     kind = "a *phantom*: drawn tissue with known truth"
-display(Markdown(f"This page shows **{markup.plain(data.name)}**, {kind}."))
+window = 128 * data.pixel_size_um
+words = (
+    f"This page shows **{markup.plain(data.name)}**, {kind}: "
+    f"{len(data.areas)} areas; a window spans {window:.0f} µm."
+)
+display(Markdown(words))
 
 # %% [markdown]
 # ## The slices
@@ -168,8 +173,8 @@ figure = figures.overview(
     train.cut()[:, 0],
     activations,
     shown.labels,
-    data.areas,
-    recall.to_numpy(),
+    dict(zip(data.areas, recall)),
+    figures.quarter_turns(piece.areas, max(data.role("cortex"), default=0)),
 )
 run.show(figure, "A_fig1_overview")
 

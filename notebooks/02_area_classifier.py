@@ -12,7 +12,7 @@
 # ---
 
 # %% [markdown]
-# # Telling six areas apart from 150 µm of tissue
+# # Telling areas apart from 128 × 128 pixels of tissue
 #
 # **Paper A, §III.2 and Fig. 3; paper B, §2.** A small convolutional network, four convolutions and
 # three fully connected layers, is trained on windows of one slice. On windows of slices it never

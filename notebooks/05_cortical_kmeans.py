@@ -55,7 +55,7 @@ from helpers.tissue.cortex import depth, kmeans, layer_scores
 from helpers.tissue.stages import claims_of_clusters
 
 run = open_run(run, "05_cortical_kmeans", microct=microct)
-data, names = run.microct, stages.SURFACE_DOWN
+data = run.microct
 cnn = claims_of_clusters.TRAINED
 control = claims_of_clusters.UNTRAINED
 
@@ -77,6 +77,7 @@ except ValueError as error:
 
 # %%
 if grid:
+    names = grid.layer_names
     origin = "bands of depth that stand in for layers (approximate)"
     if grid.annotated:
         origin = "layers as annotated"
@@ -186,7 +187,7 @@ if grid:
 # ## Along depth
 #
 # Which cluster holds the windows of each depth, and, where the truth is known, how many cells lie
-# there. Windows are 150 µm wide: they blur borders by as much.
+# there. Windows are 128 pixels wide (150 µm in the paper): they blur borders by as much.
 
 # %%
 if grid:
@@ -213,13 +214,15 @@ if grid:
 # cluster has to stand out from its own shifts more than that of 95 % of the shifted maps does.
 # `rand` is the adjusted Rand index, 0 for clusters that know nothing of layers. Spreads in the
 # table are over networks and starts of k-means; starts share one network and one strip, so they
-# say nothing of other networks.
+# say nothing of other networks. The paper's rule asks
+# for layers called L1 and L2/3; with layers of other names, the rest of the table stands.
 
 # %%
 if grid:
     table = claims_of_clusters.agreement_table(clusters, grid, whole, strip, k)
     run.save_table(table, "A_fig6_scores")
-    numbers = ["f1_l1", "f1_l23", "transition", "near_borders", "rand"]
+    aside = ["features", "seed", "start", "region", "windows"]
+    numbers = [name for name in table if name not in aside]
     rows = table.groupby(["region", "features"], sort=False)
     display(rows["windows"].first().unstack().iloc[:, :1])
     display(rows[numbers].agg(["mean", "std"]).round(3).T)

@@ -136,16 +136,16 @@ rows = [(f"F{factor}", area) for factor, area in chosen.values()]
 display(pd.DataFrame(rows, columns=["factor", "chosen for"]))
 
 # %% [markdown]
-# ## Six heatmaps
+# ## Heatmaps of the chosen factors
 #
-# In the published order, cortex on top, gray values inverted as in the paper, areas outlined. Dark
-# is a large coefficient; where the slice shows through, the coefficient is zero or nearly so. The
-# darkest colour stands at the 99th percentile of each factor's positive coefficients.
+# In the published order, cortex on top where there is one, gray values inverted as in the paper,
+# areas outlined. Dark is a large coefficient; where the slice shows through, the coefficient is
+# zero or nearly so. The darkest colour stands at the 99th percentile of each factor's positive
+# coefficients.
 
 # %%
 labels = found.grid.at_grid(found.areas)
-folded = [name.casefold() for name in data.areas]
-cortex = 1 + folded.index("cortex") if "cortex" in folded else 0
+cortex = max(data.role("cortex"), default=0)
 turns = figures.quarter_turns(labels, cortex)
 view = figures.view_of(found.areas > 0, turns, stride, margin=60)
 order = [i + 1 for i in figures.in_paper_order(data.areas)]
@@ -165,8 +165,8 @@ figure = figures.selected_factors(
 run.show(figure, "B_fig2C_factors")
 
 # %% [markdown]
-# All factors, chosen or not. Move the slider; it needs no kernel. To fit the page, the slice lies
-# on its side here: what is on top of the six heatmaps is on the right.
+# All factors, chosen or not. Move the slider; it needs no kernel. A slice that stands tall lies on
+# its side here to fit the page: what is on top of the heatmaps is on the right.
 
 # %%
 names = [f"F{i}" for i in range(len(tops))]
@@ -254,7 +254,7 @@ if report.layer_means is not None:
     note = "bands of depth stand in for layers"
     if report.cortex["annotated"]:
         note = "layers as annotated"
-    layers = stages.SURFACE_DOWN
+    layers = report.cortex["layer_names"]
     silent = findings.silent_factors(selection, report.means, cortex)
     figure = figures.layer_means(
         report.layer_means, layers, dict(shown), note, silent

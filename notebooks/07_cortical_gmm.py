@@ -52,7 +52,7 @@ from helpers.tissue import figures, live, stages
 from helpers.tissue.factors import findings
 
 run = open_run(run, "07_cortical_gmm", microct=microct)
-data, layer_names = run.microct, list(stages.SURFACE_DOWN)
+data = run.microct
 first, second = stages.slice_pair(run)
 
 # %% [markdown]
@@ -90,6 +90,7 @@ except ValueError as error:
 if reports:
     report = reports[seeds[0]]
     found = report.found
+    layer_names = list(found.layer_names)
     origin = "bands of depth, which stand in for labels (approximate)"
     if found.layers_annotated:
         origin = "annotated"
@@ -107,7 +108,7 @@ if reports:
 # %%
 if reports:
     areas = found.factors.areas
-    cortex = 1 + [name.casefold() for name in data.areas].index("cortex")
+    cortex = max(data.role("cortex"))
     labels = found.factors.grid.at_grid(areas)
     turns = figures.quarter_turns(labels, cortex)
     whole = figures.view_of(areas > 0, turns, stride, 60)
@@ -184,8 +185,8 @@ if reports:
     index = pd.Index(report.names, name="component")
     shares = pd.DataFrame(found.shares(), index, layer_names)
     run.save_table(pd.DataFrame(held, index).join(shares), "components")
-    ratio = report.values["B.gmm.layers"]["density_ratio"]
-    display(Markdown(findings.densities_in_words(ratio)))
+    in_words = findings.densities_in_words(report.density_ratio)
+    display(Markdown(in_words))
 
 # %% [markdown]
 # Where densities are known, the same questions are put to those estimated from gray values
@@ -246,10 +247,10 @@ if reports:
     display(Markdown(words + ", ".join(shares)))
 
 # %% [markdown]
-# ## The three factors of the cortex (B1)
+# ## The factors of the cortex (B1)
 #
-# Chosen as the six before, with layers in place of areas, only cortical positions counted, and λ =
-# 0.3.
+# Chosen as those of areas before, with layers in place of areas, only cortical positions counted,
+# and λ = 0.3.
 
 # %%
 if reports:
@@ -259,7 +260,7 @@ if reports:
     run.show(figure, "B_fig2B1_top_factors")
     null = report.values["B.cortex.layers"]["null_99"]
     words = (
-        f"Which of the three is largest tells {report.information:.3f} of "
+        f"Which of these is largest tells {report.information:.3f} of "
         "the layer (normalised mutual information); if columns of cortex are "
         f"shifted along depth, 99 of 100 times less than {null:.3f}. "
         "Components against layers: "
@@ -271,7 +272,7 @@ if reports:
 # ## Closer (B3)
 #
 # Raw pixels of the box, intensity inverted as in the paper, the components over them, and for each
-# component the 150 µm window of the box that holds most of it.
+# component the window of the box that holds most of it.
 
 # %%
 if reports:
@@ -290,11 +291,12 @@ if reports:
 # %% [markdown]
 # ## Barrels
 #
-# The component most typical of layer 4, where it lies in layer 4. On a phantom the barrels are
-# known; precision has to be 0.1 above what a random choice of positions in layer 4 would reach.
+# The component most typical of layer 4, where it lies in layer 4; where no layer is called L4,
+# there is none. On a phantom the barrels are known; precision has to be 0.1 above what a random
+# choice of positions in layer 4 would reach.
 
 # %%
-if reports:
+if reports and report.barrels is not None:
     truth = None
     if "barrels" in first.truth:
         truth = found.factors.grid.at_grid(first.truth["barrels"]) > 0
@@ -309,7 +311,7 @@ if reports:
     run.show(figure, "B_barrels")
 
 # %%
-if reports:
+if reports and report.barrels is not None:
     found_there = report.values["B.gmm.barrels"]
     words = [
         f"{name.replace('_', ' ')} {value:.{0 if name == 'blobs' else 2}f}"

@@ -47,9 +47,9 @@ compare_steps = 100  # updates of each; 0 for the recipe's own number
 # %%
 import numpy as np
 import pandas as pd
-from IPython.display import display
+from IPython.display import Markdown, display
 
-from helpers.book import open_run
+from helpers.book import markup, open_run
 from helpers.brains import figures, generative_factors, stages, vae
 from helpers.brains.stages import claims_of_models
 
@@ -67,35 +67,41 @@ training = {"rows": rows, "recipe": recipe, "steps": steps}
 # clipped; both can be undone for display.
 
 # %%
-for step in data.steps:
-    print("·", step)
 count, height, width = data.images.shape
-print(
+told = [
+    *data.steps,
     f"{count} images of {height}×{width} px: {len(data.train)} to train, "
-    f"{len(data.validation)} to validate, {len(data.test)} to test"
-)
+    f"{len(data.validation)} to validate, {len(data.test)} to test",
+    "no list of clean images: rows that need one are not run",
+]
 if known:
-    print(f"{data.clean.sum()} carry no artifact")
-else:
-    print("No list of clean images: rows that need one are not run.")
+    told[-1] = f"{data.clean.sum()} images carry no artifact"
+display(Markdown("\n".join(f"- {markup.plain(line)}" for line in told)))
 
 # %%
 some = stages.spread(data.clean_all, 10)
 shown = [data.images[some[:5]], data.images[some[5:]]]
 labels = ["", ""]
 if known:
+    labels = ["clean", "clean"]
+if known and not data.clean.all():
     damaged = stages.spread(np.flatnonzero(~data.clean), 5)
     shown.append(data.images[damaged])
-    labels = ["clean", "clean", "with artifacts"]
+    labels = [*labels, "with artifacts"]
 run.show(figures.gallery(shown, labels), "C_images")
 
 # %% [markdown]
-# The average of the clean images is sharp only where brains agree. The regions of interest come
-# from the atlas, so they sit still while each individual bends around them (C Fig. 2A).
+# The average (of the clean images, where they are known) is sharp only where brains agree. The
+# regions of interest come from the atlas, where there is one, so they sit still while each
+# individual bends around them (C Fig. 2A).
 
 # %%
 figure = figures.template_and_atlas(
-    data.template, data.atlas, data.regions, data.pixel_size_um
+    data.template,
+    data.atlas,
+    data.regions,
+    data.pixel_size_um,
+    f"average of the {'clean ' if known else ''}images",
 )
 run.show(figure, "C_fig2A_template_atlas")
 
@@ -157,7 +163,8 @@ display(networks.set_index(["family", "beta", "L", "seed"]).round(3))
 at_l = losses[losses["L"] == latent_dim].fillna({"beta": 0})
 print(f"Clean test error at L = {latent_dim}:")
 print(at_l.groupby(["family", "beta"])["clean_test_error"].mean().round(2))
-print("\n".join(wrong) or "Every network is below the linear optimum.")
+said = wrong or ["Every network is below the linear optimum."]
+display(Markdown("\n".join(f"- {markup.plain(line)}" for line in said)))
 
 # %% [markdown]
 # Where does each training go? The curves below are the share by
@@ -200,10 +207,13 @@ run.show(figure, "C_reconstructions")
 # and every latent.
 
 # %%
-region = data.regions.index("HPF") if "HPF" in data.regions else 0
-overview = stages.overview(run, ours, region, rows=rows)
-figure = figures.overview(**overview, region=data.regions[region])
-run.show(figure, "C_fig1_overview")
+if data.regions:
+    region = data.regions.index("HPF") if "HPF" in data.regions else 0
+    overview = stages.overview(run, ours, region, rows=rows)
+    figure = figures.overview(**overview, region=data.regions[region])
+    run.show(figure, "C_fig1_overview")
+else:
+    display(Markdown("Without an atlas, this picture is not drawn."))
 
 # %% [markdown]
 # ## Quality against the number of latents (C Fig. 2C, 2D)

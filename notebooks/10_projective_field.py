@@ -139,18 +139,21 @@ run.show(figure, "C_fig3A_variance")
 # Mean variance of the small weights in each region, as a share of the latent's sum over regions.
 
 # %%
-drawn = claims_of_latents.drawn_per_region(first["variance"], data)
-figure = figures.matrix(
-    drawn / drawn.sum(0),
-    data.regions,
-    names,
-    "what each latent draws",
-    "share of the latent's variance",
-    limits=(0, 1),
-)
-run.show(figure, "C_regions_drawn")
-table = pd.DataFrame(drawn, pd.Index(data.regions, name="region"), names)
-run.save_table(table, "projective_variance")
+if data.regions:
+    drawn = claims_of_latents.drawn_per_region(first["variance"], data)
+    figure = figures.matrix(
+        drawn / np.maximum(drawn.sum(0), 1e-12),
+        data.regions,
+        names,
+        "what each latent draws",
+        "share of the latent's variance",
+        limits=(0, 1),
+    )
+    run.show(figure, "C_regions_drawn")
+    table = pd.DataFrame(drawn, pd.Index(data.regions, name="region"), names)
+    run.save_table(table, "projective_variance")
+else:
+    display(Markdown("Not run: this population has no atlas."))
 
 # %% [markdown]
 # ## Bright pixels along each latent
@@ -183,8 +186,9 @@ columns = {
     "bright_negative": tails[:, 0],
     "bright_positive": tails[:, 1],
     "asymmetry": np.where(tails.max(1) >= 1, sides, np.nan),
-    "draws most": [data.regions[i] for i in drawn.argmax(0)],
 }
+if data.regions:
+    columns["draws most"] = [data.regions[i] for i in drawn.argmax(0)]
 table = pd.DataFrame(columns, pd.Index(names, name="latent"))
 
 # %%

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import tifffile
+import yaml
 from PIL import Image
 
 from helpers.data import datasets
@@ -357,3 +358,54 @@ def test_two_images_may_not_go_by_one_z(two_area_folder):
     slices = [*two_area_folder.manifest["slices"], {"z": 120, "role": "test", "image": "other.tif"}]
     with pytest.raises(DatasetError, match="two different images with z = 120"):
         datasets.open_microct(two_area_folder(slices=slices))
+
+
+def _write(folder, **files):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in files.items():
+        tifffile.imwrite(folder / f"{name}.tif", array)
+
+
+def test_init_matches_maps_by_their_stem(tmp_path):
+    """Numbers alone would give the labels of one animal to another."""
+    from helpers.data.datasets.begin import understood
+
+    areas, layers = np.ones((9, 9), np.uint8), np.full((9, 9), 3, np.uint8)
+    image = np.arange(81, dtype=np.uint8).reshape(9, 9)
+    mice = {f"{mouse}_s1": image for mouse in "ab"}
+    maps = {"a_s1_labels": areas, "b_s1_labels": areas * 2, "b_s1_layers": layers}
+    _write(tmp_path / "mice", **mice, **maps)
+    path, words = understood(tmp_path / "mice")
+    found = yaml.safe_load(path.read_text())
+    assert [entry["areas"] for entry in found["slices"]] == ["a_s1_labels.tif", "b_s1_labels.tif"]
+    assert found["slices"][1]["layers"] == "b_s1_layers.tif" and "layers" not in found["slices"][0]
+    assert [entry["z"] for entry in found["slices"]] == [1, 2]
+    assert set(found["areas"]) == {1, 2} and set(found["layers"]) == {3}
+    assert "b_s1.tif: areas b_s1_labels.tif, layers b_s1_layers.tif" in words
+
+
+def test_init_takes_images_beside_an_atlas_for_a_population(tmp_path):
+    from helpers.data.datasets.begin import understood
+
+    rng = np.random.default_rng(0)
+    _write(tmp_path, atlas=np.eye(30, dtype=np.uint8))
+    mice = {f"m{i}": rng.integers(0, 255, (30, 30)).astype(np.uint8) for i in range(6)}
+    _write(tmp_path / "images", **mice)
+    path, words = understood(tmp_path)
+    data = datasets.open_population(tmp_path)
+    assert (data.images.shape, data.regions) == ((6, 30, 30), ("region1",))
+    assert words[0] == "a population: images/, atlas atlas.tif"
+
+
+def test_init_takes_the_pixel_size_from_metadata(tmp_path):
+    from helpers.data.datasets.begin import understood
+
+    stack = np.random.default_rng(0).integers(0, 255, (4, 30, 30)).astype(np.uint8)
+    about = {"axes": "ZYX", "unit": "um", "spacing": 5.0}
+    tifffile.imwrite(tmp_path / "v.tif", stack, imagej=True, resolution=(2.0, 2.0), metadata=about)
+    tifffile.imwrite(tmp_path / "v_areas.tif", stack // 128 + 1)
+    path, words = understood(tmp_path)
+    found = yaml.safe_load(path.read_text())
+    assert found["pixel_size_um"] == 0.5
+    assert found["slices"] == [{"z": 2, "role": "train", "image": "v.tif", "areas": "v_areas.tif"}]
+    assert words[0] == "v.tif (4 planes, z picks one): areas v_areas.tif"

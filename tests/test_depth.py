@@ -73,3 +73,21 @@ def test_interior_is_a_distance_from_the_edge_and_overlooks_vessels():
     mask[5:55] = expected[15:45, 10:60] = True  # the border of the image is an edge too
     mask[30, 30] = expected[30, 30] = False
     np.testing.assert_array_equal(depths.interior(mask, 10), expected)
+
+
+def test_depth_follows_layers_where_the_outline_says_otherwise():
+    """Layers that run across: from left (surface) to right."""
+    layers = np.repeat(np.repeat([1, 2, 3], 20)[None], 30, axis=0)
+    depth = depths.depth_of_layers(np.pad(layers, 2))[2:-2, 2:-2]
+    assert (np.diff(depth, axis=1) > 0).all()
+    assert depth.min() < 0.05 and depth.max() > 0.95
+    assert np.allclose(depth[:, [19, 20, 39, 40]], [[1 / 3, 1 / 3, 2 / 3, 2 / 3]], atol=0.02)
+    assert depths.runs_along(depth, layers)
+    down = np.repeat(np.linspace(0, 1, 30)[:, None], 60, axis=1)
+    assert not depths.runs_along(down, layers)
+    assert not depths.runs_along(np.where(layers == 1, down, np.nan), layers)
+
+
+def test_depth_from_one_layer_is_refused():
+    with pytest.raises(ValueError, match="two layers or more, found 1"):
+        depths.depth_of_layers(np.ones((4, 4), int))

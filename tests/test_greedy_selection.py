@@ -73,3 +73,11 @@ def test_ties_go_to_the_lowest_factor_then_area():
 def test_unusable_selections_are_refused(labels, p, message):
     with pytest.raises(ValueError, match=message):
         select_factors(np.ones((4, 3)), labels, p)
+
+
+def test_no_factor_is_chosen_for_an_area_that_is_not_there():
+    coefficients = np.array([[3.0, 0.0, 0.0], [2.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+    labels = np.array([1, 1, 4])  # 2 and 3 have no position
+    found = select_factors(coefficients, labels, p=4, present=True)
+    assert sorted(found.areas) == [1, 4]
+    assert dict(zip(found.areas, found.factors)) == {1: 0, 4: 1}

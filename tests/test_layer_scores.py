@@ -5,6 +5,8 @@ import pytest
 
 from helpers.tissue.cortex import layer_scores
 
+NAMES = ("L1", "L2/3", "L4", "L5")
+
 
 def slab(width=40, height=12):
     """A cortex of four vertical layers of equal width, depth rising from left to right; column 0 is
@@ -98,16 +100,16 @@ def test_layer_edges():
 def test_agreement_of_perfect_and_of_meaningless_clusters():
     depth, layers = slab(80)
     inside, near = layers > 0, layer_scores.near_borders(layers, 2)
-    perfect = layer_scores.agreement(np.maximum(layers - 1, 0), layers, inside, near, 4, 4)
+    perfect = layer_scores.agreement(np.maximum(layers - 1, 0), layers, inside, near, 4, NAMES)
     assert perfect["f1_l1"] == perfect["f1_l23"] == perfect["rand"] == 1
     assert perfect["near_borders"] == pytest.approx(18 / 79)
     assert perfect["transition"] == pytest.approx(
         6 / 20
     )  # the third layer has two borders, the fourth one
     border = np.where(near, 4, np.maximum(layers - 1, 0))
-    assert layer_scores.agreement(border, layers, inside, near, 5, 4)["transition"] == 1
+    assert layer_scores.agreement(border, layers, inside, near, 5, NAMES)["transition"] == 1
     noise = np.random.default_rng(0).integers(0, 4, layers.shape)
-    random = layer_scores.agreement(noise, layers, inside, near, 4, 4)
+    random = layer_scores.agreement(noise, layers, inside, near, 4, NAMES)
     assert abs(random["rand"]) < 0.02 and random["f1_l1"] < 0.35
-    half = layer_scores.agreement(border, layers, inside & (depth < 0.5), near, 5, 4)
+    half = layer_scores.agreement(border, layers, inside & (depth < 0.5), near, 5, NAMES)
     assert half["f1_l1"] > 0.9

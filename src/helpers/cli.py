@@ -7,6 +7,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 
 from helpers import __version__
 
@@ -162,6 +163,8 @@ def _run_options(run: ArgumentParser) -> None:
     run.add_argument("--force", action="store_true", help="execute even what is up to date")
     text = "models of a grid are trained there: local, local:N or the address of a scheduler"
     run.add_argument("--dask", metavar="WHERE", default="", help=text)
+    text = "the same pages as analysis, without the papers' claims"
+    run.add_argument("--no-claims", action="store_true", help=text)
     text = "show the notebooks' own output and progress bars"
     run.add_argument("-v", "--verbose", action="store_true", help=text)
 
@@ -207,32 +210,36 @@ def _fetch(arguments: Namespace) -> None:
 
 
 def _init(arguments: Namespace) -> None:
-    from helpers.data.datasets.begin import begin
+    from helpers.data.datasets.begin import understood
 
-    path = begin(arguments.folder)
+    path, words = understood(arguments.folder)
+    print("\n".join(f"found {line}" for line in words))
     print(
         f"{path}: written. Correct the lines marked `# check`, "
-        f"then run `brainbook check {arguments.folder}`."
+        f"then run `brainbook check {quote(str(arguments.folder))}`."
     )
 
 
 def _check(arguments: Namespace) -> int:
-    from helpers.data.datasets import check
+    from helpers.data.datasets import look_at
 
-    kind, problems = check(arguments.folder)
+    kind, problems, needs = look_at(arguments.folder)
     for problem in problems:
         print(problem)
     errors = sum(problem.severity == "error" for problem in problems)
+    print(needs, end="\n" if needs else "")
     noun = f"{kind} dataset" if kind else "no dataset"
-    print(f"{arguments.folder}: {noun}; errors: {errors}, warnings: {len(problems) - errors}")
+    warnings = sum(problem.severity == "warning" for problem in problems)
+    print(f"{arguments.folder}: {noun}; errors: {errors}, warnings: {warnings}")
     return FAILED if errors else DONE
 
 
 def _run(arguments: Namespace) -> int:
     from helpers.book import execution, executors, parameters
     from helpers.book.root import from_root
-    from helpers.book.run import PHANTOMS, make_phantom
+    from helpers.book.run import NO_CLAIMS, PHANTOMS, make_phantom
     from helpers.data import open_microct, open_population
+    from helpers.data.datasets import expect_to_run
 
     # Paths on the command line count from where the user stands.
     given = {kind: getattr(arguments, kind) for kind in ("microct", "population", "weights")}
@@ -240,14 +247,16 @@ def _run(arguments: Namespace) -> int:
     if "weights" in datasets and not Path(datasets["weights"]).is_dir():
         raise parameters.UsageError(
             f"--weights {arguments.weights}: no such folder; "
-            f"`brainbook fetch weights {arguments.weights}` makes one"
+            f"`brainbook fetch weights {quote(arguments.weights)}` makes one"
         )
     profile = parameters.read_profile(arguments.profile)
     default = from_root("runs") / Path(arguments.profile).stem
     out = arguments.out.resolve() if arguments.out else default
     for kind, opener in {"microct": open_microct, "population": open_population}.items():
         if kind in datasets:
-            opener(datasets[kind])
+            expect_to_run(opener(datasets[kind]))
+    if arguments.no_claims:
+        os.environ[NO_CLAIMS] = "1"
     request = (arguments.notebooks, out, datasets, profile, arguments.overrides)
     jobs = execution.plan(*request)  # refuse a wrong request before long work
     if not datasets.keys() & PHANTOMS.keys():
@@ -308,10 +317,13 @@ def _record(arguments: Namespace) -> None:
 
 
 def _params(arguments: Namespace) -> None:
+    from helpers.book import ranges
     from helpers.book.parameters import declared
 
     for name, parameter in declared(arguments.notebook).items():
-        print(f"{f'{name} = {parameter.default!r}':<44}  # {parameter.meaning}")
+        allowed = ranges.meaning(arguments.notebook, name)
+        said = f"{parameter.meaning} ({allowed})" if allowed else parameter.meaning
+        print(f"{f'{name} = {parameter.default!r}':<44}  # {said}")
 
 
 def _clean(arguments: Namespace) -> None:

@@ -13,10 +13,12 @@ from helpers.book import claims, endings, events, freshness, kernels, provenance
 from helpers.book.parameters import UsageError, chosen_values, declared_parameters, notebooks
 from helpers.book.reached_code import code_hash
 from helpers.book.root import from_root, project_root
-from helpers.book.run import PHANTOMS, claim_folder
+from helpers.book.run import NO_CLAIMS, PHANTOMS, claim_folder
+from helpers.data.datasets.manifest import MANIFEST, load_yaml
 from helpers.data.files import lock
 
 SCOREBOARD = "12_scoreboard"  # reads what all others recorded, so it runs last
+REGIONS = "11_receptive_field"  # perturbs regions of an atlas, and nothing else
 # How a run is started, watched or rendered shapes no result.
 NO_PART = ("render", "execution", "kernels", "endings", "freshness")
 
@@ -62,6 +64,7 @@ def plan(
     lacking = {
         name: [kind for kind in PHANTOMS if kind in declared_parameters(name) and kind not in given]
         for name in names or notebooks()
+        if names or not _is_left_out(name, given)
     }
     for name, kinds in lacking.items():
         if names and kinds:
@@ -77,6 +80,16 @@ def plan(
         }
         jobs.append(Job(name, final, _job_key(name, final, code, states)))
     return jobs
+
+
+def _is_left_out(name: str, given: dict[str, str]) -> bool:
+    """Whether a page has nothing to say unless it is asked for by name: regions without an atlas,
+    the scoreboard where no claim is judged.
+    """
+    if name == REGIONS and "population" in given:
+        folder = from_root(given["population"])
+        return (folder / MANIFEST).is_file() and "atlas" not in load_yaml(folder / MANIFEST)
+    return name == SCOREBOARD and NO_CLAIMS in os.environ
 
 
 def _relative(path: str | Path) -> str:
@@ -226,6 +239,7 @@ def _job_key(notebook: str, values: dict, code: str, states: dict[str, str]) -> 
     root = project_root()
     digest = hashlib.sha256((root / "notebooks" / f"{notebook}.py").read_bytes() + code.encode())
     digest.update((root / "book" / "claims.yml").read_bytes())
+    digest.update(os.environ.get(NO_CLAIMS, "").encode())
     shaping = {name: value for name, value in values.items() if name != "run"}
     digest.update(json.dumps(shaping, sort_keys=True).encode())
     for kind in ("microct", "population", "weights"):

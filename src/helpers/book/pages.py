@@ -4,12 +4,14 @@ import base64
 import hashlib
 import re
 from pathlib import Path
+from shlex import quote
 
 import nbformat
 
 from helpers.book import kernels
 from helpers.book.markup import plain
 from helpers.book.parameters import declared
+from helpers.book.root import project_root
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -73,7 +75,7 @@ def parameter_table(notebook: str, values: dict) -> str:
     return "\n".join([*rows, "```"])
 
 
-def stub_of(source: Path, page: str, failed: kernels.Failure | None = None) -> str:
+def stub_of(source: Path, page: str, failed: kernels.Failure | None, run: Path) -> str:
     """Return a page with the notebook's title that says it was not run, or failed to start."""
     title = f"# {page.split('/')[-1]}"
     if source.exists():
@@ -89,10 +91,17 @@ def stub_of(source: Path, page: str, failed: kernels.Failure | None = None) -> s
     name = page.split("/")[-1]
     said = "*This notebook was not run in this run.*"
     said = _failure_box(failed) + "\n\n" if failed else f"{said} "
-    text = f"{title}\n\n{said}Run it with `brainbook run {name}`."
+    command = f"brainbook run {name} --out {quote(_relative(run))}"
+    text = f"{title}\n\n{said}Run it with `{command}`."
     cell = nbformat.v4.new_markdown_cell(text, id="not-run")
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     return nbformat.writes(nbformat.v4.new_notebook(cells=[cell], metadata=metadata))
+
+
+def _relative(run: Path) -> str:
+    """Return a run folder as a page may show it: below the project root, or by its name."""
+    root = project_root()
+    return str(run.relative_to(root)) if root in run.parents else run.name
 
 
 def pictures_aside(page: str) -> tuple[str, dict[str, bytes]]:

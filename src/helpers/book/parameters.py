@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from helpers.book import ranges
 from helpers.book.root import from_root, project_root
 
 
@@ -162,8 +163,11 @@ def _typed(notebook: str, parameter: str, value: Any, defaults: dict[str, Any]) 
     default = defaults[parameter]
     wanted = type(default)
     if wanted is float and type(value) is int:
-        return float(value)
+        value = float(value)
     if default is None or type(value) is wanted:
+        wrong = ranges.fault(notebook, parameter, value, default)
+        if wrong:
+            raise UsageError(f"{notebook}.{parameter}: found {value!r}; {wrong}")
         return value
     raise UsageError(
         f"{notebook}.{parameter}: found {value!r} ({type(value).__name__}); "

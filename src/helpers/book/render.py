@@ -111,7 +111,7 @@ def _stage(run: Path, stage: Path) -> list[str]:
                 for name, picture in pictures.items():
                     put(stage / "_web" / "run" / "pictures" / name, picture)
             else:
-                content = stub_of(root / f"{page}.ipynb", page, failed.get(name))
+                content = stub_of(root / f"{page}.ipynb", page, failed.get(name), run)
             put(stage / f"{page}.ipynb", content.encode())
     if any(
         "vendor/plotly.min.js" in (stage / f"{page}.ipynb").read_text(encoding="utf-8")

@@ -1,7 +1,8 @@
 """A run folder as a notebook sees it: its datasets, and places for what it makes."""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKER = ".brainbook-run"
+NO_CLAIMS = "BRAINBOOK_NO_CLAIMS"  # set where the papers' claims are not to be judged
 PHANTOMS = {"microct": "data/phantom-microct", "population": "data/phantom-population"}
 
 
@@ -129,6 +131,7 @@ class Run:
         from helpers.book import style
 
         style.mark_phantom(figure, self.is_phantom and of_data)
+        style.write_powers(figure)
         for suffix in (".png", ".svg"):
             with self._output("figures", f"{file_name(name)}{suffix}") as temporary:
                 # No date in the metadata: the same figure is the same file.
@@ -144,12 +147,35 @@ class Run:
         with self._output("tables", f"{file_name(name)}.csv") as temporary:
             table.to_csv(temporary, index=table.index.name is not None)
 
-    def save_map(self, name: str, labels: "np.ndarray") -> None:
-        """Write a label map to ``artifacts/<name>.tif``."""
+    def save_map(
+        self, name: str, labels: "np.ndarray", areas: Sequence[str], pixel_size_um: float
+    ) -> None:
+        """Write a label map (uint8) to ``artifacts/<name>.tif``, with the areas' colours as its
+        palette, their names in its description, and the size of its pixels.
+        """
+        import json
+
+        import numpy as np
         import tifffile
 
+        from helpers.book import style
+
+        palette = np.zeros((3, 256), np.uint16)
+        palette[:, 1 : len(areas) + 1] = 65535 * np.array(style.area_colours(areas)).T
+        per_cm = 1e4 / pixel_size_um
+        about = {"pixel_size_um": pixel_size_um, "areas": dict(enumerate(areas, start=1))}
         with self._output("artifacts", f"{file_name(name)}.tif") as temporary:
-            tifffile.imwrite(temporary, labels, compression="zlib")
+            tifffile.imwrite(
+                temporary,
+                labels,
+                compression="zlib",
+                photometric="palette",
+                colormap=palette,
+                resolution=(per_cm, per_cm),
+                resolutionunit="CENTIMETER",
+                description=json.dumps(about),
+                metadata=None,
+            )
 
     def page_files(self, name: str, files: dict[str, bytes]) -> str:
         """Write files that a rendered page loads when asked, to ``web/<name>/``.
@@ -184,6 +210,8 @@ class Run:
         note: str = "",
     ) -> str:
         """Record what was found for a claim; see :meth:`helpers.book.claims.Ledger.record`."""
+        if not self.compares:
+            return ""
         return self.ledger.record(id, value, seed, control, interval, note)
 
     def record_all(self, found: dict[int | None, dict]) -> None:
@@ -207,9 +235,15 @@ class Run:
                 elif not isinstance(value, str):
                     self.record(claim, value, seed)
 
+    @property
+    def compares(self) -> bool:
+        """Whether the papers' claims are judged: neither ``--no-claims`` nor ``compare: false``."""
+        return NO_CLAIMS not in os.environ and all(data.compare for data in self.datasets)
+
     def not_run(self, id: str, reason: str) -> None:
         """Note that a claim was not run here, and why."""
-        self.ledger.not_run(id, reason)
+        if self.compares:
+            self.ledger.not_run(id, reason)
 
     def scoreboard(self) -> None:
         """Display this notebook's claims: published, found, control, verdict."""
@@ -221,9 +255,13 @@ class Run:
         """Display some rows of the scoreboard, with small copies of the figures that decide, and
         recorded runs beside them.
         """
-        from IPython.display import display
+        from IPython.display import Markdown, display
 
         from helpers.book import board
+
+        if not self.compares:
+            display(Markdown("The papers' claims are not judged in this run."))
+            return
 
         def thumbnail(row: dict) -> str:
             name = f"{row['figure']}.png"
@@ -262,11 +300,14 @@ def open_run(
     DatasetError
         If a dataset that was named cannot be opened.
     """
-    from helpers.book import style
+    from helpers.book import colours, style
 
     style.use()
     folder = claim_folder(from_root(path))
     run = Run(folder, notebook, {"microct": microct, "population": population, "weights": weights})
+    style.take_as_written(name for data in run.datasets for name in data.names)
+    if microct:
+        colours.name_areas(run.microct.areas, run.microct.roles, run.microct.colours)
     names = [f"{data.name} (phantom)" if data.is_phantom else data.name for data in run.datasets]
     run.ledger = claims.Ledger(folder / "claims" / f"{notebook}.json", notebook, " + ".join(names))
     facts = {

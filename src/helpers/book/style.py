@@ -5,33 +5,14 @@ from collections.abc import Iterable, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.colors import ListedColormap, to_rgb
+from matplotlib.colors import ListedColormap
 from matplotlib.container import BarContainer
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.text import Text
 
-# Colours of B Fig. 1, so that an area looks the same on every page; other names take the spare ones
-# in order.
-AREA_COLOURS = {
-    "cortex": "#5b8bd0",
-    "hypothalamus": "#9b72b0",
-    "striatum": "#f2c200",
-    "vp": "#cf8bbd",
-    "wm": "#f28c28",
-    "zi": "#5fb548",
-    "trn": "#4cb8b0",
-}
-SPARE_COLOURS = (
-    "#8c6d53",
-    "#d1495b",
-    "#3d7a78",
-    "#7f7f7f",
-    "#b5cf6b",
-    "#6b6ecf",
-    "#e7969c",
-    "#31a354",
-    "#bd9e39",
-)
+from helpers.book.colours import area_colours
+
 NETWORK_COLOURS = ("#1f4e79", "#c0504d", "#7f9f3f", "#8064a2", "#d98b2b", "#4bacc6", "#7f7f7f")
 
 
@@ -58,15 +39,6 @@ def use() -> None:
 # ---------------------------------------------------------------------------- colours
 
 
-def area_colours(areas: Sequence[str]) -> list[tuple]:
-    """Return one RGB colour per area name, the same name always the same colour."""
-    spare = iter(SPARE_COLOURS * (1 + len(areas) // len(SPARE_COLOURS)))
-    return [
-        to_rgb(AREA_COLOURS[name.casefold()] if name.casefold() in AREA_COLOURS else next(spare))
-        for name in areas
-    ]
-
-
 def network_colours(networks: Iterable[str]) -> dict[str, str]:
     """Return one colour per network: the trained first, grey for the untrained, the spare ones for
     the rest.
@@ -80,6 +52,19 @@ def network_colours(networks: Iterable[str]) -> dict[str, str]:
 def label_colourmap(colours: Sequence) -> ListedColormap:
     """Return a colour map for label maps: 0 transparent, 1…n the given colours."""
     return ListedColormap(["none", *colours])
+
+
+def take_as_written(names: Iterable[str]) -> None:
+    """Have figures show names as they are from here on: ``$…$`` in one is no formula."""
+    plt.rcParams["text.parse_math"] = not any("$" in name for name in names)
+
+
+def write_powers(figure: plt.Figure) -> None:
+    """Let the powers of ten on logarithmic axes be formulas where names are taken as written."""
+    if not plt.rcParams["text.parse_math"]:
+        figure.draw_without_rendering()
+        for text in figure.findobj(Text):
+            text.set_parse_math("\\mathdefault{" in text.get_text())
 
 
 # ---------------------------------------------------------------------------- axes and legends
@@ -125,6 +110,13 @@ def small_multiples(
     for axis in axes.flat[count:]:
         bare(axis)
     return figure, axes.flat[:count]
+
+
+def shortened(names: Iterable[str], longest: int = 22) -> list[str]:
+    """Return names cut to a length that ticks have room for; all whole where two would be one."""
+    names = [*map(str, names)]
+    short = [name if len(name) <= longest else f"{name[: longest - 1]}…" for name in names]
+    return short if len(set(short)) == len(set(names)) else names
 
 
 def bare(axis: plt.Axes, title: str = "", **options: object) -> None:
@@ -184,7 +176,9 @@ def grouped_bars(
     list of BarContainer
         One for each column.
     """
-    axis.set_xticks(range(len(table)), table.index)
+    names = shortened(table.index)
+    turned = {"rotation": 35, "ha": "right"} if sum(map(len, names)) > 70 else {}
+    axis.set_xticks(range(len(table)), names, **turned)
     return [
         axis.bar(
             np.arange(len(table)) + (i - (table.shape[1] - 1) / 2) * step,
@@ -212,9 +206,12 @@ def matrix(
 ) -> AxesImage:
     """Draw a matrix (rows, columns) with its labels, with options of `imshow`."""
     axis.set_xticks(
-        range(values.shape[1]), columns, rotation=rotation, ha="right" if rotation else "center"
+        range(values.shape[1]),
+        shortened(columns),
+        rotation=rotation,
+        ha="right" if rotation else "center",
     )
-    axis.set_yticks(range(values.shape[0]), rows)
+    axis.set_yticks(range(values.shape[0]), shortened(rows))
     return axis.imshow(values, **options)
 
 
@@ -272,11 +269,20 @@ def square(
     axis.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=colour, linewidth=linewidth))
 
 
+def fitting_length(length_um: float, width_um: float) -> float:
+    """Return a length for a scale bar: the one wanted, or a round one of at most a third of the
+    width.
+    """
+    lengths = [length_um, *(step * 10.0**ten for ten in range(4, -4, -1) for step in (5, 2, 1))]
+    return next(each for each in lengths if each <= length_um and each <= width_um / 3)
+
+
 def scale_bar(
     axis: plt.Axes, pixel_size_um: float, length_um: float, colour: str = "white"
 ) -> None:
-    """Draw a scale bar into the lower right corner of an image axis."""
+    """Draw a scale bar into the lower right corner of an image axis, shorter where it must be."""
     (left, right), (bottom, top) = axis.get_xlim(), axis.get_ylim()
+    length_um = fitting_length(length_um, abs(right - left) * pixel_size_um)
     width, height = length_um / pixel_size_um, abs(top - bottom)
     x, y = right - 0.03 * (right - left) - width, bottom - 0.06 * (bottom - top)
     axis.plot([x, x + width], [y, y], color=colour, linewidth=2, solid_capstyle="butt")

@@ -10,6 +10,7 @@ from helpers.data.datasets import Population
 from helpers.data.phantoms.brain_artifacts import tissue
 
 SHARES = {"train": 0.7, "validation": 0.15}  # the rest is the test set
+LEAST_PIXELS = 4  # of a region: below, its mean is a matter of single pixels
 SPLIT_SEED = 0  # one split for every model, so that all are compared on the same images
 
 
@@ -58,7 +59,9 @@ class Prepared:
     clean_images : (N, H, W) float32 array or None
         The same individuals without artifacts, prepared alike (phantoms only).
     atlas : (H, W) uint8 array
+        0 = outside every region, 1…r.
     regions : tuple of str
+        Those with at least `LEAST_PIXELS` pixels at this size; none without an atlas.
     train, validation, test : int arrays
         Indices. Validation images choose the best epoch and carry the metric's own PCA.
     clean : (N,) bool array or None
@@ -124,6 +127,7 @@ def prepare(data: Population, rows: int = 80) -> Prepared:
     treatment = Treatment(target, ceiling, factor, shape)
     inner = data.atlas[: small[0] * factor, : small[1] * factor]
     atlas = intensity.centre_crop(inner[factor // 2 :: factor, factor // 2 :: factor], shape)
+    atlas, regions, lost = _enough_pixels(atlas, data.regions)
     clean = None if data.clean is None else np.isin(np.arange(len(images)), data.clean)
     kinds = _kinds(data, clean)
     steps = (
@@ -131,12 +135,13 @@ def prepare(data: Population, rows: int = 80) -> Prepared:
         f"pixels above {ceiling:.3f} clipped and that set to 1",
         *([f"shrunk {factor}-fold"] if factor > 1 else []),
         *([f"cropped to {shape[0]}×{shape[1]}"] if shape != small else []),
+        *([f"too small at this size, left out: {', '.join(lost)}"] if lost else []),
     )
     return Prepared(
         treatment.sized(images),
         None if data.clean_images is None else treatment(data.clean_images),
         atlas,
-        data.regions,
+        regions,
         *split(np.zeros(len(images)) if kinds is None else kinds),
         clean,
         data.pixel_size_um * factor,
@@ -179,6 +184,17 @@ def _kinds(data: Population, clean: np.ndarray | None) -> np.ndarray | None:
         kinds = data.truth["artifact"].to_numpy(object).copy()
     kinds[clean] = CLEAN
     return kinds.astype(str)
+
+
+def _enough_pixels(
+    atlas: np.ndarray, regions: tuple[str, ...]
+) -> tuple[np.ndarray, tuple[str, ...], list[str]]:
+    """Number regions anew without those nearly gone: the atlas, who stays, who does not."""
+    sizes = np.bincount(atlas.ravel(), minlength=len(regions) + 1)[1:]
+    kept = sizes >= LEAST_PIXELS
+    numbers = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)]).astype(np.uint8)
+    stay = tuple(name for name, keep in zip(regions, kept) if keep)
+    return numbers[atlas], stay, [name for name, keep in zip(regions, kept) if not keep]
 
 
 def _shrink(stack: np.ndarray, factor: int) -> np.ndarray:

@@ -17,6 +17,8 @@ def region_masks(atlas: np.ndarray, n_regions: int) -> np.ndarray:
     ValueError
         if a region has no pixel: at reduced resolution a small region can vanish.
     """
+    if not n_regions:
+        raise ValueError("found no region: receptive fields need an atlas with regions of interest")
     labels = range(1, n_regions + 1)
     empty = [str(label) for label in labels if not (atlas == label).any()]
     if empty:

@@ -15,15 +15,22 @@ from helpers.brains.findings.comparisons import MEASURES, curve
 
 
 def template_and_atlas(
-    template: np.ndarray, atlas: np.ndarray, regions: list[str], pixel_size_um: float
+    template: np.ndarray,
+    atlas: np.ndarray,
+    regions: list[str],
+    pixel_size_um: float,
+    title: str = "average of the clean images",
 ) -> plt.Figure:
-    """Average (H, W) of the clean images beside the regions of interest (C Fig. 2A)."""
+    """Average (H, W) of images beside the regions of interest, if there are any (C Fig. 2A)."""
     # Gray cannot be seen on a gray brain.
     colours = [c if np.ptp(c) > 0 else to_rgb("#25c3ea") for c in style.area_colours(regions)]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.1))
     left.imshow(template, **GRAY)
-    style.bare(left, "average of the clean images")
+    style.bare(left, title)
     style.scale_bar(left, pixel_size_um, 2000)
+    if not regions:
+        right.set_visible(False)
+        return figure
     right.imshow(template, **GRAY)
     right.imshow(
         atlas,

@@ -96,6 +96,8 @@ def _artifact_claims(
     rho, other_rho = (findings.brightness_trend(field, each) for each in (chosen, others))
     control = None if other_rho is None else {"rho": other_rho}
     found["C.extrema"] = none if rho is None else Finding({"rho": rho}, control)
+    if not data.regions:
+        return found | {"C.asymmetry": "the population has no atlas"}
     sides, others_sides = (
         findings.tail_asymmetry(field, each, data.atlas) for each in (chosen, others)
     )

@@ -140,14 +140,13 @@ def as_unit_float(array: np.ndarray) -> np.ndarray:
     return (images - low) / max(high - low, np.finfo(np.float32).tiny)
 
 
-def read_image(path: Path, field: str) -> np.ndarray:
-    """Return a gray image as (H, W) float32; raises as :func:`read_array` does."""
-    return as_unit_float(read_gray(path, field))
-
-
 def read_gray(path: Path, field: str) -> np.ndarray:
     """Return a gray image as it is stored, (H, W); raises as :func:`read_array` does."""
-    array = read_array(path, field, indexed=False)
+    return checked_gray(read_array(path, field, indexed=False), path, field)
+
+
+def checked_gray(array: np.ndarray, path: Path, field: str) -> np.ndarray:
+    """Return gray values (H, W) as they are; Problem unless they are finite, and not all alike."""
     bad = int((~np.isfinite(array)).sum())
     if bad:
         raise Problem(
@@ -185,7 +184,11 @@ def check_spread(images: np.ndarray, field: str, file: str) -> None:
 
 def read_labels(path: Path, field: str) -> np.ndarray:
     """Return a label map as (H, W) int32; raises as :func:`read_array` does."""
-    array = read_array(path, field)
+    return checked_labels(read_array(path, field), path, field)
+
+
+def checked_labels(array: np.ndarray, path: Path, field: str) -> np.ndarray:
+    """Return labels as int32; Problem unless they are whole numbers from 0 to `LARGEST_LABEL`."""
     if array.dtype.kind == "f" and not (np.isfinite(array) & (array == np.round(array))).all():
         raise Problem(
             field,

@@ -20,7 +20,8 @@ LONGEST_NUMBER = 40  # characters
 
 @dataclass(eq=False)
 class Problem(Exception):
-    """One thing that is wrong (``error``) or doubtful (``warning``) in a dataset folder.
+    """One thing that is wrong (``error``) or doubtful (``warning``) in a dataset folder, or good to
+    know of it (``note``).
 
     Whatever reads a single value or file raises it; who reads a folder gathers them.
     """

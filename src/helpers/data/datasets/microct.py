@@ -1,7 +1,5 @@
 """A microCT dataset folder: gray slices, their area labels, and the role each slice plays."""
 
-import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -9,13 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from helpers.data.datasets.images import read_array, read_image, read_labels, recode
+from helpers.data.datasets import microct_checks
+from helpers.data.datasets.images import (
+    as_unit_float,
+    checked_gray,
+    checked_labels,
+    read_array,
+    read_gray,
+    read_labels,
+    recode,
+)
 from helpers.data.datasets.manifest import Problem, key_problems
 from helpers.data.datasets.reading import Folder
-from helpers.data.patches import SIZE, allowed_centres
+from helpers.data.datasets.roles import read_roles
 
 ROLES = ("train", "validation", "test")
-APART_UM = 50.0  # least distance between slices of different roles (A §III.1)
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,12 @@ class MicroCT:
     fingerprint : str
         SHA-256 over the manifest and every file it names.
     is_phantom : bool
+    roles : dict
+        Role to the names of the areas that play it; see :mod:`helpers.data.datasets.roles`.
+    colours : dict
+        Area to the colour that the manifest gives it.
+    compare : bool
+        Whether the papers' verdicts are asked for.
     """
 
     path: Path
@@ -81,6 +93,18 @@ class MicroCT:
     fingerprint: str
     is_phantom: bool
     _slices: tuple[Slice, ...]
+    roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    colours: dict[str, str] = field(default_factory=dict)
+    compare: bool = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that figures show: of areas and of layers."""
+        return self.areas + self.layers
+
+    def role(self, name: str) -> tuple[int, ...]:
+        """Return the numbers of the areas that play a role (``cortex``, …), none if nobody does."""
+        return tuple(self.areas.index(area) + 1 for area in self.roles.get(name, ()))
 
     def slices(self, role: str | None = None) -> list[Slice]:
         """Return the slices of one role, or all of them, in the manifest's order."""
@@ -102,7 +126,7 @@ def open_microct(path: str | Path) -> MicroCT:
 
 def read_microct(path: Path) -> tuple[MicroCT, list[Problem]]:
     """Return the dataset and what is doubtful about it; raises as :func:`open_microct` does."""
-    folder = Folder(path, "microct", {"areas", "slices"}, {"layers"})
+    folder = Folder(path, "microct", {"areas", "slices"}, {"layers", "roles", "bits"})
     names, layers = folder.names("areas"), folder.names("layers")
     areas = tuple(sorted(set(names.values()), key=lambda name: (name.casefold(), name)))
     if len(areas) == 1:
@@ -126,13 +150,24 @@ def read_microct(path: Path) -> tuple[MicroCT, list[Problem]]:
         _read_slice(folder, entry, f"slices[{index}].", to_area, to_layer, seen)
         for index, entry in enumerate(entries or [])
     )
+    folder.value(
+        folder.manifest,
+        "bits",
+        lambda value: type(value) is int and 1 <= value <= 32,
+        "a whole number from 1 to 32",
+        "Give the bits of the camera, such as 12.",
+    )
+    folder.settle_pixel_size()
     if not folder.errors():
         if any(piece.areas is not None for piece in slices):
             folder.check_labels_occur("areas", names, seen, "occurs in no slice")
-        _check_room(folder, [piece for piece in slices if piece.role == "train"], areas)
-        _check_distances(folder, slices)
-        _check_repeats(folder, slices)
-    shared = folder.finish()
+        microct_checks.check_room(
+            folder, [piece for piece in slices if piece.role == "train"], areas
+        )
+        microct_checks.check_distances(folder, slices)
+        microct_checks.check_repeats(folder, slices)
+    shared = {"roles": read_roles(folder, areas), **folder.wishes(areas)}
+    shared |= folder.finish()
     return MicroCT(
         areas=areas, layers=tuple(layers.values()), _slices=slices, **shared
     ), folder.problems
@@ -170,8 +205,11 @@ def _read_slice(
             f"a label map, because the role is {role}",
             "Name one, or give the slice the role test.",
         )
-    image = folder.content(entry, "image", read_image, where)
-    maps = {key: folder.content(entry, key, read_labels, where) for key in ("areas", "layers")}
+    image = folder.plane(entry, "image", read_gray, checked_gray, where)
+    maps = {
+        key: folder.plane(entry, key, read_labels, checked_labels, where)
+        for key in ("areas", "layers")
+    }
     truth = folder.value(
         entry,
         "truth",
@@ -184,6 +222,7 @@ def _read_slice(
         maps[f"truth.{name}"] = folder.content(truth, name, read_array, f"{where}truth.")
     if image is None or folder.errors() > before:
         return None
+    image = _in_unit_range(folder, image, f"{where}image")
     for key, array in maps.items():
         if array is not None and array.shape != image.shape:
             folder.note(
@@ -226,6 +265,32 @@ def _read_slice(
     )
 
 
+def _in_unit_range(folder: Folder, image: np.ndarray, field: str) -> np.ndarray:
+    """Gray values as float32 in [0, 1]; of whole numbers, ``bits`` of the manifest says the range.
+
+    Cameras of 12 bits write into 16, and would fill only a sixteenth of the range.
+    """
+    bits = folder.manifest.get("bits")
+    if image.dtype.kind not in "iu":
+        return as_unit_float(image)
+    used = int(image.max()).bit_length()
+    whole = 8 * image.dtype.itemsize - (image.dtype.kind == "i")
+    if type(bits) is int and used > bits:
+        remedy = f"Write `bits: {used}`, or leave it out."
+        folder.note("bits", f"{bits}, while {field} holds {used}", f"{used} or more", remedy)
+    if type(bits) is int:
+        return (image / np.float32(2**bits - 1)).astype(np.float32)
+    if used < whole - 1 and all("bits are in use" not in each.found for each in folder.problems):
+        folder.note(
+            field,
+            f"gray values up to {image.max()}: {used} of {whole} bits are in use",
+            "images that fill their range",
+            f"Write `bits: {used + used % 2}` into the manifest, or the pictures stay dark.",
+            severity="note",
+        )
+    return as_unit_float(image)
+
+
 def _is_window(shape: tuple[int, int], value: Any) -> bool:
     if value is None:  # the same as no window
         return True
@@ -244,56 +309,3 @@ def _frozen(array: np.ndarray) -> np.ndarray:
     array = np.ascontiguousarray(array)
     array.flags.writeable = False
     return array
-
-
-def _check_room(folder: Folder, train: Sequence[Slice], areas: Sequence[str]) -> None:
-    """Every area must occur in the training slices, large enough for one patch."""
-    place = f"the training slice z = {train[0].z}" if len(train) == 1 else "the training slices"
-    for number, name in enumerate(areas if train else (), start=1):
-        pixels = sum(int((piece.areas == number).sum()) for piece in train)
-        if pixels == 0:
-            folder.note(
-                f"areas: {name}",
-                f"no pixel in {place}",
-                "some pixels of every area",
-                "Annotate it there, or remove it from `areas`.",
-            )
-        elif not any(allowed_centres(piece.areas, number).any() for piece in train):
-            folder.note(
-                f"areas: {name}",
-                f"{pixels} pixels, but no {SIZE}×{SIZE} window that lies wholly inside",
-                "room for one training patch",
-                "Annotate a larger part, or remove the area from `areas`.",
-            )
-
-
-def _check_repeats(folder: Folder, slices: Sequence[Slice]) -> None:
-    """Two images may not go by one name: z, and the window."""
-    for a, b in itertools.combinations(slices, 2):
-        if (a.z, a.window) == (b.z, b.window) and not np.array_equal(a.image, b.image):
-            folder.note(
-                "slices",
-                f"two different images with z = {a.z}",
-                "one image for each z (and window)",
-                "Give one of them another z; slices of several animals need numbers apart.",
-            )
-
-
-def _check_distances(folder: Folder, slices: Sequence[Slice]) -> None:
-    for a, b in itertools.combinations(slices, 2):
-        distance = _distance(a, b) * folder.pixel_size_um
-        if a.role != b.role and distance < APART_UM:
-            folder.note(
-                "slices",
-                f"z = {a.z} ({a.role}) and z = {b.z} ({b.role}) {distance:.0f} µm apart",
-                f"{APART_UM:.0f} µm or more between roles",
-                "Scores may be too good: neighbours share cells.",
-                severity="warning",
-            )
-
-
-def _distance(a: Slice, b: Slice) -> float:
-    """Pixels between two slices; windows of one slice are apart within its plane."""
-    first, second = (np.array(piece.window or (0, 0, *piece.full_shape)) for piece in (a, b))
-    apart = np.maximum(first[:2] - second[:2] - second[2:], second[:2] - first[:2] - first[2:])
-    return float(np.linalg.norm([a.z - b.z, *apart.clip(0)]))

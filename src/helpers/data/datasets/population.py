@@ -1,7 +1,7 @@
 """A population dataset folder: one image per individual, aligned to one atlas."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,9 @@ import pandas as pd
 from helpers.data.datasets.images import (
     SUFFIXES,
     as_unit_float,
+    check_size,
     check_spread,
+    checked_labels,
     read_gray,
     read_labels,
     read_npy,
@@ -19,7 +21,8 @@ from helpers.data.datasets.images import (
 )
 from helpers.data.datasets.manifest import Problem
 from helpers.data.datasets.reading import Folder
-from helpers.data.datasets.zarr_arrays import is_zarr, read_zarr
+from helpers.data.datasets.volumes import ENDINGS, open_volume
+from helpers.data.datasets.zarr_arrays import is_zarr
 
 LEAST_IMAGES = 6  # of fewer, a set of the split (C §3.1) would be empty
 
@@ -36,9 +39,9 @@ class Population:
     images : (N, H, W) float32 array
         Gray values in [0, 1].
     atlas : (H, W) uint8 array
-        0 = outside every region, 1…r = ``regions`` in order.
+        0 = outside every region, 1…r = ``regions`` in order; all 0 without an atlas.
     regions : tuple of str
-        Names in the manifest's order.
+        Names in the manifest's order; none without an atlas.
     clean : (n,) int64 array or None
         Indices of images without artifacts.
     truth : pandas.DataFrame or None
@@ -48,6 +51,10 @@ class Population:
     fingerprint : str
         SHA-256 over the manifest and every file it names.
     is_phantom : bool
+    colours : dict
+        Region to the colour that the manifest gives it.
+    compare : bool
+        Whether the papers' verdicts are asked for.
     """
 
     path: Path
@@ -61,6 +68,13 @@ class Population:
     clean_images: np.ndarray | None
     fingerprint: str
     is_phantom: bool
+    colours: dict[str, str] = field(default_factory=dict)
+    compare: bool = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that figures show: of regions."""
+        return self.regions
 
 
 def open_population(path: str | Path) -> Population:
@@ -76,14 +90,16 @@ def open_population(path: str | Path) -> Population:
 
 def read_population(path: Path) -> tuple[Population, list[Problem]]:
     """Return the dataset and what is doubtful about it; raises as :func:`open_population` does."""
-    folder = Folder(
-        path, "population", {"images", "atlas", "regions"}, {"clean", "truth", "clean_images"}
-    )
+    optional = {"atlas", "regions", "clean", "truth", "clean_images"}
+    folder = Folder(path, "population", {"images"}, optional)
     names = folder.names("regions")
+    if ("atlas" in folder.manifest) != ("regions" in folder.manifest):
+        remedy = "Give both, or neither: then pages that ask about regions are not run."
+        folder.note("regions", "`atlas` or `regions` alone", "both of them", remedy)
     readers = {
         "images": partial(_read_stack, folder),
         "clean_images": partial(_read_stack, folder),
-        "atlas": read_labels,
+        "atlas": partial(_read_atlas, folder),
         "clean": _read_indices,
         "truth": _read_table,
     }
@@ -100,8 +116,10 @@ def read_population(path: Path) -> tuple[Population, list[Problem]]:
                 "regions",
                 "These pixels count as outside every region.",
             )
-    shared = folder.finish()
+    shared = folder.wishes(tuple(names.values())) | folder.finish()
     numbers = {label: position for position, label in enumerate(names, start=1)}
+    if found["atlas"] is None:
+        found["atlas"] = np.zeros(found["images"].shape[1:], np.int32)
     found["atlas"] = recode(found["atlas"], numbers)
     return Population(regions=tuple(names.values()), **found, **shared), folder.problems
 
@@ -161,20 +179,30 @@ def _read_stack(folder: Folder, path: Path, field: str) -> np.ndarray | None:
     """Return (N, H, W) float32 images in [0, 1] from an .npy file, a folder of images, or a zarr
     array.
     """
-    if path.is_dir() and is_zarr(path):
-        array, warnings = read_zarr(path, field)
-        folder.problems += warnings
-    elif path.is_dir():
+    if path.is_dir() and not is_zarr(path):
         array = _read_planes(folder, path, field)
         if array is None:
             return None
-    elif path.suffix.lower() == ".npy":
-        array, _ = read_npy(path, field)
+    elif path.name.lower().endswith(ENDINGS):
+        volume = open_volume(path, field)
+        if path.suffix == ".npy" and read_npy(path, field)[0].ndim == 2:
+            raise Problem(
+                field,
+                f"one image of shape {volume.shape[1:]}",
+                "numbers of shape (N, H, W)",
+                "Stack the gray images along the first axis.",
+                file=path.name,
+            )
+        check_size(path, field, volume.shape, volume.dtype.itemsize)
+        folder.problems += volume.warnings
+        if volume.pixel_size_um:
+            folder.told_sizes.append(volume.pixel_size_um)
+        array = np.asarray(volume)
     else:
         raise Problem(
             field,
             path.name,
-            "a .npy file, a folder of images, or a zarr array",
+            f"a folder of images, or a stack: {', '.join(ENDINGS)}",
             "Convert the images.",
         )
     if array.ndim != 3 or array.dtype.kind not in "iuf" or 0 in array.shape:
@@ -197,6 +225,22 @@ def _read_stack(folder: Folder, path: Path, field: str) -> np.ndarray | None:
             )
     check_spread(array, field, path.name)
     return as_unit_float(array)
+
+
+def _read_atlas(folder: Folder, path: Path, field: str) -> np.ndarray:
+    """A label map from an image, or from a volume of one plane."""
+    volume = folder.opened(path, field)
+    if volume is None:
+        return read_labels(path, field)
+    if volume.shape[0] > 1:
+        raise Problem(
+            field,
+            f"a volume of {volume.shape[0]} planes",
+            "a label map on the images' grid",
+            "Export the plane that the images lie in.",
+            file=path.name,
+        )
+    return checked_labels(volume[0], path, field)
 
 
 def _read_planes(folder: Folder, path: Path, field: str) -> np.ndarray | None:

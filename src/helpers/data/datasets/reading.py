@@ -1,6 +1,7 @@
 """Read a dataset folder and go on after a problem, so that all of them are told at once."""
 
-from collections.abc import Callable, Container
+import re
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from helpers.data.datasets.images import LARGEST_LABEL
 from helpers.data.datasets.manifest import (
     DatasetError,
     Problem,
+    did_you_mean,
     fingerprint,
     key_problems,
     read_manifest,
     resolve,
 )
+from helpers.data.datasets.volumes import Volume, is_volume, open_volume
 
 MOST_NAMES = 255  # label maps are uint8 in memory
 MOST_TOLD = 10
@@ -46,8 +49,11 @@ class Folder:
     def __init__(self, path: Path, kind: str, required: set[str], optional: set[str]) -> None:
         self.path, self.files = path, []
         self.manifest = read_manifest(path, kind)
-        required = required | {"schema", "kind", "name", "pixel_size_um"}
-        self.problems = key_problems(self.manifest, required, optional | {"phantom"}, "")
+        required = required | {"schema", "kind", "name"}
+        optional = optional | {"phantom", "pixel_size_um", "colours", "compare"}
+        self.problems = key_problems(self.manifest, required, optional, "")
+        self.settled = False
+        self.told_sizes: list[float] = []  # µm, of images whose metadata say
         self.pixel_size_um = self.value(
             self.manifest,
             "pixel_size_um",
@@ -63,6 +69,45 @@ class Folder:
             "a short text",
             "Name the dataset.",
         )
+
+    def settle_pixel_size(self) -> None:
+        """Take the size of a pixel from the images where the manifest does not give it; warn where
+        the two differ.
+        """
+        if self.settled:
+            return
+        told, self.settled = self.told_sizes, True
+        if told and max(told) > 1.02 * min(told):
+            found = f"images of {min(told):.4g} and of {max(told):.4g} µm per pixel"
+            self.note("pixel_size_um", found, "images of one size", "Resample them.")
+        elif "pixel_size_um" not in self.manifest and told:
+            self.pixel_size_um = told[0]
+        elif "pixel_size_um" not in self.manifest:
+            remedy = "Add `pixel_size_um:`; the images' own metadata do not say."
+            self.note("pixel_size_um", "no value", "a value", remedy)
+        elif self.pixel_size_um and told and abs(told[0] / self.pixel_size_um - 1) > 0.02:
+            self.note(
+                "pixel_size_um",
+                f"{self.pixel_size_um:g}, while the images' metadata say {told[0]:.4g}",
+                "one size",
+                "Correct whichever is wrong; the manifest counts.",
+                severity="warning",
+            )
+
+    def opened(self, path: Path, field: str) -> Volume | None:
+        """Return a stack of planes, None for a single image; its warnings and its size are kept."""
+        if not is_volume(path) and path.suffix.lower() not in (".tif", ".tiff", ".npy"):
+            return None
+        try:
+            volume = open_volume(path, field)
+        except Problem:
+            if is_volume(path):
+                raise
+            return None  # whoever reads it as an image says what is wrong with it
+        self.problems += volume.warnings
+        if volume.pixel_size_um:
+            self.told_sizes.append(volume.pixel_size_um)
+        return volume if volume.shape[0] > 1 or is_volume(path) else None
 
     def note(self, *words: str, severity: str = "error") -> None:
         """Note a :class:`Problem` in the manifest: field, found, expected, remedy."""
@@ -103,6 +148,39 @@ class Folder:
             words = f"at most {MOST_NAMES}", "Merge or leave out the smallest."
             self.note(key, f"{len(names)} labels", *words)
         return names
+
+    def plane(
+        self, entry: dict, key: str, of_file: Callable, of_array: Callable, where: str
+    ) -> np.ndarray | None:
+        """Return what a key names as one plane: an image, or plane ``z`` of a volume.
+
+        Parameters
+        ----------
+        of_file : callable
+            ``(path, field)`` to an image.
+        of_array : callable
+            ``(array, path, field)`` to the same, from the plane of a volume.
+        """
+
+        def read(path: Path, field: str) -> np.ndarray:
+            volume, z = self.opened(path, field), entry.get("z")
+            if volume is None:
+                return of_file(path, field)
+            if volume.shape[2] in (3, 4) and not is_volume(path):
+                return of_file(path, field)  # colours
+            if volume.shape[0] == 1:
+                z = 0
+            if type(z) is not int or not 0 <= z < volume.shape[0]:
+                raise Problem(
+                    field,
+                    f"a volume of {volume.shape[0]} planes (shape {volume.shape})",
+                    f"a plane numbered z = {z!r:.20}",
+                    f"`z` counts its planes, from 0 to {volume.shape[0] - 1}.",
+                    file=path.name,
+                )
+            return of_array(volume[z], path, field)
+
+        return self.content(entry, key, read, where)
 
     def content(
         self, entry: dict, key: str, reader: Callable[[Path, str], Any], where: str = ""
@@ -164,6 +242,27 @@ class Folder:
             which = f"{words}, which `{key}` does not list"
             self.note(field, which, "only listed labels", remedy, severity="warning")
 
+    def wishes(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return ``colours`` of names, and ``compare``: whether claims are judged."""
+        colours = self.value(
+            self.manifest,
+            "colours",
+            lambda value: isinstance(value, dict) and all(map(_is_colour, value.values())),
+            "a mapping from names to colours",
+            "Write for example `{Cortex: '#5b8bd0'}`; quote the colour.",
+        )
+        for name in set(colours or {}) - set(names):
+            hint = did_you_mean(str(name), names, "Remove it.")
+            self.note(f"colours.{name}", "an unknown name", f"one of {', '.join(names)}", hint)
+        compare = self.value(
+            self.manifest,
+            "compare",
+            lambda value: type(value) is bool,
+            "true or false",
+            "Write `compare: false` for pages without the papers' verdicts.",
+        )
+        return {"colours": colours or {}, "compare": compare is not False}
+
     def finish(self) -> dict[str, Any]:
         """Return the attributes that every dataset has.
 
@@ -172,6 +271,7 @@ class Folder:
         DatasetError
             If there are errors.
         """
+        self.settle_pixel_size()
         if self.errors():
             raise DatasetError(self.path, self.problems)
         return {
@@ -181,6 +281,10 @@ class Folder:
             "fingerprint": fingerprint(self.path, self.files),
             "is_phantom": "phantom" in self.manifest,
         }
+
+
+def _is_colour(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value) is not None
 
 
 def _are_names(value: Any) -> bool:

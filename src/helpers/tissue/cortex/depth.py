@@ -8,12 +8,14 @@ given in pixels are pixels of that grid.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, stats
 from skimage.morphology import remove_small_holes
 
 #: Lower edge of each layer as a fraction of cortical depth (0 = pia, 1 = white matter).
 #: Approximate: it stands in where a slice carries no layer labels.
 DEPTH_BANDS = {"L1": 0.1, "L2/3": 0.35, "L4": 0.5, "L5": 0.7, "L6": 1.0}
+
+ALONG = 0.5  # rank correlation of depth and layers, below which they contradict each other
 
 
 def cortical_depth(cortex: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -77,6 +79,65 @@ def cortical_depth(cortex: np.ndarray, other: np.ndarray) -> np.ndarray:
     d_pia, d_inner = (ndimage.distance_transform_edt(~edge) for edge in edges.values())
     depth = (d_pia / np.maximum(d_pia + d_inner, 1e-6)).astype(np.float32)
     return np.where(cortex, depth[margin:-margin, margin:-margin], np.float32(np.nan))
+
+
+def depth_of_layers(layers: np.ndarray) -> np.ndarray:
+    """Depth from labels of layers alone: 0 at the surface, 1 at the white matter.
+
+    Each layer takes an equal share of depth; within it, depth follows the distances to the layers
+    above and below it (at the outermost ones, the distance to their only neighbour).
+
+    Parameters
+    ----------
+    layers : (H, W) int array
+        1 … m from the surface down, 0 outside.
+
+    Returns
+    -------
+    (H, W) float32 array
+        NaN outside.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two layers.
+    """
+    layers = np.asarray(layers)
+    there = np.unique(layers[layers > 0])
+    if len(there) < 2:
+        raise ValueError(f"depth needs two layers or more, found {len(there)}")
+    depth = np.full(layers.shape, np.nan, np.float32)
+    for place, number in enumerate(there):
+        mine = layers == number
+        above, below = (layers > 0) & (layers < number), layers > number
+        to_above, to_below = (
+            ndimage.distance_transform_edt(~side)[mine] if side.any() else None
+            for side in (above, below)
+        )
+        if to_above is None:
+            within = 1 - to_below / to_below.max()
+        elif to_below is None:
+            within = to_above / to_above.max()
+        else:
+            within = to_above / (to_above + to_below)
+        depth[mine] = (place + within) / len(there)
+    return depth
+
+
+def runs_along(depth: np.ndarray, layers: np.ndarray) -> bool:
+    """Whether depth grows from layer to layer, as rank correlation over positions with both says.
+
+    Parameters
+    ----------
+    depth : (H, W) array
+        NaN outside the cortex.
+    layers : (H, W) int array
+        1 … m from the surface down, 0 outside.
+    """
+    both = ~np.isnan(depth) & (layers > 0)
+    if len(np.unique(layers[both])) < 2:
+        return False
+    return stats.spearmanr(depth[both], layers[both])[0] > ALONG
 
 
 def depth_bands(depth: np.ndarray) -> np.ndarray:

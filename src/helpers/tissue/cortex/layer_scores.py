@@ -12,6 +12,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from helpers.tissue.cortex.composition import component_means, layer_counts
 
+NAMED = ("L1", "L2/3")  # of the layers that the claim is about
+
 
 def by_depth(clusters: np.ndarray, depth: np.ndarray, k: int) -> np.ndarray:
     """Number clusters anew by the mean depth of their positions, the most superficial first.
@@ -221,27 +223,34 @@ def agreement(
     inside: np.ndarray,
     near: np.ndarray,
     k: int,
-    n_layers: int,
+    names: Sequence[str],
 ) -> dict[str, float]:
     """`layer_marks` over the positions ``inside``, and what to read them against.
 
     Parameters
     ----------
     clusters, layers, inside, near : (H, W) arrays
+        ``layers`` from the surface down, 1…m; ``near`` from :func:`near_borders`.
+    k : int
+        Number of clusters.
+    names : sequence of str
+        Of the layers.
 
     Returns
     -------
     dict
-        ``f1_l1``, ``f1_l23``; ``transition``: the largest share of another cluster near borders;
         ``near_borders``: the share of all positions there, which any cluster reaches by chance;
-        ``rand``: adjusted Rand index of clusters and layers.
+        ``rand``: adjusted Rand index of clusters and layers. Where the first layers are L1 and
+        L2/3, also ``f1_l1``, ``f1_l23``; ``transition``: the largest share of another cluster near
+        borders.
     """
     inside = np.asarray(inside) & (np.asarray(layers) > 0)
     clusters, layers, near = (np.asarray(each)[inside] for each in (clusters, layers, near))
-    marks, transitions = layer_marks(clusters, layers, near, k, n_layers)
-    return {
-        **marks,
-        "transition": float(np.nanmax(transitions, initial=0.0)),
+    values = {
         "near_borders": float(near.mean()),
         "rand": float(adjusted_rand_score(layers, clusters)),
     }
+    if tuple(names[:2]) != NAMED:
+        return values
+    marks, transitions = layer_marks(clusters, layers, near, k, len(names))
+    return {**marks, "transition": float(np.nanmax(transitions, initial=0.0)), **values}

@@ -27,7 +27,7 @@ class Selection:
 
 
 def select_factors(
-    coefficients: np.ndarray, labels: np.ndarray, p: int, lam: float = 0.5
+    coefficients: np.ndarray, labels: np.ndarray, p: int, lam: float = 0.5, *, present: bool = False
 ) -> Selection:
     """Choose p factors greedily, each for an area of its own (paper B, §2).
 
@@ -45,6 +45,8 @@ def select_factors(
         How many factors to choose, at most min(k, r).
     lam : float
         Weight of the leakage λ: larger prefers localised factors. The paper's default is 0.5.
+    present : bool
+        Choose for areas with positions only, and as many factors as there are then, at most p.
 
     Returns
     -------
@@ -67,6 +69,8 @@ def select_factors(
             "labels must be 0 (not scored) or an area 1 … r, with at least one area present"
         )
     k, r = coefficients.shape[1], int(labels.max())
+    there = np.bincount(labels, minlength=r + 1)[1:] > 0 if present else np.ones(r, bool)
+    p = min(p, k, int(there.sum())) if present else p
     if not 1 <= p <= min(k, r):
         raise ValueError(
             f"p = {p} factors cannot be chosen: one factor per area, "
@@ -77,7 +81,7 @@ def select_factors(
     coverage = np.stack([active[labels == a].sum(axis=0) for a in range(1, r + 1)], axis=1)
     leakage = lam * (coverage.sum(axis=1, keepdims=True) - coverage)
     scores = coverage - leakage
-    left, pairs = scores.astype(float), []
+    left, pairs = np.where(there, scores, -np.inf), []
     for _ in range(p):
         i, a = np.unravel_index(np.argmax(left), left.shape)  # argmax takes the first of equals
         pairs.append((int(i), int(a) + 1))

@@ -32,7 +32,8 @@ def training_curves(histories: dict[int, pd.DataFrame]) -> plt.Figure:
 
 def confusion(matrices: list[pd.DataFrame], titles: list[str], areas: list[str]) -> plt.Figure:
     """Show row-normalised confusion matrices side by side (A Fig. 3, top)."""
-    figure, axes = style.small_multiples(len(matrices), 4.6, 4.2)
+    side = max(4.6, 2.2 + 0.4 * len(areas))
+    figure, axes = style.small_multiples(len(matrices), side, side - 0.4)
     for axis, matrix, title in zip(axes, matrices, titles):
         counts = np.asarray(matrix, float)
         shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)

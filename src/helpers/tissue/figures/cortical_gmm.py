@@ -1,5 +1,7 @@
 """Panels of page 07: layers, top factors and mixture components of the cortex (B Fig. 2A, 2B)."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -27,6 +29,14 @@ EDGE = "#888888"  # some components are nearly white
 def component_colours(n: int) -> list[str]:
     """Return the colours of mixture components, shared by all panels."""
     return [COMPONENT_COLOURS[i % len(COMPONENT_COLOURS)] for i in range(n)]
+
+
+def _layer_colours(n: int) -> list[tuple]:
+    """Return the colours of layers, from the surface down: blues, however many there are."""
+    if n <= len(LAYER_COLOURS):
+        return [*LAYER_COLOURS[:n]]
+    blues = LinearSegmentedColormap.from_list("layers", LAYER_COLOURS)
+    return [blues(i / (n - 1))[:3] for i in range(n)]
 
 
 def _show_components(
@@ -70,7 +80,7 @@ def areas_and_layers(
     )
     gray = style.thumbnail(view.pixels(image), 1400)
     axis.imshow(gray, cmap="gray", vmin=0, vmax=np.percentile(gray, 99.7), extent=view.extent)
-    blues = LAYER_COLOURS[: len(layer_names)]
+    blues = _layer_colours(len(layer_names))
     for shown, colours, alpha in (
         (np.where(labels == cortex, 0, labels), style.area_colours(areas), 0.45),
         (layers, blues, 0.6),
@@ -154,26 +164,27 @@ def single_components(
     for axis, name, values in zip(axes, names, np.moveaxis(posteriors, -1, 0)):
         show_map(axis, view, values, cmap=NAVY, vmin=0, vmax=1)
         outlines(axis, view, layers, "#b5b5b5", 0.6)
-        style.bare(axis, name, fontsize=7.5)
+        style.bare(axis, textwrap.fill(name, 34), fontsize=7.5)
         axis.spines[:].set_visible(True)
     return figure
 
 
 def top_factors(view: View, maps: list[np.ndarray], names: list[str]) -> plt.Figure:
-    """Draw three factors of the cortex as one RGB picture and singly (B Fig. 2B1).
+    """Draw up to three factors of the cortex as one RGB picture and singly (B Fig. 2B1).
 
     Parameters
     ----------
     view : View
-    maps : list of three (h, w) arrays
+    maps : list of at most three (h, w) arrays
         Coefficients on the grid, scaled so that 1 is bright; NaN outside.
     names : list of str
     """
-    figure, axes = plt.subplots(1, 4, figsize=(10, 2.5 * view.aspect + 0.4))
-    together = np.clip(np.nan_to_num(np.dstack(maps)), 0, 1)
+    figure, axes = style.small_multiples(1 + len(maps), 2.5, 2.5 * view.aspect + 0.4)
+    dark = [np.zeros_like(maps[0])] * (3 - len(maps))
+    together = np.clip(np.nan_to_num(np.dstack([*maps, *dark])), 0, 1)
     show_map(axes[0], view, together)
     style.bare(axes[0], "together")
-    for i, colour in enumerate(("red", "green", "blue")):
+    for i, colour in enumerate(("red", "green", "blue")[: len(maps)]):
         show_map(axes[1 + i], view, together[..., i], cmap="inferno", vmin=0, vmax=1)
         style.bare(axes[1 + i], f"{names[i]} ({colour})", fontsize=8)
     return figure
@@ -269,7 +280,11 @@ def shares_of_two_slices(
         table = pd.DataFrame(dict(zip(slices, shares)), layers)
         style.grouped_bars(axis, table, ("#147a8c", "#ee877c"), width, width)
         axis.plot(base, "_", markersize=16, color="#444444", label="all of cortex")
-        axis.set_title(title, fontsize=7.5)
+        axis.set_title(
+            "\n".join(textwrap.fill(line, 32) for line in title.split("\n")), fontsize=7.5
+        )
+        if max(map(len, layers)) > 4:
+            axis.set_xticks(range(len(layers)), layers, rotation=40, ha="right")
     axes[0].set_ylabel("share of the component")
     style.side_legend(axes[-1], fontsize=8)
     return figure

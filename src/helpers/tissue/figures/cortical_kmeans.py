@@ -218,6 +218,9 @@ def depth_profile(
     rows, k = (1 if density is None else 2), shares.shape[1]
     figure, axes = plt.subplots(rows, 1, figsize=(8, 0.8 + 1.9 * rows), sharex=True, squeeze=False)
     top, bottom = axes[0, 0], axes[-1, 0]
+    known = ~np.isnan(shares).any(axis=1)  # a thin layer may leave a bin without windows
+    centres, shares = centres[known], shares[known]
+    density = None if density is None else density[known]
     x = 1 - centres  # white matter on the left, as in the strip
     top.stackplot(x, np.nan_to_num(shares).T, colors=cluster_colours(k), labels=_cluster_names(k))
     top.set(ylim=(0, 1), xlim=(0, 1), ylabel="share of windows")

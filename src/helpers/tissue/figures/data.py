@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.book import style
-from helpers.tissue.figures.views import annotated_slice
+from helpers.tissue.figures.views import View, annotated_slice
 
 #: Layers of the network and how tall each is drawn: convolutions, then fully connected ones.
 CONVOLUTIONS = (("input", 128), ("16", 61), ("32", 28), ("64", 13), ("128", 5))
@@ -19,8 +19,8 @@ def overview(
     patches: np.ndarray,
     features: np.ndarray,
     feature_labels: np.ndarray,
-    areas: list[str],
-    recall: np.ndarray,
+    recall: dict[str, float],
+    turns: int = 0,
 ) -> plt.Figure:
     """Draw the method from a run's own pictures (A Fig. 1, B Fig. 1).
 
@@ -37,12 +37,14 @@ def overview(
         Activations of the last hidden layer for held-out patches.
     feature_labels : (M,) int array
         Their areas.
-    areas : sequence of str
-    recall : (n,) array
-        Share of each area's held-out patches that the network names rightly.
+    recall : dict
+        Area to the share of its held-out patches that the network names rightly, in class order.
+    turns : int
+        Quarter turns that bring the cortex to the top.
     """
+    areas = [*recall]
     figure, axes = plt.subplots(1, 5, figsize=(13, 3.8), width_ratios=[0.55, 0.95, 0.9, 1.2, 1.3])
-    _slice_with_boxes(axes[0], image, centres, labels, areas)
+    _slice_with_boxes(axes[0], image, centres, labels, areas, turns)
     _patch_columns(axes[1], patches, labels, areas)
     _network(axes[2])
     shown = features[np.argsort(feature_labels, kind="stable")]
@@ -57,7 +59,7 @@ def overview(
     centred = features - features.mean(0)
     principal = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T  # (M, 2)
     for number, colour in enumerate(style.area_colours(areas), start=1):
-        name = f"{areas[number - 1]} {100 * recall[number - 1]:.0f} %"
+        name = f"{areas[number - 1]} {100 * recall[areas[number - 1]]:.0f} %"
         axes[4].scatter(*principal[feature_labels == number].T, s=8, color=colour, label=name)
     style.side_legend(axes[4], fontsize=7, title="area, recall", title_fontsize=7, markerscale=1.5)
     axes[4].set(
@@ -71,15 +73,20 @@ def overview(
 
 
 def _slice_with_boxes(
-    axis: plt.Axes, image: np.ndarray, centres: np.ndarray, labels: np.ndarray, areas: list[str]
+    axis: plt.Axes,
+    image: np.ndarray,
+    centres: np.ndarray,
+    labels: np.ndarray,
+    areas: list[str],
+    turns: int,
 ) -> None:
-    # Cortex, the slice's right end, on top as in the papers.
-    tall, step = np.rot90(style.thumbnail(image, 1200)), style.thumbnail_step(image, 1200)
-    axis.imshow(tall, cmap="gray", vmin=0, vmax=np.percentile(tall, 99.5), aspect="equal")
+    view = View(0, 0, *image.shape, turns, 1)
+    shown = style.thumbnail(view.pixels(image), 1200)
+    top = np.percentile(shown, 99.5)
+    axis.imshow(shown, cmap="gray", vmin=0, vmax=top, aspect="equal", extent=view.extent)
     for number, colour in enumerate(style.area_colours(areas), start=1):
         for row, column in centres[_spread(labels, number, 2)] - 64:
-            corner = row / step, tall.shape[0] - 1 - (column + 128) / step
-            style.square(axis, corner, 128 / step, colour, 1.3)
+            style.square(axis, view.rectangle(row, column, 128), 128, colour, 1.3)
     style.bare(axis, "1  local views")
 
 

@@ -111,8 +111,9 @@ def error_intervals(
 
 def area_similarity(matrices: dict[str, np.ndarray], areas: list[str]) -> plt.Figure:
     """Draw tables of the mean Gram entry of each pair of areas, one per network, on one scale."""
+    side, columns = max(3.1, 1.6 + 0.32 * len(areas)), 4 if len(areas) < 8 else 2
     figure, axes = style.small_multiples(
-        len(matrices), 3.1, 3.1, columns=min(4, len(matrices)), margin=(0.9, 0)
+        len(matrices), side, side, columns=min(columns, len(matrices)), margin=(0.9, 0)
     )
     for axis, (name, matrix) in zip(axes, matrices.items()):
         picture = axis.imshow(matrix, cmap="viridis", vmin=0, vmax=1)
@@ -124,8 +125,9 @@ def area_similarity(matrices: dict[str, np.ndarray], areas: list[str]) -> plt.Fi
 
 
 def _area_ticks(axis: plt.Axes, places: np.ndarray, areas: list[str]) -> None:
-    axis.set_xticks(places, areas, rotation=40, ha="right", rotation_mode="anchor", fontsize=7)
-    axis.set_yticks(places, areas, fontsize=7)
+    names = style.shortened(areas)
+    axis.set_xticks(places, names, rotation=40, ha="right", rotation_mode="anchor", fontsize=7)
+    axis.set_yticks(places, names, fontsize=7)
 
 
 def pair_gaps(table: pd.DataFrame) -> plt.Figure:
@@ -177,7 +179,9 @@ def pca_3d(
         Area 1…n.
     areas : sequence of str
     """
-    width, colours = 3.1 * len(scores) + 1.2, np.array(style.area_colours(areas))
+    names = style.shortened(areas)
+    beside = 0.5 + 0.075 * max(map(len, names))  # inches for the legend
+    width, colours = 3.1 * len(scores) + beside, np.array(style.area_colours(areas))
     figure, axes = plt.subplots(
         2,
         len(scores),
@@ -199,12 +203,12 @@ def pca_3d(
             fontsize=9,
         )
     figure.subplots_adjust(
-        left=0.01, right=1 - 1 / width, top=0.9, bottom=0.03, wspace=0.05, hspace=0.05
+        left=0.01, right=1 - beside / width, top=0.9, bottom=0.03, wspace=0.05, hspace=0.05
     )
     figure.legend(
         handles=[
             plt.Line2D([], [], marker="o", linestyle="", color=colour, label=name)
-            for name, colour in zip(areas, colours)
+            for name, colour in zip(names, colours)
         ],
         loc="outside center right",
     )

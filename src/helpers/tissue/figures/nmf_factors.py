@@ -84,8 +84,10 @@ def selected_factors(
         Areas on the grid.
     pixel_size_um : float
     """
-    width = 2.0 if view.aspect > 1 else 5.5
-    figure, axes = style.small_multiples(len(maps), width, width * view.aspect + 0.4)
+    width, columns = (2.0, 6) if view.aspect > 1 else (5.5, 2)
+    figure, axes = style.small_multiples(
+        len(maps), width, width * view.aspect + 0.4, columns=min(columns, len(maps))
+    )
     for axis, values, top, title in zip(axes, maps, tops, titles):
         heatmap(axis, image, view, values, top, areas)
         axis.set_title(title, fontsize=9)
@@ -96,10 +98,10 @@ def selected_factors(
 def one_factor(
     image: np.ndarray, view: View, values: np.ndarray, top: float, areas: np.ndarray, title: str
 ) -> plt.Figure:
-    """Draw one factor over the slice, turned on its side to fit a page: one picture of the slider
-    over all of them.  The arrays are those of `heatmap`.
+    """Draw one factor over the slice, turned on its side if it stands tall, to fit a page: one
+    picture of the slider over all of them.  The arrays are those of `heatmap`.
     """
-    lying = replace(view, turns=view.turns + 3)
+    lying = replace(view, turns=view.turns + 3) if view.aspect > 1 else view
     figure, axis = plt.subplots(figsize=(9, 9 * lying.aspect + 0.3))
     heatmap(axis, image, lying, values, top, areas)
     axis.set_title(title, loc="left")
@@ -127,7 +129,9 @@ def factor_tables(
         Factor (0-based) and area (1 … r) of each selected pair; framed.
     """
     relative = means / np.maximum(np.nanmax(means, axis=1, keepdims=True), 1e-12)
-    figure, axes = style.small_multiples(3, 3.3, 0.28 * len(means) + 1.1, sharey=True)
+    figure, axes = style.small_multiples(
+        3, max(3.3, 0.42 * len(areas)), 0.28 * len(means) + 1.1, sharey=True
+    )
     for axis, values, low, title in (
         (axes[0], relative, 0, "mean coefficient\n(of the factor's largest)"),
         (axes[1], coverage, 0, "share of the area\nthat is positive"),
@@ -147,7 +151,9 @@ def score_table(selection: Selection, areas: list[str]) -> plt.Figure:
     tables = np.stack([selection.coverage, selection.leakage, selection.scores]) / 1000
     largest = np.abs(tables).max()
     scale = {"cmap": "RdBu", "vmin": -largest, "vmax": largest, "form": "{:.3g}"}
-    figure, axes = style.small_multiples(3, 3.3, 0.28 * tables.shape[1] + 1.0, sharey=True)
+    figure, axes = style.small_multiples(
+        3, max(3.3, 0.42 * len(areas)), 0.28 * tables.shape[1] + 1.0, sharey=True
+    )
     for axis, values, name in zip(axes, tables, ("coverage", "leakage (λ included)", "score")):
         white, title = np.abs(values) > 0.6 * largest, f"{name}, thousands of positions"
         _factor_table(axis, values, areas, white, title, **scale)

@@ -88,7 +88,7 @@ class View:
 
 def quarter_turns(labels: np.ndarray, cortex: int) -> int:
     """Quarter turns against the clock that bring the cortex to the top; 0 where there is none."""
-    mine = np.argwhere(labels == cortex)
+    mine = np.argwhere((labels == cortex) & (labels > 0))
     if not len(mine):
         return 0
     down, right = mine.mean(axis=0) - np.argwhere(labels > 0).mean(axis=0)
@@ -122,6 +122,7 @@ def outlines(
 def scale_below(axis: plt.Axes, view: View, pixel_size_um: float, length_um: float) -> None:
     """Draw a scale bar under the right end of an image, where it covers nothing."""
     _, width, height, _ = view.extent
+    length_um = style.fitting_length(length_um, width * pixel_size_um)
     right, length = 0.98 * width, length_um / pixel_size_um
     y, gap = height + 0.02 * max(width, height), 0.005 * max(width, height)
     axis.plot(

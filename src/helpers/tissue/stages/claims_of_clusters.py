@@ -8,7 +8,7 @@ import pandas as pd
 from helpers.book.claims import Finding
 from helpers.tissue.cortex import layer_scores, nulls
 from helpers.tissue.cortex.depth import Strip
-from helpers.tissue.stages.kmeans import SURFACE_DOWN, CortexGrid
+from helpers.tissue.stages.kmeans import CortexGrid
 
 NEAR = 64  # pixels: half a window, within which a position counts as near a border between layers
 COLUMN = 256  # pixels: two windows
@@ -23,7 +23,9 @@ class Judged:
     Attributes
     ----------
     layers : int array
-        1…5 from the surface down.
+        1…m from the surface down.
+    names : tuple of str
+        Of the layers.
     depth : float array
         NaN where a position is not judged.
     near : bool array
@@ -33,6 +35,7 @@ class Judged:
     """
 
     layers: np.ndarray
+    names: tuple[str, ...]
     depth: np.ndarray
     near: np.ndarray
     column: float
@@ -57,7 +60,7 @@ class Judged:
             self.layers[here],
             self.near[here],
             k,
-            len(SURFACE_DOWN),
+            len(self.names),
             nulls.depth_shifts(self.depth, self.column, draws, seed),
         ).assign(windows=float(here.sum()))
         margin = np.minimum(
@@ -81,7 +84,8 @@ def judged(grid: CortexGrid, whole: np.ndarray, strip: Strip) -> Judged:
     kept = grid.inside & whole & (grid.layers > 0)
     near = layer_scores.near_borders(grid.layers, NEAR / grid.stride)
     depth = np.where(kept, grid.depth, np.nan)
-    return Judged(*map(strip.take, (grid.layers, depth, near)), COLUMN / grid.stride)
+    layers, depth, near = map(strip.take, (grid.layers, depth, near))
+    return Judged(layers, grid.layer_names, depth, near, COLUMN / grid.stride)
 
 
 def agreement_table(
@@ -123,7 +127,7 @@ def agreement_table(
             if not part.any():
                 continue
             about = {"features": features, "seed": seed, "start": start, "region": region}
-            found = layer_scores.agreement(labels, grid.layers, part, near, k, len(SURFACE_DOWN))
+            found = layer_scores.agreement(labels, grid.layers, part, near, k, grid.layer_names)
             rows.append({**about, "windows": int(part.sum()), **found})
     return pd.DataFrame(rows)
 
@@ -147,8 +151,12 @@ def cluster_claims(
     dict
         The claim to its finding, or to the reason why there is none.
     """
+    first, second = layer_scores.NAMED
+    if tuple(where.names[:2]) != (first, second):
+        reason = f"needs layers called {first} and {second} on top; found {', '.join(where.names)}"
+        return {"A.kmeans.layers": reason}
     present = np.unique(where.layers[~np.isnan(where.depth)])
-    missing = [name for number, name in enumerate(SURFACE_DOWN[:2], 1) if number not in present]
+    missing = [name for number, name in enumerate((first, second), 1) if number not in present]
     if missing:
         reason = f"no window of {' and '.join(missing)} lies wholly on tissue"
         return {"A.kmeans.layers": reason}

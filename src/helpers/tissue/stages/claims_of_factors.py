@@ -10,6 +10,7 @@ from helpers.book.run import Run
 from helpers.tissue.cortex.nulls import depth_shifts
 from helpers.tissue.factors import alignment, controls, findings, greedy_selection, nmf
 from helpers.tissue.stages.factorisation import SliceFactors, nmf_factors
+from helpers.tissue.stages.kmeans import as_published
 from helpers.tissue.stages.report_of_factors import BLOCK, FactorReport, factor_report
 
 CONTROL_STRIDE = 4  # pixels between positions at which null draws are measured, at least
@@ -191,10 +192,10 @@ def _shifted(
     """Select and measure the same factors under another area map, as `factor_report` does."""
     rows, n_areas = np.asarray(report.found.coefficients)[thin], report.auroc.shape[1]
     size = len(report.selection.factors)
-    selection = greedy_selection.select_factors(rows, labels, size, report.lam)
+    selection = greedy_selection.select_factors(rows, labels, size, report.lam, present=True)
     means = alignment.area_means(rows, labels, n_areas)
     auroc = alignment.auroc(rows, labels, n_areas)
-    value = findings.aligned_areas(selection, means, auroc, report.asked)
+    value = findings.aligned_areas(selection, means, auroc, report.asked) if report.asked else {}
     return own_auroc(selection, auroc), value
 
 
@@ -205,14 +206,15 @@ def _layers(report: FactorReport, thin: np.ndarray, step: int) -> tuple[np.ndarr
     if not isinstance(report.values["B.nmf.shared"], dict):
         return np.zeros(0), np.zeros(0)
     grid, cortex = report.found.grid, report.cortex
-    depth = np.where(cortex["layers"] > 0, cortex["depth"], np.nan)[::step, ::step]
+    published = as_published(cortex["layers"], cortex["layer_names"])
+    depth = np.where(published > 0, cortex["depth"], np.nan)[::step, ::step]
     depth = np.where(grid.included[::step, ::step], depth, np.nan)
     used = ~np.isnan(depth)
     values, places = (
         array[thin][used[grid.included[::step, ::step]]]
         for array in (report.shared_factor, report.found.places)
     )
-    deep = np.isin(cortex["layers"][::step, ::step][used], (3, 5))
+    deep = np.isin(published[::step, ::step][used], (3, 5))
     draws = np.array(
         [
             alignment.bootstrap_difference(values[order], deep, ~deep, places, BLOCK, 400)[:2]

@@ -10,7 +10,7 @@ from helpers.book.run import Run
 from helpers.tissue.cortex import composition, mixtures
 from helpers.tissue.cortex.depth import interior
 from helpers.tissue.stages.factorisation import SliceFactors, laid_out, random_rows
-from helpers.tissue.stages.kmeans import SURFACE_DOWN, cortical_layers
+from helpers.tissue.stages.kmeans import cortical_layers
 
 NULL_STRIDE = 8  # pixels between the positions at which null draws are measured, at least
 
@@ -28,7 +28,9 @@ class CorticalComponents:
     depth : (h, w) float32 array
         0 at the pia, 1 at the white matter, NaN outside the cortex.
     layers : (h, w) uint8 array
-        1…5 for L1…L6, 0 outside.
+        1…m for ``layer_names``, 0 outside.
+    layer_names : tuple of str
+        From the surface down.
     layers_annotated : bool
         Whether layers are labels, or bands of depth that stand in for them.
     mixture : mixtures.Mixture
@@ -44,6 +46,7 @@ class CorticalComponents:
     inside: np.ndarray
     depth: np.ndarray
     layers: np.ndarray
+    layer_names: tuple[str, ...]
     layers_annotated: bool
     mixture: mixtures.Mixture
     posteriors: np.ndarray
@@ -72,9 +75,9 @@ class CorticalComponents:
         return self.factors.coefficients[self.inside[self.factors.grid.included]]
 
     def shares(self) -> np.ndarray:
-        """Layers of each component: (c, 5)."""
+        """Layers of each component: (c, m)."""
         return composition.layer_shares(
-            self.components, self.layers, len(self.mixture.weights), len(SURFACE_DOWN)
+            self.components, self.layers, len(self.mixture.weights), len(self.layer_names)
         )
 
 
@@ -120,8 +123,16 @@ def cortical_components(
     found = run.stored(f"components-z{factors.piece.z}", parameters, compute, inputs=inputs)
     posteriors = found.value.pop("posteriors")
     mixture = mixtures.Mixture(**found.value)
+    annotated = cortex.pop("annotated")
     components = CorticalComponents(
-        factors, inside, *cortex.values(), mixture, posteriors, margin, seed
+        factors=factors,
+        inside=inside,
+        **cortex,
+        layers_annotated=annotated,
+        mixture=mixture,
+        posteriors=posteriors,
+        margin=margin,
+        seed=seed,
     )
     return replace(found, value=components)
 

@@ -1,5 +1,6 @@
 """The cortex of a slice on a grid of windows, with depth and layers (A Fig. 6, B Fig. 2)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,14 +29,17 @@ class CortexGrid(SliceFeatures):
     depth : (h, w) float array
         0 at the surface, 1 at the white matter, NaN outside the cortex.
     layers : (h, w) uint8 array
-        1…5 for `SURFACE_DOWN`, 0 outside.
+        1…m for ``layer_names``, 0 outside.
     annotated : bool
         Whether layers are labels of the dataset, or bands of depth that stand in for them.
+    layer_names : tuple of str
+        From the surface down.
     """
 
     depth: np.ndarray
     layers: np.ndarray
     annotated: bool
+    layer_names: tuple[str, ...]
 
     @property
     def inside(self) -> np.ndarray:
@@ -55,7 +59,7 @@ def cortex_grid(run: Run, trained: Artifact, *, stride: int = 8) -> CortexGrid:
     Raises
     ------
     ValueError
-        No area is called cortex, or its outline does not tell surface from white matter.
+        No area is the cortex, or its outline does not tell surface from white matter.
     """
     piece = labelled_test_slice(run) or run.microct.slices("train")[0]
     cortex_label(run)  # before the long work
@@ -87,21 +91,43 @@ def whole_windows(run: Run, grid: CortexGrid) -> np.ndarray:
 
 
 def cortex_label(run: Run) -> int:
-    """Return the number of the area called cortex.
+    """Return the number of the area that is the cortex.
 
     Raises
     ------
     ValueError
         If there is none.
     """
-    areas = [name.casefold() for name in run.microct.areas]
-    if "cortex" not in areas:
-        raise ValueError(f"no area is called cortex; found {', '.join(run.microct.areas)}")
-    return areas.index("cortex") + 1
+    found = run.microct.role("cortex")
+    if not found:
+        raise ValueError(
+            f"no area is the cortex; found {', '.join(run.microct.areas)} "
+            "(`roles: {cortex: NAME}` in dataset.yml names it)"
+        )
+    return found[0]
+
+
+def as_published(layers: np.ndarray, names: Sequence[str]) -> np.ndarray | str:
+    """Return layers numbered as in `SURFACE_DOWN`, or why they cannot be: claims name the papers'.
+
+    Parameters
+    ----------
+    layers : int array
+        1…m for ``names``, 0 outside.
+    """
+    missing = [name for name in SURFACE_DOWN if name not in names]
+    if missing:
+        return f"needs layers called {', '.join(SURFACE_DOWN)}; found {', '.join(names)}"
+    order = [SURFACE_DOWN.index(name) + 1 if name in SURFACE_DOWN else 0 for name in names]
+    return np.array([0, *order], np.uint8)[layers]
 
 
 def cortical_layers(run: Run, grid: SliceFeatures, areas: np.ndarray) -> dict:
-    """Return ``depth``, ``layers`` and ``annotated`` on a grid, as in `CortexGrid`.
+    """Return ``depth``, ``layers``, ``annotated``, ``layer_names`` on a grid, as in `CortexGrid`.
+
+    Layers of the dataset are taken as they are, whatever their names: in the manifest's order, from
+    the surface down (the papers' five in theirs). Where the outline of the cortex gives no depth,
+    or one that contradicts them, depth follows the layers. Without layers, bands of depth serve.
 
     Parameters
     ----------
@@ -111,18 +137,27 @@ def cortical_layers(run: Run, grid: SliceFeatures, areas: np.ndarray) -> dict:
     Raises
     ------
     ValueError
-        If no area is called cortex, or its depth is not defined (see `depth.cortical_depth`).
+        If no area is the cortex, or its depth is not defined (see `depth.cortical_depth`).
     """
     labels = grid.at_grid(areas)
     mine = labels == cortex_label(run)
-    depth = depths.cortical_depth(mine, (labels > 0) & ~mine)
-    names = run.microct.layers
-    annotated = grid.piece.layers is not None and set(SURFACE_DOWN) <= set(names)
-    if annotated:
-        order = [SURFACE_DOWN.index(name) + 1 if name in SURFACE_DOWN else 0 for name in names]
-        layers = np.array([0, *order], np.uint8)[grid.at_grid(grid.piece.layers)]
+    names, layers = run.microct.layers, None
+    if grid.piece.layers is not None and names:
+        layers = np.where(mine, grid.at_grid(grid.piece.layers), 0).astype(np.uint8)
+        if set(names) == set(SURFACE_DOWN):
+            names, layers = SURFACE_DOWN, as_published(layers, names)
+    annotated = layers is not None and len(np.unique(layers[layers > 0])) > 1
+    try:
+        depth = depths.cortical_depth(mine, (labels > 0) & ~mine)
+    except ValueError:
+        if not annotated:
+            raise
+        depth = np.full(mine.shape, np.nan, np.float32)
+    if annotated and not depths.runs_along(depth, layers):
+        depth = depths.depth_of_layers(layers)
     return {
         "depth": depth,
-        "layers": np.where(mine, layers, 0) if annotated else depths.depth_bands(depth),
+        "layers": layers if annotated else depths.depth_bands(depth),
         "annotated": annotated,
+        "layer_names": tuple(names) if annotated else SURFACE_DOWN,
     }

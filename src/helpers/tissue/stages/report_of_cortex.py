@@ -12,7 +12,7 @@ from helpers.tissue.factors import alignment, findings, greedy_selection, truth
 from helpers.tissue.stages.components import CorticalComponents
 from helpers.tissue.stages.densities import tissue_densities
 from helpers.tissue.stages.factorisation import laid_out
-from helpers.tissue.stages.kmeans import SURFACE_DOWN
+from helpers.tissue.stages.kmeans import as_published
 
 BLOCK = 256  # pixels: width of the columns of the null; two windows
 SMALLEST_BLOB = 64 * 64  # pixels: pieces smaller than a quarter of a window do not count as barrels
@@ -33,16 +33,18 @@ class CortexReport:
         Mean density in each component.
     known : bool
         Whether the densities are the phantom's own.
-    base : (5,) array
+    base : (m,) array
         Share of each layer in the cortex.
-    barrel_component : int
-        The component most typical of L4.
-    barrels : (h, w) bool array
+    barrel_component : int or None
+        The component most typical of L4; None where no layer is called so.
+    barrels : (h, w) bool array or None
         Its positions in L4.
     information, null : float, (n,) array
         See `alignment.laminar_information`, of the three selected factors.
     rand : float
         Adjusted Rand index of components and layers.
+    published : (h, w) array or str
+        Layers numbered as the paper's, or why they cannot be.
     lam : float
         λ of the selection.
     p : int
@@ -58,26 +60,32 @@ class CortexReport:
     axons: np.ndarray
     known: bool
     base: np.ndarray
-    barrel_component: int
-    barrels: np.ndarray
+    barrel_component: int | None
+    barrels: np.ndarray | None
     information: float
     null: np.ndarray
     rand: float
+    published: np.ndarray | str
     lam: float
     p: int
     values: dict
 
     @property
     def left_out(self) -> np.ndarray:
-        """Share of each layer that is not clustered, because it lies in the margin: (5,); NaN for
+        """Share of each layer that is not clustered, because it lies in the margin: (m,); NaN for
         an absent layer.
         """
         layers = np.asarray(self.found.layers)
         whole, kept = (
-            np.bincount(part, minlength=len(SURFACE_DOWN) + 1)[1:]
+            np.bincount(part, minlength=len(self.found.layer_names) + 1)[1:]
             for part in (layers.ravel(), layers[self.found.inside])
         )
         return 1 - kept / np.where(whole > 0, whole, np.nan)
+
+    @property
+    def density_ratio(self) -> float:
+        """Largest over smallest density of cells of the components."""
+        return float(np.nanmax(self.cells) / max(np.nanmin(self.cells), 1e-12))
 
     def top_maps(self) -> list:
         """The selected factors on the grid, scaled so that the 99th percentile over cortex is 1."""
@@ -98,14 +106,19 @@ def cortex_report(run: Run, components: Artifact, *, lam: float = 0.3, p: int = 
     cells, axons, known = tissue_densities(run, piece)
     cells, axons = (found.factors.grid.at_grid(density)[inside] for density in (cells, axons))
     information, null, selection = laminar_information(found, lam, p)
-    barrel_component, barrels, barrel_claim = findings.barrel_component(
-        found.components, found.layers, SMALLEST_BLOB / found.factors.grid.stride**2
-    )
-    if "barrels" in piece.truth:
+    published = as_published(found.layers, found.layer_names)
+    barrel_component = barrels = None
+    split = barrel_claim = published  # a reason, where layers are not called as in the paper
+    if not isinstance(published, str):
+        split = findings.split_of_layers(labels, published[inside], cells, n)
+        barrel_component, barrels, barrel_claim = findings.barrel_component(
+            found.components, published, SMALLEST_BLOB / found.factors.grid.stride**2
+        )
+    if barrels is not None and "barrels" in piece.truth:
         there = found.factors.grid.at_grid(piece.truth["barrels"]) > 0
         precision, recall = truth.precision_recall(barrels, there & inside)
-        base_rate = (there & inside & (found.layers == 3)).sum() / max(
-            (inside & (found.layers == 3)).sum(), 1
+        base_rate = (there & inside & (published == 3)).sum() / max(
+            (inside & (published == 3)).sum(), 1
         )
         barrel_claim = {
             **barrel_claim,
@@ -122,14 +135,16 @@ def cortex_report(run: Run, components: Artifact, *, lam: float = 0.3, p: int = 
             "left_out": float(1 - inside.sum() / cortical.sum()),
         },
         "B.gmm.subset": float(sizes[:2].sum()),
-        "B.gmm.layers": findings.split_of_layers(labels, layers, cells, n),
+        "B.gmm.layers": split,
         "B.gmm.barrels": barrel_claim,
     }
-    base = np.bincount(layers, minlength=len(SURFACE_DOWN) + 1)[1:] / max((layers > 0).sum(), 1)
+    base = np.bincount(layers, minlength=len(found.layer_names) + 1)[1:] / max(
+        (layers > 0).sum(), 1
+    )
     return CortexReport(
         found,
         selection,
-        findings.describe(labels, layers, cells, n, SURFACE_DOWN),
+        findings.describe(labels, layers, cells, n, found.layer_names),
         composition.component_means(labels, cells, n),
         composition.component_means(labels, axons, n),
         known,
@@ -139,6 +154,7 @@ def cortex_report(run: Run, components: Artifact, *, lam: float = 0.3, p: int = 
         information,
         null,
         truth.adjusted_rand(labels + 1, layers),
+        published,
         lam,
         p,
         values,
@@ -158,7 +174,7 @@ def laminar_information(
     selection : greedy_selection.Selection
     """
     rows, layers = np.asarray(found.coefficients), found.layers[found.inside]
-    selection = greedy_selection.select_factors(rows, layers, p, lam)
+    selection = greedy_selection.select_factors(rows, layers, p, lam, present=True)
     chosen = rows[:, selection.factors]
     scaled = chosen / np.maximum(np.percentile(chosen, 99, axis=0), 1e-12)
     largest = np.where(scaled.any(axis=1), scaled.argmax(axis=1) + 1, 0)

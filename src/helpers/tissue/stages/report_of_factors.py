@@ -9,7 +9,7 @@ from helpers.book.artifacts import Artifact
 from helpers.book.run import Run
 from helpers.tissue.factors import alignment, findings, greedy_selection, truth
 from helpers.tissue.stages import densities, factorisation
-from helpers.tissue.stages.kmeans import SURFACE_DOWN, cortical_layers
+from helpers.tissue.stages.kmeans import as_published, cortical_layers
 
 BLOCK = 256  # pixels: side of the blocks of the bootstrap; two windows
 
@@ -29,8 +29,8 @@ class FactorReport:
         Rank correlation of each factor with the density of cells, of axons.
     known : bool
         Whether the densities are the phantom's own.
-    layer_means : (k, 5) array or None
-        Mean coefficient in L1…L6; None without a cortex.
+    layer_means : (k, m) array or None
+        Mean coefficient in each layer; None without a cortex.
     cortex : dict
         As of `kmeans.cortical_layers`; empty without a cortex.
     asked : list of int
@@ -83,11 +83,8 @@ def factor_report(run: Run, fitted: Artifact, *, p: int = 6, lam: float = 0.5) -
     §3, Fig. 2C).
     """
     found, names = fitted.value, run.microct.areas
-    areas = {name.casefold(): i for i, name in enumerate(names, start=1)}
     coefficients, labels = np.asarray(found.coefficients), found.labels
-    selection = greedy_selection.select_factors(
-        coefficients, labels, min(p, int(labels.max()), coefficients.shape[1]), lam
-    )
+    selection = greedy_selection.select_factors(coefficients, labels, p, lam, present=True)
     means, coverage, auroc = (
         measure(coefficients, labels, len(names))
         for measure in (alignment.area_means, alignment.area_coverage, alignment.auroc)
@@ -103,31 +100,34 @@ def factor_report(run: Run, fitted: Artifact, *, p: int = 6, lam: float = 0.5) -
 
     def shared_claim(asked: list[int]) -> dict | str:
         cortex, vp, zi = asked
-        if layers is None:
-            return no_layers
+        if isinstance(published, str):
+            return published
         if vp not in selection.areas:
             return "no factor was selected for VP"
         chosen = coefficients[:, dict(zip(selection.areas, selection.factors))[vp]]
         return findings.thalamic_factor(
-            chosen, labels, layers, found.places, [vp, zi], cortex, BLOCK
+            chosen, labels, published, found.places, [vp, zi], cortex, BLOCK
         )
 
-    layer_means, cortex, layers, no_layers = None, {}, None, ""
+    layer_means, cortex = None, {}
     try:
         cortex = cortical_layers(run, found.grid, found.areas)
         layers = cortex["layers"][found.grid.included]
-        layer_means = alignment.area_means(coefficients, layers, len(SURFACE_DOWN))
+        layer_means = alignment.area_means(coefficients, layers, len(cortex["layer_names"]))
+        published = as_published(layers, cortex["layer_names"])
     except ValueError as error:
-        no_layers = str(error)
-    present = [areas[name] for name in ("cortex", "striatum", "zi") if name in areas]
-    asked = [area for area in present if (labels == area).any()]
+        published = str(error)
+    roles = ("cortex", "striatum", "zona_incerta")
+    asked = [area for role in roles for area in run.microct.role(role) if (labels == area).any()]
     values = {
         "B.nmf.areas": findings.aligned_areas(selection, means, auroc, asked)
         if asked
-        else "the slice has no area that is called cortex, striatum or ZI",
+        else "the slice has neither cortex, striatum nor zona incerta",
         "B.nmf.uncorrelated": "only one area",
-        "B.nmf.axons": _if_present(areas, ("wm",), axon_claim),
-        "B.nmf.shared": _if_present(areas, ("cortex", "vp", "zi"), shared_claim),
+        "B.nmf.axons": _if_present(run, labels, ("white_matter",), axon_claim),
+        "B.nmf.shared": _if_present(
+            run, labels, ("cortex", "thalamus_vp", "zona_incerta"), shared_claim
+        ),
     }
     return FactorReport(
         found,
@@ -141,7 +141,7 @@ def factor_report(run: Run, fitted: Artifact, *, p: int = 6, lam: float = 0.5) -
         layer_means,
         cortex,
         asked,
-        areas.get("vp", 0),
+        max(run.microct.role("thalamus_vp"), default=0),
         lam,
         values,
         fitted.key,
@@ -149,10 +149,18 @@ def factor_report(run: Run, fitted: Artifact, *, p: int = 6, lam: float = 0.5) -
 
 
 def _if_present(
-    areas: dict[str, int], wanted: tuple[str, ...], measure: Callable[[list[int]], dict | str]
+    run: Run,
+    labels: np.ndarray,
+    wanted: tuple[str, ...],
+    measure: Callable[[list[int]], dict | str],
 ) -> dict | str:
-    """Measure with the labels of the wanted areas, or say which are missing."""
-    missing = [name for name in wanted if name not in areas]
-    if missing:
-        return f"no area is called {', '.join(missing)}"
-    return measure([areas[name] for name in wanted])
+    """Measure with the labels of the areas that play the wanted roles, or say which are missing
+    from the dataset or from the slice. Of several white matters, the largest serves.
+    """
+    sizes = np.bincount(labels, minlength=len(run.microct.areas) + 1)
+    played = {role: run.microct.role(role) for role in wanted}
+    for role, areas in played.items():
+        if not areas or not sizes[list(areas)].any():
+            where = "in the slice" if areas else "(`roles:` in dataset.yml names it)"
+            return f"no {role.replace('_', ' ')} {where}"
+    return measure([max(areas, key=lambda area: sizes[area]) for areas in played.values()])

@@ -281,7 +281,7 @@ def save_area_maps(run: Run, results: list[AreaMap]) -> None:
             top, left = result.piece.offset
             height, width = result.piece.image.shape
             full[top : top + height, left : left + width] = result.labels
-        run.save_map(f"area_map_z{z}", full)
+        run.save_map(f"area_map_z{z}", full, run.microct.areas, run.microct.pixel_size_um)
     names = run.microct.areas
     run.save_table(
         pd.Series(

@@ -1,0 +1,65 @@
+"""Whether slices can play their roles: room for patches, apart from each other, one name each."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from helpers.data.datasets.reading import Folder
+from helpers.data.patches import SIZE, allowed_centres
+
+APART_UM = 50.0  # least distance between slices of different roles (A §III.1)
+
+
+def check_room(folder: Folder, train: Sequence[Any], areas: Sequence[str]) -> None:
+    """Every area must occur in the training slices, large enough for one patch."""
+    place = f"the training slice z = {train[0].z}" if len(train) == 1 else "the training slices"
+    for number, name in enumerate(areas if train else (), start=1):
+        pixels = sum(int((piece.areas == number).sum()) for piece in train)
+        if pixels == 0:
+            folder.note(
+                f"areas: {name}",
+                f"no pixel in {place}",
+                "some pixels of every area",
+                "Annotate it there, or remove it from `areas`.",
+            )
+        elif not any(allowed_centres(piece.areas, number).any() for piece in train):
+            folder.note(
+                f"areas: {name}",
+                f"{pixels} pixels, but no {SIZE}×{SIZE} window that lies wholly inside",
+                "room for one training patch",
+                "Annotate a larger part, or remove the area from `areas`.",
+            )
+
+
+def check_repeats(folder: Folder, slices: Sequence[Any]) -> None:
+    """Two images may not go by one name: z, and the window."""
+    for a, b in itertools.combinations(slices, 2):
+        if (a.z, a.window) == (b.z, b.window) and not np.array_equal(a.image, b.image):
+            folder.note(
+                "slices",
+                f"two different images with z = {a.z}",
+                "one image for each z (and window)",
+                "Give one of them another z; slices of several animals need numbers apart.",
+            )
+
+
+def check_distances(folder: Folder, slices: Sequence[Any]) -> None:
+    for a, b in itertools.combinations(slices, 2):
+        distance = _distance(a, b) * folder.pixel_size_um
+        if a.role != b.role and distance < APART_UM:
+            folder.note(
+                "slices",
+                f"z = {a.z} ({a.role}) and z = {b.z} ({b.role}) {distance:.0f} µm apart",
+                f"{APART_UM:.0f} µm or more between roles",
+                "Scores may be too good: neighbours share cells.",
+                severity="warning",
+            )
+
+
+def _distance(a: Any, b: Any) -> float:
+    """Pixels between two slices; windows of one slice are apart within its plane."""
+    first, second = (np.array(piece.window or (0, 0, *piece.full_shape)) for piece in (a, b))
+    apart = np.maximum(first[:2] - second[:2] - second[2:], second[:2] - first[:2] - first[2:])
+    return float(np.linalg.norm([a.z - b.z, *apart.clip(0)]))
