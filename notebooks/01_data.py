@@ -42,6 +42,8 @@ from helpers.tissue.network import classifier, evaluation
 
 run = open_run(run, "01_data", microct=microct)
 data = run.microct
+
+# %%
 kind = "scanned tissue"
 if run.is_phantom:
     kind = "a *phantom*: drawn tissue with known truth"

@@ -42,6 +42,8 @@ from helpers.brains import figures, projective_field, stages
 
 run = open_run(run, "14_brain_in_hand", population=population)
 data = stages.prepared_population(run, rows)
+
+# %%
 models = stages.three_models(
     run,
     seeds[0],

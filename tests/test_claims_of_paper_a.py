@@ -395,7 +395,7 @@ def grid_of(features):
     included = np.ones(depth.shape, bool)
     rows, columns = (np.arange(side) * STRIDE for side in depth.shape)
     place = (SimpleNamespace(), STRIDE, features, included, included, rows, columns)
-    return CortexGrid(*place, depth, layers, True)
+    return CortexGrid(*place, depth, layers, True, ("L1", "L2/3", "L4", "L5", "L6"))
 
 
 def layer_features(seed=0):

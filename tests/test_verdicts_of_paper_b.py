@@ -70,7 +70,14 @@ def case():
             "barrels": pixels(barrels),
         },
     )
-    data = SimpleNamespace(areas=AREAS, layers=SURFACE_DOWN, pixel_size_um=1.17)
+    names = ("cortex", "striatum", "thalamus_vp", "white_matter", "zona_incerta")
+    played = {name: (label,) for label, name in enumerate(names, start=1)}
+    data = SimpleNamespace(
+        areas=AREAS,
+        layers=SURFACE_DOWN,
+        pixel_size_um=1.17,
+        role=lambda name: played.get(name, ()),
+    )
     run = SimpleNamespace(
         microct=data,
         stored=lambda name, parameters, compute, inputs=(): artifact(compute()),
@@ -203,7 +210,17 @@ def components(case, labels, maps):
     rows = factors.coefficients[inside[case.grid.included]]
     mixture = fit_mixture(rows, 4, 0, 100_000)
     posteriors = np.eye(4, dtype=np.float32)[labels[inside]]
-    return CorticalComponents(factors, inside, *cortex.values(), mixture, posteriors, 64.0, 0)
+    annotated = cortex.pop("annotated")
+    return CorticalComponents(
+        factors,
+        inside,
+        **cortex,
+        layers_annotated=annotated,
+        mixture=mixture,
+        posteriors=posteriors,
+        margin=64.0,
+        seed=0,
+    )
 
 
 def layered(case):

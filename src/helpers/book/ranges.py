@@ -90,7 +90,9 @@ RANGES = {
     "weight_step": Range(0, 3.5, above=True), "starts": COUNT,
     "slider_latents": Range(0), "images": Range(2),
     "brightness_weights": Range(0, least=2, apart=True),
-    "gains": Range(0, above=True, least=2, apart=True),
+    "gains": Range(0, above=True, least=2, apart=True), "control_positions": COUNT,
+    "validation_per_area": COUNT, "slices": Range(2), "volume_shape": Range(128, lengths=(2,)),
+    "worker_counts": Range(1, apart=True),
 }  # fmt: skip
 
 #: Numbers of a recipe; the others are 0 or more.
