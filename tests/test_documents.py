@@ -211,3 +211,9 @@ def test_the_package_page_has_no_heading_twice():
     for path in (ROOT / "src" / "helpers").rglob("*.py"):
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         assert not re.search(r"^[-=]{3,}$", text, re.MULTILINE), path
+
+
+def test_every_claim_names_a_figure_of_its_page():
+    for row in yaml.safe_load((ROOT / "book" / "claims.yml").read_text()):
+        page = (ROOT / "notebooks" / f"{row['notebook']}.py").read_text()
+        assert f'"{row["figure"]}"' in page, row["id"]
