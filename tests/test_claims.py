@@ -7,12 +7,13 @@ import math
 import pytest
 
 from helpers.book import claims, rules, scoreboard
+from helpers.book.ledger import Ledger
 
 
 @pytest.fixture
 def ledger(tmp_path):
     path = tmp_path / "claims" / "02_area_classifier.json"
-    return claims.Ledger(path, "02_area_classifier", "two (phantom)")
+    return Ledger(path, "02_area_classifier", "two (phantom)")
 
 
 @pytest.fixture
@@ -171,3 +172,12 @@ def test_what_was_recorded_under_an_older_rule_is_no_verdict():
     found = claims.decide(claim, [{"value": {"old": 2.0}}])
     assert found["verdict"] == "not run" and "older rule, without new" in found["reason"]
     assert claims.decide(claim, [{"value": 2.0}])["verdict"] == "not run"
+
+
+def test_a_damaged_record_is_named_and_no_verdict(run):
+    damaged = run / "claims" / "04_gram_structure.json"
+    damaged.parent.mkdir(exist_ok=True)
+    for text in ('{"notebook": "04_gr', "[]", "{}"):
+        damaged.write_text(text)
+        found = row(run, "A.gram.cnn")
+        assert found["verdict"] == "not run" and "is damaged; run its notebook" in found["reason"]

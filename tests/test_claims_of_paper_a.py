@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from helpers.book import claims
 from helpers.book.claims import Finding
+from helpers.book.ledger import Ledger
 from helpers.tissue.cortex import kmeans
 from helpers.tissue.cortex.depth import Strip
 from helpers.tissue.features import baselines, intervals, probes
@@ -39,7 +40,7 @@ def verdict(claim, finding):
 
     def decided(value):
         with TemporaryDirectory() as folder:
-            ledger = claims.Ledger(Path(folder) / "ledger.json", about.notebook, "made up")
+            ledger = Ledger(Path(folder) / "ledger.json", about.notebook, "made up")
             return ledger.record(claim, value, 0, finding.control, finding.interval)
 
     if finding.control is not None:

@@ -8,6 +8,7 @@ import yaml
 
 from helpers import cli
 from helpers.book import board, claims, provenance, recorded
+from helpers.book.ledger import Ledger
 from helpers.book.root import from_root
 from helpers.data.files import write_json
 
@@ -32,7 +33,7 @@ def run(tmp_path):
     (folder / "tables" / "areas.csv").write_text("label,area\n1,L2/3 and cells/mm²\n")
     (folder / "tables" / "huge.csv").write_text("x\n" + "1\n" * recorded.LARGEST_TABLE)
     (folder / "tables" / "files.csv").write_text("file\n/home/somebody/data/z1.tif\n")
-    ledger = claims.Ledger(folder / "claims" / "02_area_classifier.json", "02_area_classifier", "q")
+    ledger = Ledger(folder / "claims" / "02_area_classifier.json", "02_area_classifier", "q")
     for seed, value in enumerate((0.9, 0.86)):
         ledger.record("A.acc.test", value, seed=seed, control=0.6, interval=(0.8, 0.95))
     ledger.not_run("A.acc.slice", "no labels in /home/somebody/data/slices/z1.tif, says the reader")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from helpers.book import artifacts, claims, events, provenance
+from helpers.book.ledger import Ledger
 from helpers.book.markup import file_name
 from helpers.book.reached_code import reached_hash
 from helpers.book.root import from_root, project_root
@@ -35,14 +36,14 @@ class Run:
     notebook : str
     sources : dict
         Where the datasets lie, by kind; "" for those that the notebook does not use.
-    ledger : claims.Ledger or None
+    ledger : Ledger or None
         Where the notebook's claims are written; None for a helper process.
     """
 
     path: Path
     notebook: str
     sources: dict[str, str]
-    ledger: claims.Ledger | None = None
+    ledger: Ledger | None = None
     _held: dict = field(default_factory=dict, repr=False)
 
     # ------------------------------------------------------------ what comes in
@@ -209,7 +210,7 @@ class Run:
         interval: claims.Interval | None = None,
         note: str = "",
     ) -> str:
-        """Record what was found for a claim; see :meth:`helpers.book.claims.Ledger.record`."""
+        """Record what was found for a claim; see :meth:`helpers.book.ledger.Ledger.record`."""
         if not self.compares:
             return ""
         return self.ledger.record(id, value, seed, control, interval, note)
@@ -309,7 +310,7 @@ def open_run(
     if microct:
         colours.name_areas(run.microct.areas, run.microct.roles, run.microct.colours)
     names = [f"{data.name} (phantom)" if data.is_phantom else data.name for data in run.datasets]
-    run.ledger = claims.Ledger(folder / "claims" / f"{notebook}.json", notebook, " + ".join(names))
+    run.ledger = Ledger(folder / "claims" / f"{notebook}.json", notebook, " + ".join(names))
     facts = {
         data.name: {"path": str(data.path), "fingerprint": data.fingerprint}
         for data in run.datasets
