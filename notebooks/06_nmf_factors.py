@@ -354,11 +354,11 @@ if panels:
     run.show(figures.null_panels(panels), "B_factor_nulls")
 
 # %% [markdown]
-# Left, above: factors of the trained network belong to areas; hollow marks show how far factors of
-# random weights get, and what a shifted map leaves. A control that comes close to the dots says
-# that the slice, not the training, makes the match. Below: the mean correlation between the
-# selected factors against random choices, and the contrast between layers 4 and 6 and the others in
-# the factor chosen for VP against columns turned along depth.
+# In the first figure, dots are factors of the trained network; hollow marks show how far factors of
+# random weights get, and what a shifted map leaves. Where a mark comes close to its dot, the slice
+# and not the training makes the match. In the second, the mean correlation between the selected
+# factors stands against random choices of as many, and the contrast between layers 4 and 6 and the
+# others, in the factor chosen for VP, against columns turned along depth.
 
 # %% [markdown]
 # ## Explore

@@ -32,6 +32,7 @@ def null_panels(panels: list[Panel]) -> "Figure":
         axis.set_xlabel(panel.axis)
         axis.set_yticks([])
         axis.margins(x=0.1)
+        axis.locator_params(axis="x", nbins=4)
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), frameon=False)
     return figure
 
