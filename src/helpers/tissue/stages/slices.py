@@ -249,7 +249,8 @@ def area_map(
     stride: int = 1,
     smoothing_um: float = 95.0,
 ) -> AreaMap:
-    """Return the areas predicted for a slice, from the mean log-probabilities of some networks.
+    """Return the areas predicted for a slice, from the mean log-probabilities of some networks;
+    held as long as the run is, for several figures of a page ask for it.
 
     Parameters
     ----------
@@ -260,14 +261,20 @@ def area_map(
     smoothing_um : float
         Standard deviation of the neighbourhood that `AreaMap.smooth` averages over.
     """
-    grids = [posteriors(run, artifact, piece, stride=stride) for artifact in trained]
-    mean = np.mean(grids, axis=0, dtype=np.float32)  # (h, w, n)
-    prepared, shape = prepared_slice(run, piece), piece.image.shape
-    sigma = smoothing_um / run.microct.pixel_size_um / stride
-    smooth = maps.smooth_log_posteriors(mean, prepared.tissue[::stride, ::stride], sigma)
-    everywhere = np.ones(shape, bool)
-    raw, smooth = (maps.label_map(grid, shape, stride, everywhere) for grid in (mean, smooth))
-    return AreaMap(piece, raw, smooth, prepared.classified)
+
+    def compute() -> AreaMap:
+        grids = [posteriors(run, artifact, piece, stride=stride) for artifact in trained]
+        mean = np.mean(grids, axis=0, dtype=np.float32)  # (h, w, n)
+        prepared, shape = prepared_slice(run, piece), piece.image.shape
+        sigma = smoothing_um / run.microct.pixel_size_um / stride
+        smooth = maps.smooth_log_posteriors(mean, prepared.tissue[::stride, ::stride], sigma)
+        everywhere = np.ones(shape, bool)
+        raw, smooth = (maps.label_map(grid, shape, stride, everywhere) for grid in (mean, smooth))
+        return AreaMap(piece, raw, smooth, prepared.classified)
+
+    keys = tuple(artifact.key for artifact in trained)
+    name = ("area map", piece.z, piece.role, piece.window, stride, smoothing_um, keys)
+    return run.held(name, compute)
 
 
 def save_area_maps(run: Run, results: list[AreaMap]) -> None:
