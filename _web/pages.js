@@ -1,7 +1,7 @@
 /* One button opens or folds the code of a page. */
 document.addEventListener("DOMContentLoaded", () => {
   const folded = [...document.querySelectorAll("details.hide")];
-  const title = document.querySelector("article h1, main h1");
+  const title = document.querySelector("main section h1, article section h1");
   if (!folded.length || !title) return;
   const button = document.createElement("button");
   button.type = "button";

@@ -25,15 +25,6 @@
 # - without it they part: clusters of a Gaussian mixture agree with the areas far better for the
 #   trained network (V-measure);
 # - under noise the features of the pretrained networks fail first.
-#
-# Our networks: the trained CNN; the same CNN *untrained*, with the random weights that its training
-# began with; and whatever pretrained networks lie in the weights folder (`brainbook fetch weights
-# DIR`, then `--weights DIR`).
-#
-# The untrained CNN is the **control** of every row on this page. It is put in the place of the
-# trained one (or of the pretrained ones, where a row speaks of those), sees the same windows and
-# goes through the same steps. What it reaches too, the architecture or the probe has reached, and
-# training has not.
 
 # %% tags=["parameters"]
 microct = "data/phantom-microct"  # folder of the slices
@@ -95,12 +86,9 @@ display(Markdown("\n\n".join(words)))
 # ## Simple classifiers on frozen features (A Fig. 4, top)
 #
 # Every network sees the same windows: probes learn from some of the windows that the CNN itself
-# learned from, and are asked about windows of the test slice, which may straddle a border. Features
-# are standardised before the three supervised probes. The mixture gets one component per area and
-# no labels at all, on at most 64 principal components; its score is the V-measure, 0 for clusters
-# that ignore the areas and 1 for clusters that are the areas. Bars are means over repeats, each
-# fitted on a random two thirds of the training windows and scored on its own part of the test
-# windows; whiskers are standard deviations over these repeats. Hatched: the control.
+# learned from, and are asked about windows of the test slice, which may straddle a border. The
+# mixture gets no labels; its score is the V-measure, 0 for clusters that ignore the areas and 1 for
+# clusters that are the areas. Hatched: the control, a CNN with random weights.
 
 # %%
 sizes = {"train_per_area": train_per_area, "test_per_area": test_per_area}
@@ -125,6 +113,27 @@ scores = probes.score_table(tested)
 run.save_table(scores, "A_fig4_probes")
 
 # %%
+whole = scores["probe"] == "end to end"
+own = scores[whole]["score"].mean()
+figure = figures.probe_scores(scores[~whole], own, chance)
+run.show(figure, "A_fig4_probes")
+
+# %% [markdown]
+# Our networks: the trained CNN; the same CNN *untrained*, with the random weights that its training
+# began with; and whatever pretrained networks lie in the weights folder (`brainbook fetch weights
+# DIR`, then `--weights DIR`).
+#
+# The untrained CNN is the **control** of every row on this page. It is put in the place of the
+# trained one (or of the pretrained ones, where a row speaks of those), sees the same windows and
+# goes through the same steps. What it reaches too, the architecture or the probe has reached, and
+# training has not.
+#
+# Features are standardised before the three supervised probes. The mixture gets one component per
+# area, on at most 64 principal components. Bars are means over repeats, each fitted on a random two
+# thirds of the training windows and scored on its own part of the test windows; whiskers are
+# standard deviations over these repeats.
+
+# %%
 table = scores.pivot_table(
     index="network",
     columns="probe",
@@ -133,12 +142,6 @@ table = scores.pivot_table(
     sort=False,
 )
 display(table.round(3))
-
-# %%
-whole = scores["probe"] == "end to end"
-own = scores[whole]["score"].mean()
-figure = figures.probe_scores(scores[~whole], own, chance)
-run.show(figure, "A_fig4_probes")
 
 # %% [markdown]
 # How sure is an ordering? The intervals below (95 %) are of the trained CNN minus each other

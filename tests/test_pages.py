@@ -16,6 +16,19 @@ from helpers.book import pages, render
 ROOT = Path(__file__).parent.parent
 PAGES = render.toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
 
+# Top of the first large picture of a notebook's page, in pixels; null where there is none.
+FIRST_PICTURE = """() => {
+  const shown = [...document.querySelectorAll(".cell_output img")].filter(
+    (one) => one.getBoundingClientRect().width > 100);
+  return shown.length ? shown[0].getBoundingClientRect().top + scrollY : null;
+}"""
+# Code cells that scroll sideways once they are open.
+CUT_OFF = """() => {
+  document.querySelectorAll("details").forEach((one) => (one.open = true));
+  return [...document.querySelectorAll(".cell_input pre")].filter(
+    (one) => one.scrollWidth > one.clientWidth + 1).length;
+}"""
+
 
 @pytest.fixture(scope="module")
 def site(tiny_run):
@@ -63,9 +76,10 @@ def browser():
 
 @pytest.mark.parametrize("page", PAGES)
 def test_page_draws_its_pictures_without_errors_or_outside_hosts(page, site, browser):
-    tab = browser.new_page()
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
     errors, outside = [], []
     tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on("console", lambda one: errors.append(one.text) if one.type == "error" else None)
     tab.on(
         "request",
         lambda request: (
@@ -77,16 +91,26 @@ def test_page_draws_its_pictures_without_errors_or_outside_hosts(page, site, bro
     response = tab.goto(f"{site}/{page}.html")
     assert response.ok
     tab.wait_for_load_state("load")
-    heading = tab.locator("h1").first.inner_text()
-    pictures = tab.eval_on_selector_all(
-        "img", "all => all.map(i => [i.src, i.complete && i.naturalWidth > 0])"
-    )
+    heading = tab.locator("main section h1, article section h1").first.inner_text()
+    first = tab.evaluate(FIRST_PICTURE)
+    cut = tab.evaluate(CUT_OFF)
+    # What is hidden behind a slider, or far down, is loaded when looked at; here all of it.
+    tab.evaluate("for (const one of document.images) one.loading = 'eager'")
+    tab.wait_for_function("[...document.images].every((one) => one.complete)")
+    pictures = tab.eval_on_selector_all("img", "all => all.map(i => [i.src, i.naturalWidth > 0])")
     tab.close()
     assert heading.strip("# \n")
     assert [source for source, drawn in pictures if not drawn] == []
+    assert first is None or first <= 1.5 * 900  # a screen and a half
+    assert cut == 0
     if (ROOT / "_web" / "vendor" / "mathjax").exists():
         assert outside == []
-    assert errors == []
+        assert errors == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_is_light(page, tiny_run, site):
+    assert (tiny_run[0] / "html" / f"{page}.html").stat().st_size < 3_000_000
 
 
 def test_building_again_renders_nothing(tiny_run, site, monkeypatch):
