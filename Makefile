@@ -1,5 +1,6 @@
 # make book   environment if missing, phantoms, notebooks, rendered book, scoreboard
 # make test   environment if missing, tests           make test-all  with the slow ones
+# make test-long  those that take minutes: every kill, every dataset of a new user, numbers of threads
 # make lint   ruff, import-linter, notebook pairs
 # make lab    work in JupyterLab      make serve  look at the book over http      make bench  side-by-side timings
 # Options:    LOCK=full|modern (Python 3.10-3.11 | 3.11-3.13)   PYTHON=python3.11   RUN=runs/quick   ARGS="-p seeds=[0,1]"
@@ -21,17 +22,20 @@ ARGS ?=
 export MALLOC_MMAP_THRESHOLD_ := 4294967296
 export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
-.PHONY: book test test-all lint lint-style lint-imports lint-notebooks lab bench serve clean web env
+.PHONY: book test test-all test-long lint lint-style lint-imports lint-notebooks lab bench serve clean web env
 book: env web
 	@$(BIN)/brainbook run --profile quick --out $(RUN) $(ARGS)
 	@$(BIN)/brainbook build $(RUN)
 	@$(BIN)/brainbook scores $(RUN)
 
 test: env web
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not long" $(ARGS)
 
 test-all: env web
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long" $(ARGS)
+
+test-long: env web
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m long $(ARGS)
 
 lint: lint-style lint-imports lint-notebooks
 

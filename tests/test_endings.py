@@ -246,7 +246,7 @@ def test_the_time_that_is_left_is_estimated():
     assert endings.Clock({}).left("a", 300.0, [job("b")], 1) == "; about 5 min left"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_twenty_kills_of_the_book_change_nothing(tiny_run, tmp_path, tiny_microct, tiny_population):
     """All pages, killed twenty times on the way, end with the same claims and tables."""
     whole, failure = tiny_run

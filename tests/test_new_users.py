@@ -176,7 +176,7 @@ def test_a_plane_of_a_volume_is_a_slice(folders, tmp_path):
         datasets.open_microct(folder)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", [*new_users.MICROCT, *new_users.POPULATIONS])
 def test_all_pages_that_apply_run(name, tmp_path):
     kind = "microct" if name in new_users.MICROCT else "population"

@@ -31,7 +31,7 @@ def numbers(value, name=""):
         yield name, value
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_claims_do_not_hang_on_the_number_of_threads(tiny_microct, tmp_path):
     found = {}
     for threads in ("1", "2"):
