@@ -11,6 +11,7 @@ import tifffile
 import yaml
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist writes the groups into the tests' names
 def pytest_collection_modifyitems(items):
     """Keep each file in one process; files that look at the executed notebooks share one, so that
     they run once.
