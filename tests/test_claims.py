@@ -181,3 +181,10 @@ def test_a_damaged_record_is_named_and_no_verdict(run):
         damaged.write_text(text)
         found = row(run, "A.gram.cnn")
         assert found["verdict"] == "not run" and "is damaged; run its notebook" in found["reason"]
+
+
+def test_a_control_that_the_rule_cannot_judge_has_not_failed_it():
+    claim = dataclasses.replace(claims.load()["A.acc.test"], rule="new > 1")
+    found = claims.decide(claim, [{"value": {"new": 2.0}, "control": {"old": 0.0}}])
+    assert found["verdict"] == "not run"
+    assert "control was recorded under an older" in found["reason"]

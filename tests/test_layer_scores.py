@@ -59,15 +59,6 @@ def test_near_borders_is_symmetric_and_ignores_the_outer_edge():
     assert not layer_scores.near_borders(np.ones((5, 5), int), 3).any()
 
 
-def test_share_in():
-    clusters = np.array([0, 0, 0, 1, 1, 2])
-    mask = np.array([True, False, True, True, True, True])
-    inside = np.array([True, True, False, True, True, False])
-    found = layer_scores.share_in(clusters, mask, inside, 4)
-    np.testing.assert_allclose(found[:2], [0.5, 1.0])
-    assert np.isnan(found[2:]).all()
-
-
 def test_clusters_are_numbered_from_the_surface_down():
     depth, layers = slab()
     clusters = np.array([3, 1, 0, 4])[

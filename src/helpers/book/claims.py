@@ -111,9 +111,11 @@ def decide(claim: Claim, records: list[dict]) -> dict:
     holds = _holds(claim, found["mean"])
     if controls:
         each = [one for _, one in single_controls(claim, found["control"])]
-        found["control_passes"] = any(
-            _holds(claim, one) for one in each if not _lacking(claim, one)
-        )
+        if lacking := next(filter(None, (_lacking(claim, one) for one in each)), ""):
+            # A control that the rule cannot judge has not failed it.
+            found["reason"] = f"its control was recorded under an older rule, without {lacking}"
+            return found
+        found["control_passes"] = any(_holds(claim, one) for one in each)
     if claim.by_construction:
         found["verdict"] = BY_CONSTRUCTION
     elif not holds:

@@ -99,14 +99,6 @@ def near_borders(layers: np.ndarray, distance: float) -> np.ndarray:
     return known & (ndimage.distance_transform_edt(~border) <= distance)
 
 
-def share_in(clusters: np.ndarray, mask: np.ndarray, inside: np.ndarray, k: int) -> np.ndarray:
-    """Share of each cluster's positions that lie in a mask, among positions ``inside``: (k,) array,
-    NaN if empty.
-    """
-    clusters, mask, inside = (np.asarray(array) for array in (clusters, mask, inside))
-    return component_means(clusters[inside], mask[inside], k)
-
-
 def along_depth(
     values: np.ndarray, depth: np.ndarray, bins: int = 25
 ) -> tuple[np.ndarray, np.ndarray]:
