@@ -46,7 +46,7 @@ ODD = {
 
 
 def make(folder: Path, kind: str) -> None:
-    """Write a small folder that every check accepts (for microct: but for its size)."""
+    """Write a small folder that every check accepts."""
     rng = np.random.default_rng(0)
     folder.mkdir()
     about = {"schema": 1, "kind": kind, "name": kind, "pixel_size_um": 1.5}
@@ -54,6 +54,10 @@ def make(folder: Path, kind: str) -> None:
     areas[5:20, 5:35], areas[20:35, 5:35] = 1, 2
     image = rng.integers(0, 255, (40, 40)).astype(np.uint8)
     if kind == "microct":
+        wide = np.pad(np.repeat(np.uint8([[1, 2]]), 130, 1).repeat(130, 0), 5)
+        noise = rng.integers(0, 255, wide.shape).astype(np.uint8)
+        tifffile.imwrite(folder / "t.tif", noise, compression="zlib")
+        tifffile.imwrite(folder / "t_areas.tif", wide, compression="zlib")
         tifffile.imwrite(folder / "a.tif", image, compression="zlib")
         Image.fromarray(image).save(folder / "b.png")
         np.save(folder / "c.npy", image / 255)
@@ -61,8 +65,9 @@ def make(folder: Path, kind: str) -> None:
         entry = {"image": "c.npy", "areas": "areas.tif", "layers": "areas.tif", "z": 90}
         about["areas"], about["layers"] = {1: "a", 2: "b"}, {1: "L1", 2: "L2"}
         about["slices"] = [
-            {"z": 0, "role": "test", "image": "a.tif", "areas": "areas.tif"},
-            {"z": 1, "role": "test", "image": "b.png", "window": [0, 0, 20, 20]},
+            {"z": 0, "role": "train", "image": "t.tif", "areas": "t_areas.tif"},
+            {"z": 60, "role": "test", "image": "a.tif", "areas": "areas.tif"},
+            {"z": 61, "role": "test", "image": "b.png", "window": [0, 0, 20, 20]},
             {**entry, "role": "test", "truth": {"cells": "a.tif"}},
         ]
     elif kind == "population":

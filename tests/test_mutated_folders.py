@@ -39,8 +39,9 @@ def outcome(folder, kind):
     except DatasetError:
         assert errors
         return False
-    assert not errors
-    return True
+    cannot_run = ("no slice of role train",)  # such a dataset opens, and no page could run on it
+    assert all(any(reason in text for reason in cannot_run) for text in errors)
+    return not errors
 
 
 def one_case(tmp_path, number):
