@@ -35,7 +35,12 @@ def test_parameter_table_escapes_values():
     page = pages.parameter_table("01_data", {"microct": f"{SCRIPT} | `{IMAGE}`"})
     table = "\n".join(line for line in page.splitlines() if line.startswith("|"))  # in a dropdown
     shown = MarkdownIt().enable("table").render(table)
-    assert "<table" in shown and "<script" not in shown and "<img" not in shown and "&lt;script&gt;alert(1)" in shown
+    assert (
+        "<table" in shown
+        and "<script" not in shown
+        and "<img" not in shown
+        and "&lt;script&gt;alert(1)" in shown
+    )
 
 
 def test_plotly_text_cannot_end_its_script():

@@ -9,6 +9,7 @@ import tifffile
 import yaml
 
 from helpers.data import datasets
+from helpers.data.datasets import zarr_arrays
 
 
 @pytest.fixture
@@ -147,6 +148,18 @@ def test_missing_chunks_are_told(population):
     (path / "2.0.0").unlink()
     (message,) = found(population)
     assert message.startswith("error") and "1 of 4 chunks missing" in message
+
+
+@pytest.mark.parametrize("images", [1, 3])
+def test_a_chunk_of_another_size_than_declared_is_refused(population, images):
+    """zarr 2 leaves what a short chunk does not fill as the memory was: noise, other each time."""
+    path = write(population)
+    (path / "1.0.0").write_bytes(numcodecs.Zlib(1).encode(IMAGES[:images]))
+    (message,) = found(population)
+    assert message.startswith("error") and "cannot be read" in message
+    with pytest.raises(ValueError, match="reshape|buffer|size"):
+        zarr_arrays.decoded(path, (slice(2, 4), slice(0, 12), slice(0, 12)))
+    np.testing.assert_array_equal(zarr_arrays.decoded(path, (slice(4, 6), 5)), IMAGES[4:6, 5])
 
 
 def test_a_huge_array_of_a_few_bytes_is_not_decoded(population):

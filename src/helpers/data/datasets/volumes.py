@@ -205,12 +205,9 @@ def _open_zarr(path: Path, field: str) -> dict:
 
 
 def _read_zarr(path: Path, ndim: int, part: tuple[slice, ...]) -> np.ndarray:
-    import zarr
-
-    array = zarr.open_array(str(path), mode="r")
     if ndim == 2:
-        return np.asarray(array[part[1:]])[None][: part[0].stop - part[0].start]
-    return np.asarray(array[(0,) * (ndim - 3) + part])
+        return zarr_arrays.decoded(path, part[1:])[None][: part[0].stop - part[0].start]
+    return zarr_arrays.decoded(path, (0,) * (ndim - 3) + part)
 
 
 def _about(
