@@ -3,6 +3,7 @@ the book.
 """
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -166,3 +167,29 @@ def test_interruption_says_how_to_go_on(monkeypatch, capsys):
 def test_params_lists_defaults(project, capsys):
     assert run_cli("params", "01_one") == 0
     assert "value = 1.5" in capsys.readouterr().out
+
+
+def _jobs(*names):
+    kind = lambda name: "population" if "08" <= name[:2] <= "11" or name[:2] == "14" else "microct"
+    return [execution.Job(name, {kind(name): "x"}, "") for name in names]
+
+
+def test_one_thread_keeps_the_order():
+    order = execution.Order(_jobs("01", "08", "13", "14"), 1)
+    assert [order.next().notebook for _ in range(4)] == ["01", "08", "13", "14"]
+
+
+def test_two_threads_take_a_branch_each_and_help_from_the_end():
+    order = execution.Order(_jobs("01", "02", "03", "08", "09", "13"), 2)
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+        said = lambda thread: thread.submit(order.next).result().notebook
+        assert [said(first), said(second)] == ["01", "08"]
+        assert [said(second), said(second), said(first), said(second)] == ["09", "13", "02", "03"]
+
+
+def test_notebooks_side_by_side_give_what_they_give_in_a_row(project, tmp_path):
+    for jobs in (1, 2):
+        out = tmp_path / f"run{jobs}"
+        assert run_cli("run", "--out", out, "--microct", tmp_path, "--jobs", jobs) == 0
+    one, two = (json.loads((tmp_path / f"run{jobs}/claims.json").read_text()) for jobs in (1, 2))
+    assert one == two and one

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock, get_ident
 
 from helpers.book import claims, endings, events, freshness, kernels, provenance
 from helpers.book.parameters import UsageError, chosen_values, declared_parameters, notebooks
@@ -195,17 +197,22 @@ class Work:
     def _endings(self, jobs: list[Job]) -> Iterator[tuple[Job, kernels.Ending]]:
         """Yield jobs with their endings as they end; on any error no kernel is left."""
         environment = dict(kernels.ENVIRONMENT)
-        workers = min(self.workers, len(jobs))
+        workers = max(1, min(self.workers, len(jobs)))
         if workers > 1:  # side by side, kernels would fight for cores
-            threads = max(1, (os.cpu_count() or 1) // self.workers)
-            environment["OMP_NUM_THREADS"] = str(threads)
+            environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
+            environment["OMP_WAIT_POLICY"] = "passive"  # a thread that waits leaves its core free
         together = kernels.Kernels(endings.temporary_prefix(self.run), environment)
+        order = Order(jobs, workers)
+
+        def one() -> tuple[Job, kernels.Ending]:
+            job = order.next()
+            return job, self._one(together, job)
+
         # Threads, for the work is done by kernels; and signals stay with the main thread.
-        with ThreadPoolExecutor(max(1, workers)) as pool:
+        with ThreadPoolExecutor(workers) as pool:
             try:
-                futures = {pool.submit(self._one, together, job): job for job in jobs}
-                for future in as_completed(futures):
-                    yield futures[future], future.result()
+                for future in as_completed([pool.submit(one) for _ in jobs]):
+                    yield future.result()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 together.end()
@@ -229,6 +236,29 @@ class Work:
             written = freshness.outputs(self.run, job.notebook, ending.notes.get("wrote", []))
             facts |= {"key": job.key, "outputs": written}
         provenance.note(self.run, job.notebook, facts)
+
+
+class Order:
+    """Which notebook is next: those of slices and those of populations share nothing, so two
+    threads take one branch each, from its beginning. A thread whose branch is done helps with the
+    other from its end, which needs least of what is being made there.
+    """
+
+    def __init__(self, jobs: list[Job], threads: int) -> None:
+        self._branches = [jobs] if threads == 1 else [[], []]
+        if threads > 1:
+            for job in jobs:
+                self._branches["population" in job.parameters].append(job)
+        self._branches = [deque(branch) for branch in self._branches]
+        self._lock, self._own = Lock(), {}
+
+    def next(self) -> Job:
+        """The next job of the calling thread; there must be one left."""
+        with self._lock:
+            number = self._own.setdefault(get_ident(), len(self._own))
+            if number < len(self._branches) and self._branches[number]:
+                return self._branches[number].popleft()
+            return max(self._branches, key=len).pop()
 
 
 def _job_key(notebook: str, values: dict, code: str, states: dict[str, str]) -> str:
