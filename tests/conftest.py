@@ -1,6 +1,7 @@
 """Fixtures that several test files share. Nothing here touches the user's home or the network."""
 
 import os
+import shutil
 import textwrap
 from pathlib import Path
 
@@ -64,6 +65,24 @@ def real_data():
     if not folder or not Path(folder).is_dir():
         pytest.skip("BRAINBOOK_REAL_DATA names no folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window; tests that need it are skipped without."""
+    from playwright.sync_api import sync_playwright
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine")
+    quiet = ("gpu", "background-networking", "component-update", "sync")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", *(f"--disable-{name}" for name in quiet)]
+        )
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The scoreboard of a page: every claim once, nothing of the data is markup, filters that hide."""
 
 import re
-import shutil
 
 import pytest
 
@@ -38,24 +37,17 @@ def test_every_verdict_has_its_colour():
         assert f".{board.verdict_class(verdict)} " in styles
 
 
-def test_filters_hide_rows_without_a_server(rows, tmp_path):
-    from playwright.sync_api import sync_playwright
-
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no Chromium on this machine")
+def test_filters_hide_rows_without_a_server(rows, tmp_path, browser):
     (tmp_path / "page.html").write_text(f"<meta charset=utf-8>{board.board(rows).data}")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": 380, "height": 800})
-        tab.goto((tmp_path / "page.html").as_uri())
-        assert tab.inner_text(".board-count") == "45 of 45 claims"
-        tab.select_option("select[name=paper]", "B")
-        tab.select_option("select[name=verdict]", "not reproduced")
-        wanted = [r["id"] for r in rows if r["id"][0] == "B" and r["verdict"] == "not reproduced"]
-        assert tab.inner_text(".board-count") == f"{len(wanted)} of 45 claims"
-        visible = tab.locator("details.claim:visible")
-        assert [visible.nth(i).get_attribute("id") for i in range(visible.count())] == wanted
-        visible.first.locator("summary").click()
-        assert visible.first.locator(".board-more").is_visible()
-        browser.close()
+    tab = browser.new_page(viewport={"width": 380, "height": 800})
+    tab.goto((tmp_path / "page.html").as_uri())
+    assert tab.inner_text(".board-count") == "45 of 45 claims"
+    tab.select_option("select[name=paper]", "B")
+    tab.select_option("select[name=verdict]", "not reproduced")
+    wanted = [r["id"] for r in rows if r["id"][0] == "B" and r["verdict"] == "not reproduced"]
+    assert tab.inner_text(".board-count") == f"{len(wanted)} of 45 claims"
+    visible = tab.locator("details.claim:visible")
+    assert [visible.nth(i).get_attribute("id") for i in range(visible.count())] == wanted
+    visible.first.locator("summary").click()
+    assert visible.first.locator(".board-more").is_visible()
+    tab.close()
