@@ -34,6 +34,19 @@ def test_pixels_positions_and_places_of_a_view_agree(turns):
 
 
 @pytest.mark.parametrize("turns", range(4))
+def test_thinned_view_shows_the_same_part(turns):
+    rows, columns = np.indices((120, 180))
+    image = 1000 * rows + columns
+    view = figures.View(24, 36, 60, 96, turns, stride=4)
+    small = view.thinned(3)
+    shown = small.positions(image[::4, ::4][::3, ::3])
+    np.testing.assert_array_equal(shown, small.pixels(image[::12, ::12]))
+    if turns == 0:
+        np.testing.assert_array_equal(shown, view.pixels(image)[::12, ::12])
+    assert shown.size == 5 * 8 and shown.min() == 24036
+
+
+@pytest.mark.parametrize("turns", range(4))
 def test_cortex_comes_to_the_top(turns):
     labels = np.full((20, 60), 2)
     labels[:, 50:] = 1

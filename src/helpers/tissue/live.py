@@ -3,6 +3,8 @@
 The notebook shows its static picture first and adds the view below it.
 """
 
+from functools import lru_cache
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -14,6 +16,8 @@ from helpers.tissue.cortex.layer_scores import by_depth
 from helpers.tissue.factors.greedy_selection import select_factors
 from helpers.tissue.figures.cortical_gmm import NAVY
 from helpers.tissue.stages.factorisation import SliceFactors
+
+SCREEN = 800  # positions along the longer side of a picture that follows a control
 
 
 @live_only
@@ -63,16 +67,20 @@ def factor_explorer(
         The selection counts on every n-th position, so that it answers at once.
     """
     step = max(1, len(found.coefficients) // max_positions)
+    image, view, labels, n = _thinned(image, view, labels)
     coefficients, positions = np.asarray(found.coefficients[::step]), found.labels[::step]
     k, largest_p = coefficients.shape[1], min(coefficients.shape[1], int(positions.max()))
 
+    chosen_by = lru_cache(lambda lam, p: select_factors(coefficients, positions, p, lam))
+
     def draw(lam: float, p: int, factor: int) -> None:
-        chosen = select_factors(coefficients, positions, p, lam)
+        chosen = chosen_by(lam, p)
         pairs = zip(chosen.factors, chosen.areas)
         print(", ".join(f"F{i} for {areas[area - 1]}" for i, area in pairs))
-        values = found.coefficients[:, factor]
-        top = np.percentile(values[values > 0], 99) if (values > 0).any() else 1.0
-        figures.one_factor(image, view, found.on_grid(values), top, labels, f"F{factor}")
+        sample = coefficients[:, factor]
+        top = np.percentile(sample[sample > 0], 99) if (sample > 0).any() else 1.0
+        values = found.on_grid(found.coefficients[:, factor])[::n, ::n]
+        figures.one_factor(image, view, values, top, labels, f"F{factor}")
 
     controls(
         draw,
@@ -97,13 +105,26 @@ def component_explorer(
         On the grid; NaN outside.
     names : sequence of str
     """
+    image, view, posteriors, _ = _thinned(image, view, posteriors)
+    gray = view.pixels(image)
+    brightest = np.percentile(gray, 99.7)
 
     def draw(component: int, opacity: float) -> None:
-        gray = view.pixels(image)
         _, axis = plt.subplots(figsize=(7, 7 * view.aspect))
-        axis.imshow(gray, cmap="gray", vmax=np.percentile(gray, 99.7), extent=view.extent)
+        axis.imshow(gray, cmap="gray", vmax=brightest, extent=view.extent)
         shown = np.nan_to_num(view.positions(posteriors[..., component]))
         axis.imshow(shown, cmap=NAVY, vmin=0, vmax=1, alpha=opacity * shown, extent=view.extent)
         bare(axis)
 
     controls(draw, component=menu("component", names), opacity=slider("opacity", 0.6, 0, 1, 0.05))
+
+
+def _thinned(
+    image: np.ndarray, view: figures.View, values: np.ndarray
+) -> tuple[np.ndarray, figures.View, np.ndarray, int]:
+    """An image, a view and a map on its grid with as many positions as a screen shows, so that a
+    control is answered at once; and which n-th position was kept.
+    """
+    n = max(1, max(view.height, view.width) // view.stride // SCREEN)
+    step = n * view.stride
+    return image[::step, ::step], view.thinned(n), values[::n, ::n], n

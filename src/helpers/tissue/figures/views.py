@@ -76,6 +76,14 @@ class View:
         columns = slice(self.left // self.stride, -(-(self.left + self.width) // self.stride))
         return np.rot90(values[rows, columns], self.turns)
 
+    def thinned(self, n: int) -> "View":
+        """The same part where only every n-th position of the grid is kept, and pixels are where
+        positions are: of ``image[:: n * stride, :: n * stride]`` and ``values[::n, ::n]``.
+        """
+        step = n * self.stride
+        sides = (-(-side // step) for side in (self.height, self.width))
+        return View(self.top // step, self.left // step, *sides, self.turns, 1)
+
     def rectangle(self, row: float, column: float, size: float) -> tuple[float, float]:
         """A square of the slice, given by its first pixel and its side, as (x, y) of its corner in
         the view.
