@@ -3,6 +3,7 @@ the book.
 """
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -172,6 +173,21 @@ def test_params_lists_defaults(project, capsys):
 def _jobs(*names):
     kind = lambda name: "population" if "08" <= name[:2] <= "11" or name[:2] == "14" else "microct"
     return [execution.Job(name, {kind(name): "x"}, "") for name in names]
+
+
+@pytest.mark.parametrize(
+    "cores, names, at_a_time",
+    [
+        (2, ("01", "08"), 2),
+        (8, ("01", "02", "08"), 2),
+        (1, ("01", "08"), 1),
+        (2, ("01", "02"), 1),
+        (2, (), 1),
+    ],
+)
+def test_two_at_a_time_only_where_branches_and_cores_allow(monkeypatch, cores, names, at_a_time):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert execution.branches(_jobs(*names)) == at_a_time
 
 
 def test_one_thread_keeps_the_order():

@@ -159,7 +159,8 @@ def _run_options(run: ArgumentParser) -> None:
     run.add_argument(
         "-p", dest="overrides", action="append", default=[], metavar="name=value", help=text
     )
-    run.add_argument("--jobs", type=_positive, default=1, metavar="N", help="notebooks at a time")
+    text = "notebooks at a time (default: 2 where slices and a population share two cores or more)"
+    run.add_argument("--jobs", type=_positive, metavar="N", help=text)
     run.add_argument("--force", action="store_true", help="execute even what is up to date")
     text = "models of a grid are trained there: local, local:N or the address of a scheduler"
     run.add_argument("--dask", metavar="WHERE", default="", help=text)
@@ -269,9 +270,9 @@ def _run(arguments: Namespace) -> int:
         with executors.serving(arguments.dask) as served:
             if served:
                 print(f"models are trained by {served}")
-            execution.execute(
-                jobs, out, workers=arguments.jobs, verbose=arguments.verbose, force=arguments.force
-            )
+            workers = arguments.jobs or execution.branches(jobs)
+            options = {"verbose": arguments.verbose, "force": arguments.force}
+            execution.execute(jobs, out, workers=workers, **options)
     except execution.NotebookError as error:
         print(f"\n{error}", file=sys.stderr)
         return FAILED

@@ -238,6 +238,14 @@ class Work:
         provenance.note(self.run, job.notebook, facts)
 
 
+def branches(jobs: list[Job]) -> int:
+    """How many notebooks to execute at a time, unless somebody says: two where there are notebooks
+    of slices and of a population, and a core for each.
+    """
+    kinds = {"population" in job.parameters for job in jobs if job.notebook != SCOREBOARD}
+    return min(len(kinds), os.cpu_count() or 1) or 1
+
+
 class Order:
     """Which notebook is next: those of slices and those of populations share nothing, so two
     threads take one branch each, from its beginning. A thread whose branch is done helps with the
