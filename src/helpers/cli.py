@@ -161,7 +161,7 @@ def _run_options(run: ArgumentParser) -> None:
     )
     run.add_argument("--jobs", type=_positive, default=1, metavar="N", help="notebooks at a time")
     run.add_argument("--force", action="store_true", help="execute even what is up to date")
-    text = "models of a grid are trained there: local, local:N or the address of a scheduler"
+    text = "networks and models are trained there: local, local:N or a scheduler's address"
     run.add_argument("--dask", metavar="WHERE", default="", help=text)
     text = "the same pages as analysis, without the papers' claims"
     run.add_argument("--no-claims", action="store_true", help=text)
