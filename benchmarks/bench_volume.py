@@ -1,13 +1,19 @@
 """A whole volume: two Dask workers against one, seconds against slices, memory against slices.
 
-    python benchmarks/bench_volume.py [--slices 2 4 8 16] [--stride 8] [--workers 1 2]
+    python benchmarks/bench_volume.py [--quick] [--slices 2 4 8 16] [--stride 8] [--workers 1 2]
 
 Phantom slices of 900 × 1856 px and an untrained network: the work is the same. Workers are processes
-of Dask on this machine with one thread each. On a machine that does other things too, the processor
-time is what to look at: how long workers computed, whatever else ran.
+of Dask on this machine with one thread each. `--quick`: slices of 450 × 1856 px at stride 16.
+
+Shares of the ideal time come three ways. *Clock*: as a user sees it; true on an idle machine only.
+*Busy*: processor seconds of all workers over (workers × those of the one that had most), how evenly
+the work was shared, whatever else ran. *Waste*: processor seconds of the whole of all workers
+(libraries, communication, writing) for the same slices, one worker over several: what sharing out
+costs. On a machine that does other things too, busy × waste stands in for clock.
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
@@ -34,70 +40,77 @@ SHAPE = (900, 3600)
 PART = 1856  # columns that are kept
 
 
-def children_memory(stop, most):
-    """Largest resident size of a child process of this one, bytes, until told to stop."""
+def watch_children(stop, most, spent):
+    """Until told to stop: largest resident size of a worker, and processor seconds of each."""
     import psutil
 
     here = psutil.Process()
-    while not stop.wait(0.1):
+    while True:
         for child in here.children(recursive=True):
-            try:
+            with contextlib.suppress(psutil.Error):
                 if "spawn_main" in " ".join(child.cmdline()):
-                    most.append(child.memory_info().rss)
-            except psutil.Error:
-                pass
+                    most[0] = max(most[0], child.memory_info().rss)
+                    spent[child.pid] = sum(child.cpu_times()[:2])
+        if stop.wait(0.1):
+            return
 
 
-def measure(folder, n, count, stride):
-    """Predict n slices with so many workers: clock, processor seconds, bytes of a worker."""
+def measure(folder, n, found, stride):
+    """Predict n slices: clock, processor seconds of each worker, bytes of the largest."""
     learned = Trained((folder / "net.safetensors").read_bytes(), AREAS, None, "benchmark")
-    out = folder / f"out-{n}-{count}"
+    out = folder / f"out-{n}"
     shutil.rmtree(out, ignore_errors=True)
-    with workers(f"local:{count}", memory=1_500_000_000) as found:
-        # every worker imports and loads first; that is paid once, not per slice
-        warm = folder / f"warm-{count}"
-        shutil.rmtree(warm, ignore_errors=True)
-        options = Options(stride=stride)
-        silent = {"progress": False, "say": lambda line: None}
-        predict_volume(folder / "warm.npy", warm, learned, found, options, **silent)
-        stop, most = threading.Event(), [0]
-        watch = threading.Thread(target=children_memory, args=(stop, most))
-        watch.start()
-        start = time.perf_counter()
-        result = predict_volume(folder / f"{n}.npy", out, learned, found, options, **silent)
-        clock = time.perf_counter() - start
-        stop.set()
-        watch.join()
-    return clock, sum(result.work.seconds.values()), max(most)
+    stop, most, before, after = threading.Event(), [0], {}, {}
+    stop.set()
+    watch_children(stop, [0], before)  # what was spent until here
+    stop.clear()
+    watch = threading.Thread(target=watch_children, args=(stop, most, after))
+    watch.start()
+    start = time.perf_counter()
+    options = Options(stride=stride)
+    file = folder / f"{n}.npy"
+    predict_volume(file, out, learned, found, options, progress=False, say=lambda line: None)
+    clock = time.perf_counter() - start
+    stop.set()
+    watch.join()
+    spent = [after[pid] - before.get(pid, 0.0) for pid in after]
+    return clock, [seconds for seconds in spent if seconds > 0.1], most[0]
 
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--slices", type=int, nargs="+", default=[2, 4, 8, 16])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--stride", type=int, default=8)
     arguments = parser.parse_args()
+    stride, rows = (16, SHAPE[0] // 2) if arguments.quick else (arguments.stride, SHAPE[0])
     with tempfile.TemporaryDirectory(prefix="bench-volume-") as name:
         folder = Path(name)
         torch.manual_seed(0)
         model_files.save(AreaCNN().eval(), folder / "net.safetensors", areas=list(AREAS))
-        drawn = [draw_slice(z, SHAPE, 0)[1].image[:, :PART] for z in range(256, 260)]
+        drawn = [draw_slice(z, SHAPE, 0)[1].image[:rows, :PART] for z in (256, 257)]
         for n in arguments.slices:
             np.save(folder / f"{n}.npy", np.stack([drawn[i % len(drawn)] for i in range(n)]))
-        np.save(folder / "warm.npy", np.stack(drawn[:2]))
-        first = None
-        print("workers slices   clock s  processor s  s/slice  of ideal  MB a worker  load")
+        one = {}
+        print(
+            "workers slices  clock s  of ideal  processor s  a slice   busy  waste  MB a worker  load"
+        )
         for count in arguments.workers:
-            for n in arguments.slices if count == arguments.workers[0] else arguments.slices[-2:-1]:
-                clock, seconds, memory = measure(folder, n, count, arguments.stride)
-                first = {**(first or {}), **({n: clock} if count == arguments.workers[0] else {})}
-                ideal = first[n] * arguments.workers[0] / count / clock
-                load = os.getloadavg()[0]
-                print(
-                    f"{count:7} {n:6} {clock:9.1f} {seconds:12.2f} {seconds / n:8.3f} {ideal:9.2f} "
-                    f"{memory / 1e6:12.0f} {load:5.1f}",
-                    flush=True,
-                )
+            with workers(f"local:{count}", memory=1_500_000_000) as found:
+                # every worker imports and loads first; that is paid once, not per slice
+                measure(folder, arguments.slices[min(1, len(arguments.slices) - 1)], found, stride)
+                for n in arguments.slices:
+                    clock, spent, memory = measure(folder, n, found, stride)
+                    total = sum(spent)
+                    one.setdefault(n, (clock, total))
+                    ideal = one[n][0] * arguments.workers[0] / count / clock
+                    busy, waste = total / count / max(spent), one[n][1] / total
+                    print(
+                        f"{count:7} {n:6} {clock:8.1f} {ideal:9.2f} {total:12.2f} {total / n:8.3f} "
+                        f"{busy:6.2f} {waste:6.2f} {memory / 1e6:12.0f} {os.getloadavg()[0]:5.1f}",
+                        flush=True,
+                    )
 
 
 if __name__ == "__main__":

@@ -67,9 +67,7 @@ data = run.microct
 # tissue and spends minutes on each network, see the end of this page.
 
 # %%
-trained = {
-    seed: stages.trained_classifier(run, seed, recipe=recipe) for seed in seeds
-}
+trained = stages.trained_classifiers(run, seeds, recipe=recipe)
 histories = {seed: one.value.history for seed, one in trained.items()}
 run.show(figures.training_curves(histories), "A_training_curves")
 

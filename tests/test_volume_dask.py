@@ -4,12 +4,9 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
+from dask_cluster import Cluster, when
 from volume_samples import STRIDE, chunks, notes, predict, write_inputs
 
 from helpers.book import executors
@@ -20,13 +17,6 @@ from helpers.tissue.volumes.schedule import VolumeError
 
 pytest.importorskip("distributed")
 TILE = dense.TILE // STRIDE
-ENVIRONMENT = {
-    **os.environ,
-    "OMP_NUM_THREADS": "1",
-    "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1] / "src"), *sys.path]),
-    "DASK_DISTRIBUTED__WORKER__MEMORY__TERMINATE": "False",
-    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "5",
-}
 
 
 @pytest.fixture(autouse=True)
@@ -52,50 +42,6 @@ def serial(inputs, tmp_path_factory):
     return chunks(out)
 
 
-class Cluster:
-    """A scheduler and workers, one thread each, as processes of their own."""
-
-    def __init__(self, folder, workers=2):
-        self.folder, self.processes = folder, []
-        file = folder / "scheduler.json"
-        file.unlink(missing_ok=True)
-        self.scheduler = self._start("scheduler", "--port", "0", "--scheduler-file", str(file))
-        self.address = self._address(file)
-        self.workers = [self.add_worker() for _ in range(workers)]
-
-    def add_worker(self):
-        facts = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "600")
-        return self._start("worker", self.address, *facts)
-
-    def _start(self, kind, *arguments):
-        with open(self.folder / "dask.log", "ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "distributed.cli.dask_" + kind, *arguments],
-                stdout=log,
-                stderr=log,
-                env=ENVIRONMENT,
-                cwd=self.folder,
-            )
-        self.processes.append(process)
-        return process
-
-    def _address(self, file):
-        for _ in range(600):
-            try:
-                return json.loads(file.read_text())["address"]
-            except (OSError, ValueError, KeyError):
-                time.sleep(0.1)
-        raise TimeoutError((self.folder / "dask.log").read_text()[-2000:])
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-
 def block_notes(out):
     """Notes of blocks and slices that are done, each with the time when it was written."""
     found = {}
@@ -104,22 +50,6 @@ def block_notes(out):
             with contextlib.suppress(OSError, ValueError):
                 found[path] = (json.loads(path.read_text())["by"], path.stat().st_mtime_ns)
     return found
-
-
-def when(condition, then, seconds=600):
-    """Do something in a thread of its own as soon as a condition holds."""
-    from threading import Thread
-
-    def wait():
-        for _ in range(int(seconds / 0.02)):
-            if condition():
-                then()
-                return
-            time.sleep(0.02)
-
-    thread = Thread(target=wait, daemon=True)
-    thread.start()
-    return thread
 
 
 def finished_slices(out):
@@ -198,31 +128,3 @@ def test_an_address_that_is_none_is_refused(monkeypatch):
         executors.workers("tcp://127.0.0.1:9"),
     ):
         pass
-
-
-@pytest.mark.slow
-def test_models_of_a_grid_are_trained_by_workers_one_of_which_dies(
-    tiny_population, tmp_path, monkeypatch
-):
-    from helpers.book import open_run
-    from helpers.brains import stages
-
-    settings = {"rows": 40, "steps": 24}
-    settings["recipe"] = "quick, encoder_updates=4, decoder_updates=4, nested_updates=4"
-    points = [(2, 3.0, 0), (2, 1.0, 0), (3, 3.0, 0), (3, 1.0, 1)]
-    population = str(tiny_population)
-    here = open_run(tmp_path / "here", "08_vae_models", population=population)
-    expected = stages.trained_vaes(here, points, workers=1, **settings)
-    there = open_run(tmp_path / "there", "08_vae_models", population=population)
-    models = lambda: list((tmp_path / "there" / "artifacts").glob("vae-*/artifact.json"))
-    with Cluster(tmp_path) as cluster:
-        monkeypatch.setenv(executors.DASK, cluster.address)
-        kill = lambda: os.kill(cluster.workers[0].pid, signal.SIGKILL)
-        thread = when(lambda: len(models()) >= 1, kill)
-        found = stages.trained_vaes(there, points, **settings)
-        thread.join()
-    assert cluster.workers[0].poll() == -signal.SIGKILL
-    assert [model.key for model in found] == [model.key for model in expected]
-    images = stages.prepared_population(here, 40).images[:4]
-    for one, other in zip(expected, found):
-        assert abs(one.net.encode(images) - other.net.encode(images)).max() < 1e-4

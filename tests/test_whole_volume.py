@@ -20,7 +20,7 @@ def found():
     labels = np.array([[[1, 1, 2, 2], [1, 1, 2, 2]]] * 3, np.uint8)
     labels[2][labels[2] == 2] = 1
     dice = [[1.0, 1.0], [2 * 4 / (4 + 8), 0.0]]
-    costs = pd.DataFrame({"workers": [1, 2], "clock_s": [4.0, 2.1], "processor_s": [4.0, 4.1]})
+    costs = pd.DataFrame({"workers": [1, 2], "slices": [2, 3], "clock_s": [4.0, 3.6]})
     agreement = neighbour_agreement(dice, AREAS, (7, 8, 9))
     images = np.zeros(labels.shape, np.uint8)
     facts = (pd.DataFrame(), agreement, costs, [1.0, 1.1, 0.9], 2, 3.0, "by hand")
@@ -63,6 +63,8 @@ def test_figures_of_a_volume(found):
     assert views[1].get_images()[0].get_array().shape == (3, 4)
     assert views[2].get_images()[0].get_array().shape == (2, 3)
     assert [len(figure.axes) for figure in drawn] == [4, 1, 1, 2]
+    clock, ideal = (line.get_ydata().tolist() for line in drawn[3].axes[1].lines)
+    assert (clock, ideal) == ([2.0, pytest.approx(1.2)], [2.0, 1.0])  # seconds a slice
     for figure in drawn:
         plt.close(figure)
 

@@ -162,7 +162,7 @@ def _run_options(run: ArgumentParser) -> None:
     text = "notebooks at a time (default: 2 where slices and a population share two cores or more)"
     run.add_argument("--jobs", type=_positive, metavar="N", help=text)
     run.add_argument("--force", action="store_true", help="execute even what is up to date")
-    text = "models of a grid are trained there: local, local:N or the address of a scheduler"
+    text = "networks and models are trained there: local, local:N or a scheduler's address"
     run.add_argument("--dask", metavar="WHERE", default="", help=text)
     text = "the same pages as analysis, without the papers' claims"
     run.add_argument("--no-claims", action="store_true", help=text)

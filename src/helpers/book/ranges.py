@@ -92,7 +92,7 @@ RANGES = {
     "brightness_weights": Range(0, least=2, apart=True),
     "gains": Range(0, above=True, least=2, apart=True), "control_positions": COUNT,
     "validation_per_area": COUNT, "slices": Range(2), "volume_shape": Range(128, lengths=(2,)),
-    "worker_counts": Range(1, apart=True),
+    "worker_counts": Range(1, apart=True), "timed_slices": COUNT,
 }  # fmt: skip
 
 #: Numbers of a recipe; the others are 0 or more.

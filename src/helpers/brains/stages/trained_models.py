@@ -3,15 +3,8 @@
 import json
 import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import (
-    CancelledError,
-    Executor,
-    ProcessPoolExecutor,
-    as_completed,
-    wait,
-)
+from concurrent.futures import Executor, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from helpers import model_files, training
-from helpers.book import endings, executors
+from helpers.book import endings, executors, tasks
 from helpers.book.run import Run
 from helpers.brains import recipes, vae
 from helpers.brains.stages.starts import common_start, linear_optimum, prepared_population
@@ -201,40 +194,23 @@ def _train_side_by_side(
     executor: Executor, run: Run, points: Sequence[Point], settings: tuple[int, str, int]
 ) -> None:
     """Train models as tasks of an executor, whose workers see the run's folder."""
-    from tqdm.auto import tqdm
-
-    facts = (str(run.path.resolve()), run.notebook, tuple(sorted(run.sources.items())))
+    address = tasks.run_address(run)
     rows, recipe, steps = settings
     chosen = training.choose_recipe(recipes.RECIPES, recipe, steps=steps)
     # Before the models, that none waits for another's start.
     seeds = {seed for _, _, seed in points}
-    starts = [executor.submit(_start_in_worker, facts, chosen, seed, rows) for seed in seeds]
+    starts = [executor.submit(_start_in_worker, address, chosen, seed, rows) for seed in seeds]
     wait(starts)
-    futures = [executor.submit(_train_in_worker, facts, point, settings) for point in points]
-    done = as_completed([*starts, *futures])
-    for future in tqdm(done, total=len(starts + futures), desc="models", unit="model"):
-        try:
-            future.result()
-        except CancelledError:
-            raise RuntimeError(executors.GONE) from None
+    futures = [executor.submit(_train_in_worker, address, point, settings) for point in points]
+    tasks.wait_for_all([*starts, *futures], "model")
 
 
-@lru_cache(maxsize=1)
-def _run_of(facts: tuple) -> Run:
-    """Return this worker's own run, which holds the images for all tasks; give it one thread."""
-    import torch
-
-    torch.set_num_threads(1)
-    path, notebook, sources = facts
-    return Run(Path(path), notebook, dict(sources))
+def _start_in_worker(address: tasks.Address, recipe: recipes.Recipe, seed: int, rows: int) -> None:
+    common_start(tasks.run_at(address), recipe, seed, rows=rows)
 
 
-def _start_in_worker(facts: tuple, recipe: recipes.Recipe, seed: int, rows: int) -> None:
-    common_start(_run_of(facts), recipe, seed, rows=rows)
-
-
-def _train_in_worker(facts: tuple, point: Point, settings: tuple[int, str, int]) -> None:
-    _trained_vae(_run_of(facts), point, *settings, progress=False)
+def _train_in_worker(address: tasks.Address, point: Point, settings: tuple[int, str, int]) -> None:
+    _trained_vae(tasks.run_at(address), point, *settings, progress=False)
 
 
 def _is_trained(run: Run, point: Point, settings: tuple[int, str, int]) -> bool:

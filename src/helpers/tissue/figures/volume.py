@@ -118,18 +118,18 @@ def seconds_and_blocks(seconds: Sequence[float], blocks: int, costs: pd.DataFram
     blocks : int
         Of a slice.
     costs : DataFrame
-        ``workers``, ``clock_s``, ``processor_s``, a row per run.
+        ``workers``, ``slices``, ``clock_s``, a row per run.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8))
     number = blocks * np.arange(1, len(seconds) + 1)
     left.plot(number, np.cumsum(seconds), "o-", color=FOUND, label="measured")
     left.plot(number, number * np.sum(seconds) / number[-1], ":", color=TRUE, label="in proportion")
     left.set(xlabel="blocks", ylabel="seconds of a processor")
-    first = costs.iloc[0]
-    ideal = first["clock_s"] * first["workers"] / costs["workers"]
-    right.plot(costs["workers"], costs["clock_s"], "o-", color=FOUND, label="on the clock")
+    each = costs["clock_s"] / costs["slices"]
+    ideal = each.iloc[0] * costs["workers"].iloc[0] / costs["workers"]
+    right.plot(costs["workers"], each, "o-", color=FOUND, label="on the clock")
     right.plot(costs["workers"], ideal, ":", color=TRUE, label="in proportion")
-    right.set(xlabel="workers", ylabel="seconds", xticks=list(costs["workers"]))
+    right.set(xlabel="workers", ylabel="seconds a slice", xticks=list(costs["workers"]))
     for axis in (left, right):
         axis.set_ylim(bottom=0)
         axis.legend(fontsize=7)

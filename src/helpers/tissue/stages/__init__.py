@@ -39,6 +39,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "UntrainedClassifier",
             "released_accuracy",
             "trained_classifier",
+            "trained_classifiers",
             "training_patches",
             "untrained_classifier",
         ],

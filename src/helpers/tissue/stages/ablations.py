@@ -8,7 +8,7 @@ import pandas as pd
 from helpers.book.artifacts import Artifact
 from helpers.book.run import Run
 from helpers.tissue.network import classifier, evaluation
-from helpers.tissue.stages.classifier import trained_classifier
+from helpers.tissue.stages.classifier import trained_classifiers
 from helpers.tissue.stages.slices import area_map, evaluation_patches, labelled_test_slice
 
 
@@ -30,7 +30,7 @@ def ablation_scores(
     steps : list of str
         Names in :data:`helpers.tissue.network.recipes.STEPS`.
     recipe : str
-        See `trained_classifier`.
+        See `trained_classifiers`.
     per_area : int
         Windows per area of the patch accuracies.
     stride : int
@@ -46,8 +46,8 @@ def ablation_scores(
     drawn = evaluation_patches(run, per_area, seed=seeds[0])
     test, rows = labelled_test_slice(run), {}
     for step in ("", *steps):
-        for seed in seeds:
-            trained = trained_classifier(run, seed, recipe=recipe, without=step)
+        networks = trained_classifiers(run, seeds, recipe=recipe, without=step)
+        for seed, trained in networks.items():
             row = {
                 name: np.mean(classifier.predict(trained.value.model, part.cut()) == part.labels)
                 for name, part in drawn.items()

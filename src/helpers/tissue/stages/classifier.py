@@ -1,6 +1,8 @@
 """Stages of papers A and B: the trained area classifier, and the released one beside it."""
 
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import model_files, training
+from helpers.book import executors, tasks
 from helpers.book.artifacts import Artifact
 from helpers.book.run import Run
 from helpers.data.files import write_json
@@ -98,6 +101,35 @@ def trained_classifier(
 
     parameters = {"seed": seed, "recipe": asdict(chosen)}
     return run.artifact("classifier", parameters, make, load, inputs=[run.key("microct")])
+
+
+def trained_classifiers(
+    run: Run, seeds: Sequence[int], *, recipe: str = "fast", without: str = ""
+) -> dict[int, Artifact]:
+    """Return what `trained_classifier` returns for every seed, by seed.
+
+    One after the other, each with all threads of this process; side by side where
+    `helpers.book.executors` was told of Dask's workers, each on one thread. A worker that dies
+    loses nothing but what it did since its last checkpoint; another goes on from there.
+
+    Raises
+    ------
+    RuntimeError
+        If Dask's workers are gone.
+    """
+    settings = {"recipe": recipe, "without": without}
+    dask = os.environ.get(executors.DASK, "")
+    if dask and len(seeds) > 1:
+        with executors.workers(dask) as found:
+            facts = tasks.run_address(run)
+            submit = found.executor.submit
+            waiting = [submit(_train_in_worker, facts, seed, settings) for seed in seeds]
+            tasks.wait_for_all(waiting, "network")
+    return {seed: trained_classifier(run, seed, **settings) for seed in seeds}
+
+
+def _train_in_worker(address: tasks.Address, seed: int, settings: dict[str, str]) -> None:
+    trained_classifier(tasks.run_at(address), seed, **settings, progress=False)
 
 
 def training_patches(

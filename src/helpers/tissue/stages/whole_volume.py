@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -25,11 +26,12 @@ from helpers.tissue.stages.learned import Trained
 from helpers.tissue.stages.slices import labelled_test_slice
 from helpers.tissue.stages.volume import Options, Predicted, finished_volume, predict_volume
 from helpers.tissue.volumes.request import OWN
+from helpers.tissue.volumes.source import open_source
 from helpers.tissue.volumes.tables import neighbour_agreement
 
 PAPERS = (720, 1420, 5805)  # voxels of the papers' volume (paper A, §II.1)
-WINDOW = 256  # positions along the side of the square whose dense features are timed
-PATCHES = 96  # that are timed one batch after the other
+WINDOW = 192  # positions along the side of the square whose dense features are timed
+PATCHES = 64  # that are timed one batch after the other
 RESULT, FACTS = "volume.zarr", "facts.json"
 
 
@@ -49,7 +51,7 @@ class WholeVolume:
     volumes, agreement : DataFrame
         See `helpers.tissue.volumes.tables`.
     costs : DataFrame
-        ``workers``, ``clock_s`` on the clock and ``processor_s``, of several runs.
+        ``workers``, ``slices``, ``clock_s`` on the clock and ``processor_s``, of several runs.
     slice_seconds : list of float
         Of a processor, for every slice.
     blocks : int
@@ -104,10 +106,10 @@ def whole_volume(
     *,
     volume: str = "",
     n_slices: int = 8,
-    shape: tuple[int, int] = (608, 1856),
+    shape: tuple[int, int] = (512, 1536),
     stride: int = 16,
     worker_counts: tuple[int, ...] = (1, 2),
-    progress: bool = True,
+    timed_slices: int = 4,
 ) -> WholeVolume:
     """Return a volume predicted by a trained classifier.
 
@@ -124,35 +126,38 @@ def whole_volume(
     stride : int
         Pixels between positions.
     worker_counts : tuple of int
-        The same work is timed with so many threads, each time from the beginning.
+        So many threads are timed. The most of them predict the volume.
+    timed_slices : int
+        Of the volume, the first ones, that every other number of threads is timed with.
     """
     names = run.microct.areas
     drawn = None
     if not volume and run.microct.is_phantom:
-        drawn = _phantom_volume(run, n_slices, shape, progress)
+        drawn = _phantom_volume(run, n_slices, shape)
     source = from_root(volume) if volume else drawn.path / phantom.IMAGES if drawn else None
     source = source or run.microct.path
     network = (trained.path / "classifier.safetensors").read_bytes()
     learned = Trained(network, names, None, trained.path.name)
     options = Options(stride=stride, pixel_size_um=0 if volume else run.microct.pixel_size_um)
-    dask = os.environ.get(DASK, "")
+
+    def timed(what: str | Path, out: Path, count: int, dask: str = "") -> dict:
+        with workers(dask, threads=count) as found:
+            start = time.perf_counter()
+            done = predict_volume(what, out, learned, found, options)
+            clock = time.perf_counter() - start
+        processor = sum(done.work.seconds.values())
+        facts = {"workers": found.count(), "slices": len(done.request.z)}
+        return {**facts, "clock_s": clock, "processor_s": processor}
 
     def make(folder: Path) -> None:
-        costs = []
-        for count in worker_counts:
-            with workers("" if count < max(worker_counts) else dask, threads=count) as found:
-                out = folder / (RESULT if count == max(worker_counts) else f"{count}.zarr")
-                start = time.perf_counter()
-                done = predict_volume(source, out, learned, found, options, progress=progress)
-                seconds = time.perf_counter() - start
-                costs.append(
-                    {
-                        "workers": found.count(),
-                        "clock_s": seconds,
-                        "processor_s": sum(done.work.seconds.values()),
-                    }
-                )
-        write_json(folder / FACTS, {"costs": costs})
+        *others, most = sorted(worker_counts)
+        costs = [timed(source, folder / RESULT, most, os.environ.get(DASK, ""))]
+        with TemporaryDirectory(prefix="brainbook-") as name:
+            part = Path(name) / "part.npy"
+            if others:
+                np.save(part, open_source(source).volume[:timed_slices])
+            costs += [timed(part, Path(name) / f"{count}.zarr", count) for count in others]
+        write_json(folder / FACTS, {"costs": sorted(costs, key=lambda cost: cost["workers"])})
 
     def load(folder: Path) -> tuple:
         facts = json.loads((folder / FACTS).read_text())
@@ -163,6 +168,7 @@ def whole_volume(
         "volume": str(volume),
         "stride": stride,
         "workers": list(worker_counts),
+        "timed": timed_slices,
         "slices": n_slices,
         "shape": list(shape),
     }
@@ -189,14 +195,14 @@ def whole_volume(
     )
 
 
-def _phantom_volume(run: Run, n: int, shape: tuple[int, int], progress: bool) -> Artifact:
+def _phantom_volume(run: Run, n: int, shape: tuple[int, int]) -> Artifact:
     """Return slices of the dataset's own virtual sample around its test slice; ``value`` is z."""
     middle = labelled_test_slice(run).z
     z = list(range(middle - n // 2, middle - n // 2 + n))
     seed = load_yaml(run.microct.path / MANIFEST)["phantom"]["seed"]
 
     def make(folder: Path) -> None:
-        phantom.draw_volume(folder, z, shape, seed, progress=progress)
+        phantom.draw_volume(folder, z, shape, seed, progress=True)
 
     facts = {"z": z, "shape": list(shape), "seed": seed}
     return run.artifact("phantom-volume", facts, make, lambda folder: tuple(z))
