@@ -127,20 +127,22 @@ class Run:
         A figure of phantom data says so; one that shows no data (``of_data=False``) need not.
         """
         import matplotlib.pyplot as plt
-        from IPython.display import display
+        from IPython.core.pylabtools import print_figure
+        from IPython.display import Image, display
 
         from helpers.book import style
 
         style.mark_phantom(figure, self.is_phantom and of_data)
         style.write_powers(figure)
+        box = style.settle(figure)
         for suffix in (".png", ".svg"):
             with self._output("figures", f"{file_name(name)}{suffix}") as temporary:
                 # No date in the metadata: the same figure is the same file.
                 metadata = {"Date": None} if suffix == ".svg" else None
                 figure.savefig(
-                    temporary, format=suffix[1:], dpi=150, bbox_inches="tight", metadata=metadata
+                    temporary, format=suffix[1:], dpi=150, bbox_inches=box, metadata=metadata
                 )
-        display(figure)
+        display(Image(print_figure(figure, bbox_inches=box)))
         plt.close(figure)  # or the notebook would show it once more at the end of the cell
 
     def save_table(self, table: "pd.DataFrame | pd.Series", name: str) -> None:
