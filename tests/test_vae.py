@@ -173,6 +173,25 @@ def test_training_stops_once_the_validation_loss_is_flat(brains, monkeypatch):
     assert result.history[-1]["step"] == 20
 
 
+def test_the_first_validation_is_held_against_the_start(brains, monkeypatch):
+    monkeypatch.setattr(recipes, "EPOCH", 4)
+    recipe = quick(steps=400, flat=0.9)
+    result = recipes.train_vae(brains[:64], brains[64:80], recipe, latent_dim=2, place=HERE)[1]
+    assert result.history[-1]["step"] == 4
+    # From random weights the first updates gain much: the rule must not take that for an end.
+    patient = quick(steps=12, flat=1e-9, encoder_updates=0, decoder_updates=0, nested_updates=0)
+    result = recipes.train_vae(brains[:64], brains[64:80], patient, latent_dim=2, place=HERE)[1]
+    assert result.history[-1]["step"] == 12
+
+
+def test_the_learning_rate_rises_before_it_is_whole(brains, monkeypatch):
+    monkeypatch.setattr(recipes, "EPOCH", 4)
+    recipe = quick(steps=12, flat=0.0, warm_up=8, learning_rate=1e-3)
+    result = recipes.train_vae(brains[:64], brains[64:80], recipe, latent_dim=2, place=HERE)[1]
+    rates = [row["learning_rate"] for row in result.history]
+    np.testing.assert_allclose(rates, [0.5e-3, 1e-3, 1e-3])
+
+
 def test_networks_share_a_start_and_the_paper_has_none(brains):
     linear = LinearVAE.fit(brains, 5)
     start = recipes.common_start(linear, brains, quick(), place=HERE)
@@ -197,7 +216,7 @@ def test_the_same_seed_trains_the_same_model(brains):
 def test_a_killed_training_resumes_to_the_same_weights(brains, tmp_path, monkeypatch):
     monkeypatch.setattr(recipes, "EPOCH", 4)  # six short epochs
     sets, place = (
-        (brains[:64], brains[64:80], quick(steps=24)),
+        (brains[:64], brains[64:80], quick(steps=24, flat=0.0)),
         replace(HERE, checkpoint=tmp_path / "c"),
     )
     whole, history = recipes.train_vae(*sets, latent_dim=2, place=HERE)

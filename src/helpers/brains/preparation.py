@@ -1,6 +1,7 @@
 """A population as the models see it (C §3.1): one brightness, clipped, cropped, shrunk, split."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -104,7 +105,7 @@ class Prepared:
         """Indices of all clean images; of all images where nothing is known of artifacts."""
         return np.arange(len(self.images)) if self.clean is None else np.flatnonzero(self.clean)
 
-    @property
+    @cached_property
     def template(self) -> np.ndarray:
         """Mean of the clean images, (H, W)."""
         return self.images[self.clean_all].mean(0)

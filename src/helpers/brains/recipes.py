@@ -32,10 +32,13 @@ class Recipe:
     least : int
         Updates before which the rule of `flat` does not stop training.
     flat : float
-        Stop when a validation has lowered the validation loss by less than this share; 0 for all
-        updates.
+        Stop when a validation has lowered the validation loss by less than this share, the first
+        beside the loss of the start; 0 for all updates.
     average : float
         See `helpers.training.Schedule`.
+    warm_up : int
+        Updates over which the learning rate rises: Adam's first steps, of full length in every
+        weight, would undo much of a good start.
     encoder_updates, decoder_updates, nested_updates : int
         Of the common start, see `helpers.brains.distilling.distil`; all 0 for random weights.
     """
@@ -46,6 +49,7 @@ class Recipe:
     least: int = 0
     flat: float = 0.0
     average: float = 0.0
+    warm_up: int = 0
     encoder_updates: int = 0
     decoder_updates: int = 0
     nested_updates: int = 0
@@ -63,11 +67,11 @@ _QUICK = Recipe(
     learning_rate=1e-3,
     batch_size=32,
     steps=500,
-    least=100,
-    flat=0.01,
-    average=0.98,
-    encoder_updates=300,
-    decoder_updates=700,
+    flat=0.02,
+    warm_up=50,
+    average=0.95,
+    encoder_updates=250,
+    decoder_updates=500,
     nested_updates=600,
 )
 RECIPES = {
@@ -207,8 +211,16 @@ def train_vae(
             **{f"kl_{k}": value for k, value in enumerate(kl, start=1)},
         }
 
+    def rising(step: int) -> float:
+        return min(1.0, (step + 1) / recipe.warm_up)
+
+    if recipe.flat:
+        model.to(device).eval()
+        with torch.no_grad(), training.precision(device, place.bfloat16):
+            begun = float(model.total(*at_the_mean(model, held_out)))
+
     def stop(history: list[dict]) -> bool:
-        losses = [row["validation_loss"] for row in history]
+        losses = [begun, *(row["validation_loss"] for row in history)]
         enough = history[-1]["step"] >= recipe.least
         return enough and convergence.is_flat(losses, window=1, tolerance=recipe.flat)
 
@@ -220,6 +232,7 @@ def train_vae(
         training.Schedule(
             max_epochs=epochs,
             max_steps=steps,
+            rate=rising if recipe.warm_up else None,
             monitor="validation_loss",
             stop=stop if recipe.flat else None,
             average=recipe.average,

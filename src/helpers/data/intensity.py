@@ -236,7 +236,8 @@ def clip_outliers(
     if ceiling is None:
         positive = images[images > 0]
         ceiling = float(np.percentile(positive, percentile)) if positive.size else 1.0
-    return np.clip(images / np.float32(ceiling), 0, 1), float(ceiling)
+    scaled = images / np.float32(ceiling)
+    return np.clip(scaled, 0, 1, out=scaled), float(ceiling)  # in place: several times faster
 
 
 def centre_crop(images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

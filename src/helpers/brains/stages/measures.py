@@ -99,24 +99,32 @@ def _samples(
         project = _metric(run, rows, components)
         generated = {"all": everything, "prior": model.net.decode(draws)}
         scores = {"clean": project(rebuilt), **{k: project(x) for k, x in generated.items()}}
-        coherent = [
-            quality.coherent_power(real[fine], stack[fine], data.template)
-            for stack in (rebuilt, real)
-        ]
         return {
             "cwssim": cwssim.cw_ssim_many(real[shown], rebuilt[shown], per_scale=True),
-            "coherent": coherent[0],
+            "coherent": quality.coherent_power(real[fine], rebuilt[fine], data.template),
             "points": scores["clean"],
             **{f"fd_{name}": frechet.score_distance(points, each) for name, each in scores.items()},
             "error": float(quality.reconstruction_error(real, rebuilt).mean() * real[0].size),
             "fine_power": float(quality.high_frequency_power(rebuilt[fine]).mean()),
-            "fine_power_real": float(quality.high_frequency_power(real[fine]).mean()),
-            "coherent_real": float(coherent[1].mean()),
+            **_real_texture(run, rows),
             "active": len(vae.active_latents(model.net, real)),
         }
 
     parameters = {"rows": rows, "images": images, "metric_components": components}
     return run.stored("scores", parameters, compute, inputs=[model.key]).value
+
+
+def _real_texture(run: Run, rows: int) -> dict:
+    """Return the fine texture of the clean test images themselves, the same beside every model."""
+
+    def measure() -> dict:
+        data = prepared_population(run, rows)
+        real = data.images[spread(data.reference, COHERENT_IMAGES)]
+        shared = quality.coherent_power(real, real, data.template)
+        power = quality.high_frequency_power(real)
+        return {"fine_power_real": float(power.mean()), "coherent_real": float(shared.mean())}
+
+    return run.held(("texture", rows), measure)
 
 
 def _metric(run: Run, rows: int, components: int) -> Callable:

@@ -133,7 +133,7 @@ def as_unit_float(array: np.ndarray) -> np.ndarray:
     """
     images = np.asarray(array, np.float32)
     if array.dtype.kind in "iu":
-        return images / np.float32(np.iinfo(array.dtype).max)
+        return np.divide(images, np.float32(np.iinfo(array.dtype).max), out=images)
     low, high = float(images.min()), float(images.max())
     if low >= 0 and high <= 1:
         return images
