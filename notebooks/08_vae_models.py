@@ -121,9 +121,9 @@ run.show(figure, "C_fig2A_template_atlas")
 # first learns what the linear VAE knows (its encoder the posterior, its decoder the pictures), then
 # the loss itself with its last latents switched off at random, so that it serves every smaller L.
 # Each model of the grid is cut from this common start, trained with batches of 32, Adam at a rate
-# that rises to 0.001 and a moving average of the weights, and stops by a rule: when about fifty
-# updates gain less than 2 % on the validation images. `--profile paper` trains as published, from
-# random weights.
+# that rises to 0.001 and falls to zero over a hundred updates, and a moving average of the weights.
+# It stops before by a rule: when about fifty updates gain less than 1 % on the validation images.
+# `--profile paper` trains as published, from random weights.
 #
 # The grid is a cross: all L at the chosen β and at β = 1, all β at the chosen L, a second seed
 # where they meet.

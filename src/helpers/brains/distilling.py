@@ -52,7 +52,7 @@ def distil(
     linear: LinearVAE,
     images: np.ndarray,
     *,
-    updates: tuple[int, int, int] = (250, 500, 600),
+    updates: tuple[int, int, int] = (300, 700, 600),
     batch_size: int = 32,
     seed: int = 0,
     place: training.Place = training.HERE,
@@ -116,7 +116,7 @@ def distil(
     steps = (
         (model.encoder, encoder_batches, encoder_loss, 4e-3, 0.0),
         (model.decoder, decoder_batches, decoder_loss, 4e-3, 0.0),
-        (model, nested_batches, nested_loss, 1e-3, 0.95),
+        (model, nested_batches, nested_loss, 1e-3, 0.98),
     )
     for count, (part, batches, loss, rate, average) in zip(updates, steps):
         if count:

@@ -2,6 +2,7 @@
 of posterior collapse.
 """
 
+import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -37,8 +38,9 @@ class Recipe:
     average : float
         See `helpers.training.Schedule`.
     warm_up : int
-        Updates over which the learning rate rises: Adam's first steps, of full length in every
-        weight, would undo much of a good start.
+        Updates over which the learning rate rises, before it falls to zero with the last of
+        ``steps``; 0 for a constant rate. Adam's first steps, of full length in every weight, would
+        undo much of a good start.
     encoder_updates, decoder_updates, nested_updates : int
         Of the common start, see `helpers.brains.distilling.distil`; all 0 for random weights.
     """
@@ -66,12 +68,12 @@ def start_updates(recipe: Recipe) -> tuple[int, int, int]:
 _QUICK = Recipe(
     learning_rate=1e-3,
     batch_size=32,
-    steps=500,
-    flat=0.02,
-    warm_up=50,
-    average=0.95,
-    encoder_updates=250,
-    decoder_updates=500,
+    steps=100,
+    flat=0.01,
+    average=0.9,
+    warm_up=10,
+    encoder_updates=300,
+    decoder_updates=700,
     nested_updates=600,
 )
 RECIPES = {
@@ -211,8 +213,8 @@ def train_vae(
             **{f"kl_{k}": value for k, value in enumerate(kl, start=1)},
         }
 
-    def rising(step: int) -> float:
-        return min(1.0, (step + 1) / recipe.warm_up)
+    def rate(step: int) -> float:
+        return min(1.0, (step + 1) / recipe.warm_up) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
     if recipe.flat:
         model.to(device).eval()
@@ -232,7 +234,7 @@ def train_vae(
         training.Schedule(
             max_epochs=epochs,
             max_steps=steps,
-            rate=rising if recipe.warm_up else None,
+            rate=rate if recipe.warm_up else None,
             monitor="validation_loss",
             stop=stop if recipe.flat else None,
             average=recipe.average,
