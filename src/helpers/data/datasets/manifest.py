@@ -186,6 +186,25 @@ def key_problems(entry: dict, required: set[str], optional: set[str], where: str
     ]
 
 
+def unquoted(value: Any) -> tuple[str, str] | None:
+    """What YAML took a name for that stood there without quotes, and how to write it; None for
+    text.
+    """
+    if isinstance(value, str):
+        return None
+    if isinstance(value, bool):
+        word = "Yes" if value else "No"
+        return f"{word.lower()} (YAML's word for Yes, On and True, or No, Off and False)", (
+            f'Quote it, for example `"{word}"`.'
+        )
+    if value is None:
+        return "nothing (so YAML reads null, ~ and an empty place)", "Write a name; quote `null`."
+    if isinstance(value, (list, dict)):
+        return f"a {type(value).__name__} of {len(value)}", "Write one name."
+    kind = {int: "number", float: "number"}.get(type(value), type(value).__name__)
+    return f"the {kind} {str(value)[:60]}", f'Quote it, as it was written: `"{str(value)[:60]}"`.'
+
+
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
     """Ask back with the known word that is nearest; ``otherwise`` where none is near."""
     near = difflib.get_close_matches(word, sorted(known), n=1)

@@ -16,6 +16,7 @@ from helpers.data.datasets.manifest import (
     key_problems,
     read_manifest,
     resolve,
+    unquoted,
 )
 from helpers.data.datasets.volumes import Volume, is_volume, open_volume
 
@@ -135,6 +136,14 @@ class Folder:
 
     def names(self, key: str) -> dict[int, str]:
         """Return a mapping such as ``{1: Cortex, 2: Striatum}``, empty without a good one."""
+        given = self.manifest.get(key)
+        given = given if isinstance(given, dict) else {}
+        texts = {label: unquoted(name) for label, name in given.items()}
+        if odd := [(label, words) for label, words in texts.items() if words]:
+            for label, (found, remedy) in odd[:MOST_TOLD]:
+                self.note(f"{key}.{str(label)[:40]}", found, "a name", remedy)
+            # its pixels are listed all the same: no word of them besides
+            self.manifest[key] = {label: str(name) for label, name in given.items()}
         names = self.value(
             self.manifest,
             key,
@@ -252,7 +261,7 @@ class Folder:
             "Write for example `{Cortex: '#5b8bd0'}`; quote the colour.",
         )
         for name in set(colours or {}) - set(names):
-            hint = did_you_mean(str(name), names, "Remove it.")
+            _, hint = unquoted(name) or (0, did_you_mean(name, names, "Remove it."))
             self.note(f"colours.{name}", "an unknown name", f"one of {', '.join(names)}", hint)
         compare = self.value(
             self.manifest,
