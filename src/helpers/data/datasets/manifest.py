@@ -258,9 +258,11 @@ def leaves_folder(name: str) -> bool:
     return pure.is_absolute() or ".." in pure.parts or str(pure).split("/")[0].endswith(":")
 
 
-def fingerprint(folder: Path, files: Iterable[Path]) -> str:
-    """Return a SHA-256 over the manifest and the content of every file it names."""
-    digest = hashlib.sha256()
+def fingerprint(folder: Path, files: Iterable[Path], beside: bytes = b"") -> str:
+    """Return a SHA-256 over the manifest, the content of every file it names, and what lies
+    elsewhere.
+    """
+    digest = hashlib.sha256(beside)
     for path in [folder / MANIFEST, *sorted(set(files))]:
         members = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for member in members:

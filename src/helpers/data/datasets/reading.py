@@ -54,6 +54,7 @@ class Folder:
         optional = optional | {"phantom", "pixel_size_um", "colours", "compare"}
         self.problems = key_problems(self.manifest, required, optional, "")
         self.settled = False
+        self.beside = b""  # content that no file of the folder holds
         self.told_sizes: list[float] = []  # µm, of images whose metadata say
         self.pixel_size_um = self.value(
             self.manifest,
@@ -287,7 +288,7 @@ class Folder:
             "path": self.path,
             "name": str(self.manifest["name"]),
             "pixel_size_um": float(self.pixel_size_um),
-            "fingerprint": fingerprint(self.path, self.files),
+            "fingerprint": fingerprint(self.path, self.files, self.beside),
             "is_phantom": "phantom" in self.manifest,
         }
 
