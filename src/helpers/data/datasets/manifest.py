@@ -247,7 +247,11 @@ def resolve(folder: Path, value: Any, field: str) -> Path:
 
 def strange(folder: Path, path: Path) -> str:
     """Why a path is not a regular file or folder inside ``folder``; empty if it is."""
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+    except (RuntimeError, OSError):
+        return "a link that leads back to itself"
+    if not inside:
         return "a link that leaves the folder"
     return "" if path.is_file() or path.is_dir() else "neither a file nor a folder"
 
