@@ -63,12 +63,10 @@ def structure_draws(
         ``error below nothing alike``: by how much it is below that of features in which no two
         patches are alike; ``silhouette`` of the areas in three principal components; for the pairs
         that the paper calls alike, and if the areas are there, ``similarity …``: mean Gram entry of
-        the pair minus
-        that of cortex and VP; ``similarity share …``: the same in units of how far areas are from
-        alike, 1 − the mean entry over all pairs of areas (0 where all are alike); and
-        ``distance …``: distance of the centroids of cortex and VP minus
-        that of the pair, in units of the mean over all pairs of areas. The last six are above 0 if
-        the paper is right.
+        the pair minus that of cortex and VP; ``similarity share …``: the same in units of how far
+        areas are from alike, 1 − the mean entry over all pairs of areas (0 where all are alike);
+        and ``distance …``: distance of the centroids of cortex and VP minus that of the pair, in
+        units of the mean over all pairs of areas. The last six are above 0 if the paper is right.
     """
     first = next(iter(tested.values()))
     weights = resampling.bootstrap_weights(first.labels, draws, first.groups, seed)
