@@ -39,6 +39,7 @@ ablations = []
 evaluation_per_area = 300  # windows per area to measure accuracies on
 stride = 1  # pixels from one window of a whole slice to the next
 smoothing_um = 95.0  # µm; standard deviation of the smoothing of a map
+own_labels = False  # write the maps with your own label values as well
 control_positions = 20000  # of the slice, at random: what gray is judged on
 released = ""  # file of the authors' network, cnn_weights.pt; "" for none
 
@@ -162,7 +163,7 @@ maps = [
     stages.area_map(run, networks, piece, **settings)
     for piece in data.slices("test")
 ]
-stages.save_area_maps(run, maps)
+stages.save_area_maps(run, maps, own_labels)
 
 # %%
 for result in maps:

@@ -163,7 +163,7 @@ for seed, every in predictions.items():
     mine = every[every["role"] == role]
     chosen = claims_of_features.chosen_probes(every)
     found[seed] = claims_of_features.probe_claims(
-        intervals.resampled_scores(mine, seed=seed), chosen
+        intervals.resampled_scores(mine, seed=seed), chosen, chance
     )
 run.record_all(found)
 

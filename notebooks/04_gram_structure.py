@@ -193,7 +193,9 @@ display(interactive.plotly_html(turned))
 # between any two areas (features of one network are longer than those of another, and angles wider;
 # only shares compare). Every gap should lie above 0. But random weights already put areas of
 # similar gray near each other, so each has to lie above the untrained CNN's gap too (hollow): with
-# the lower end of its interval.
+# the lower end of its interval. To random weights all windows look nearly alike, so their gaps in
+# cosine are narrow whatever the arrangement; the first claim therefore asks for the same once more
+# as a share of how far areas are from alike (1 minus the mean cosine over all pairs of areas).
 
 # %%
 if stages.area_pairs(data.areas):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import yaml
+from mutated_volumes import injure_metadata, make_volumes
 from PIL import Image
 
 VALUES = [
@@ -49,12 +50,15 @@ def make(folder: Path, kind: str) -> None:
     """Write a small folder that every check accepts."""
     rng = np.random.default_rng(0)
     folder.mkdir()
-    about = {"schema": 1, "kind": kind, "name": kind, "pixel_size_um": 1.5}
+    written = "microct" if kind == "volumes" else kind
+    about = {"schema": 1, "kind": written, "name": kind, "pixel_size_um": 1.5}
     areas = np.zeros((40, 40), np.uint8)
     areas[5:20, 5:35], areas[20:35, 5:35] = 1, 2
     image = rng.integers(0, 255, (40, 40)).astype(np.uint8)
-    if kind == "microct":
-        wide = np.pad(np.repeat(np.uint8([[1, 2]]), 130, 1).repeat(130, 0), 5)
+    wide = np.pad(np.repeat(np.uint8([[1, 2]]), 130, 1).repeat(130, 0), 5)
+    if kind == "volumes":
+        about |= make_volumes(folder, wide)
+    elif kind == "microct":
         noise = rng.integers(0, 255, wide.shape).astype(np.uint8)
         tifffile.imwrite(folder / "t.tif", noise, compression="zlib")
         tifffile.imwrite(folder / "t_areas.tif", wide, compression="zlib")
@@ -107,6 +111,8 @@ def manifest(kind: str) -> str:
 def mutate(folder: Path, kind: str, draw: random.Random) -> list[str]:
     """Damage a folder in one to three ways; return which."""
     injuries = [_text, _value, _value, _bytes, _bytes, _replace, _json]
+    if kind == "volumes":
+        injuries = [_value, _bytes, _bytes, _replace, *[injure_metadata] * 4]
     return [draw.choice(injuries)(folder, kind, draw) for _ in range(draw.randint(1, 3))]
 
 

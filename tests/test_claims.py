@@ -45,13 +45,30 @@ def test_a_verdict_is_worth_what_its_control_is_worth(ledger, run, value, contro
 
 
 def test_one_of_several_controls_is_enough_to_void_a_claim(ledger, run):
-    several = {"untrained": 0.6, "no two alike": 0.41}
+    several = {"untrained": 0.6, "no two alike": 0.41, "all alike": 0.9}
     assert ledger.record("A.gram.cnn", 0.3, control=several) == "reproduced"
     assert row(run, "A.gram.cnn")["control"] == several
     several["no two alike"] = 0.32
     assert ledger.record("A.gram.cnn", 0.3, control=several) == "holds, but so does the control"
     with pytest.raises(ValueError, match="unknown control shuffled; .* names untrained, no two"):
         ledger.record("A.gram.cnn", 0.3, control={"shuffled": 0.6})
+
+
+def test_a_claim_is_not_green_by_some_of_its_controls(ledger, run):
+    assert ledger.record("A.gram.cnn", 0.3, seed=0, control={"untrained": 0.6}) == "not run"
+    assert "no two alike, all alike was not computed" in row(run, "A.gram.cnn")["reason"]
+    every = {"untrained": 0.6, "no two alike": 0.41, "all alike": 0.9}
+    assert ledger.record("A.gram.cnn", 0.3, seed=0, control=every) == "reproduced"
+    # neither by those of some seeds alone
+    assert ledger.record("A.gram.cnn", 0.3, seed=1, control={"untrained": 0.6}) == "not run"
+    assert ledger.record("A.gram.cnn", 0.3, seed=1) == "not run"
+    assert ledger.record("A.gram.cnn", 0.3, seed=1, control=every) == "reproduced"
+    # what is decided without the rest stays decided
+    assert ledger.record("A.gram.cnn", 0.9, seed=1, control={"untrained": 0.6}) == "not reproduced"
+    passing = {"no two alike": 0.3}
+    for seed in (0, 1):
+        verdict = ledger.record("A.gram.cnn", 0.3, seed=seed, control=passing)
+    assert verdict == "holds, but so does the control"
 
 
 def test_a_claim_that_needs_no_control_says_why_and_takes_none(ledger):

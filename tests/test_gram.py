@@ -167,3 +167,14 @@ def test_silhouettes_of_draws_are_those_of_the_rows_without_their_copies():
         inner, outer = means[own - 1], min(means[: own - 1] + means[own:])
         total += weight * (outer - inner) / max(inner, outer)
     assert drawn == pytest.approx(total / weights[1].sum())
+
+
+def test_error_of_nothing_alike_in_each_repeat_is_that_of_the_identity():
+    labels = np.repeat([1, 2, 3], [4, 5, 6])
+    weights = np.random.default_rng(0).integers(0, 3, (7, 15)).astype(float)
+    found = gram.bootstrap_errors_of_nothing_alike(labels, np.vstack([np.ones(15), weights]))
+    assert found[0] == pytest.approx(gram.null_errors(labels)["nothing alike"])
+    for repeat, error in zip(weights.astype(int), found[1:]):
+        drawn = np.repeat(np.arange(15), repeat)  # copies of a sample are alike
+        wanted = gram.block_diagonal_error(np.eye(15)[drawn], labels[drawn])
+        assert error == pytest.approx(wanted)

@@ -224,6 +224,9 @@ def test_a_link_among_the_images_of_a_folder_is_named(population):
     (population.folder / "planes").mkdir()
     (population.folder / "planes" / "0.tif").symlink_to("/etc/passwd")
     assert "planes/0.tif, a link that leaves" in messages(population(images="planes"))
+    (population.folder / "planes" / "0.tif").unlink()
+    (population.folder / "planes" / "0.tif").symlink_to("0.tif")
+    assert "planes/0.tif, a link that leads back" in messages(population(images="planes"))
 
 
 # ---------------------------------------------------------------------------- weights

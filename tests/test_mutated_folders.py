@@ -12,7 +12,9 @@ from helpers.data.datasets import DatasetError
 from helpers.data.datasets.weights import WeightsError, open_weights
 
 OPEN = {"microct": datasets.open_microct, "population": datasets.open_population}
+OPEN["volumes"] = datasets.open_microct
 FAST, ALL = 42, 1002
+FAST_VOLUMES, ALL_VOLUMES = 10, 200  # of a dataset in stacks, zarr, OME, NRRD and NIfTI
 
 
 def state(folder):
@@ -44,9 +46,9 @@ def outcome(folder, kind):
     return not errors
 
 
-def one_case(tmp_path, number):
-    draw = random.Random(number)
-    kind = ("microct", "population", "weights")[number % 3]
+def one_case(tmp_path, number, kind=""):
+    draw = random.Random(f"{kind} {number}" if kind else number)
+    kind = kind or ("microct", "population", "weights")[number % 3]
     folder = tmp_path / "folder"
     make(folder, kind)
     done = mutate(folder, kind, draw)
@@ -61,7 +63,7 @@ def one_case(tmp_path, number):
 
 
 def test_what_was_not_damaged_is_accepted(tmp_path):
-    for kind in ("microct", "population", "weights"):
+    for kind in ("microct", "population", "weights", "volumes"):
         make(tmp_path / kind, kind)
         assert outcome(tmp_path / kind, kind)
 
@@ -75,3 +77,14 @@ def test_a_sample_of_damaged_folders(tmp_path, number):
 @pytest.mark.parametrize("number", range(FAST, ALL))
 def test_all_damaged_folders(tmp_path, number):
     one_case(tmp_path, number)
+
+
+@pytest.mark.parametrize("number", range(FAST_VOLUMES))
+def test_a_sample_of_damaged_volumes(tmp_path, number):
+    one_case(tmp_path, number, "volumes")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(FAST_VOLUMES, ALL_VOLUMES))
+def test_all_damaged_volumes(tmp_path, number):
+    one_case(tmp_path, number, "volumes")

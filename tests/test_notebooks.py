@@ -114,6 +114,28 @@ def test_executes_on_a_tiny_dataset_and_decides_its_claims(name, tiny_run):
     assert {claim.id for claim in claims.load().values() if claim.notebook == name} == known
 
 
+def test_no_claim_is_reproduced_whose_control_passes_or_is_missing(tiny_run):
+    from helpers.book import claims, rules
+
+    run, _ = tiny_run
+    rows = json.loads((run / "claims.json").read_text())["claims"]
+    assert [row["id"] for row in rows] == list(claims.load())
+    with_control = [row for row in rows if row["control"] is not None]
+    assert len(with_control) > 20
+    for row in rows:
+        claim = claims.load()[row["id"]]
+        if row["verdict"] == claims.REPRODUCED and claim.controls:
+            assert row["control_passes"] is False, claim.id
+            each = dict(claims.single_controls(claim, row["control"]))
+            assert tuple(sorted(each)) == tuple(sorted(claim.controls)), claim.id
+            for value in each.values():  # asked once more, of the numbers that the row shows
+                names = value if isinstance(value, dict) else {"value": value}
+                asked = [claim.rule]
+                if claim.truth_rule and rules.names_of(claim.truth_rule) <= set(names):
+                    asked.append(claim.truth_rule)
+                assert not all(rules.evaluate(rule, names) for rule in asked), claim.id
+
+
 def test_every_figure_is_in_both_formats_and_none_is_empty(tiny_run):
     import numpy as np
     from PIL import Image

@@ -112,7 +112,7 @@ def changed_claim(monkeypatch, **changes):
         ({"rule": "value >= 0.5"}, "holds, but so does the control", ""),
         ({"by_construction": True}, "by construction", ""),
         ({"rule": "value > low"}, "not run", "today's rule needs low"),
-        ({"controls": ("a", "b")}, "reproduced", ""),
+        ({"controls": ("a", "b")}, "not run", "of its controls b was not computed"),
         ({"controls": ()}, "reproduced", ""),
     ],
 )
@@ -129,7 +129,7 @@ def test_a_control_that_no_longer_serves_leaves_a_claim_undecided(shelf, run, mo
     row(rows, "A.acc.test")["control"] = {"of old": 0.3, "and": 0.2}
     write_json(path, {"claims": rows})
     found = row(recorded.rows_of("one"), "A.acc.test")
-    assert found["verdict"] == "not run" and "no control was computed" in found["reason"]
+    assert found["verdict"] == "not run" and "gray baseline was not computed" in found["reason"]
     write_json(path, {"claims": []})
     assert "newer" in row(recorded.rows_of("one"), "A.acc.test")["reason"]
 

@@ -122,8 +122,12 @@ def decide(claim: Claim, records: list[dict]) -> dict:
         found["verdict"] = NOT_REPRODUCED
     elif found["control_passes"]:
         found["verdict"] = CONTROL_HOLDS
-    elif claim.controls and not controls:
-        found["reason"] = f"the rule holds, but no control was computed ({claim.control_in_words})"
+    elif absent := _not_computed(claim, records):
+        # A claim that names several controls is not green by the one that was easiest to compute.
+        found["reason"] = (
+            f"the rule holds, but of its controls {', '.join(absent)} was not computed at every "
+            f"seed ({claim.control_in_words})"
+        )
     else:
         found["verdict"] = REPRODUCED
     notes = dict.fromkeys([found["reason"], *(row.get("note", "") for row in records)])
@@ -205,6 +209,18 @@ def _holds(claim: Claim, value: Value) -> bool:
     if claim.truth_rule and names_of(claim.truth_rule) <= set(names):
         holds = holds and evaluate(claim.truth_rule, names)
     return holds
+
+
+def _not_computed(claim: Claim, records: list[dict]) -> list[str]:
+    """Return the controls that the claim names and that some of its records lack."""
+    return [
+        name
+        for name in claim.controls
+        if not all(
+            row.get("control") is not None and name in dict(single_controls(claim, row["control"]))
+            for row in records
+        )
+    ]
 
 
 def _lacking(claim: Claim, value: Value) -> str:

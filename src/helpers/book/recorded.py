@@ -179,7 +179,8 @@ def _today(claim: claims.Claim, old: dict | None) -> dict:
         records = []
     elif records:
         if _usable(claim, old["control"]):
-            records[0]["control"] = old["control"]  # a mean already; so is the interval
+            for each in records:  # a mean over the seeds already; so is the interval
+                each["control"] = old["control"]
         records[0]["interval"] = old["interval"]
     found = claims.decide(claim, records)
     if not values and old:

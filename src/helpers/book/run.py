@@ -151,10 +151,10 @@ class Run:
             table.to_csv(temporary, index=table.index.name is not None)
 
     def save_map(
-        self, name: str, labels: "np.ndarray", areas: Sequence[str], pixel_size_um: float
+        self, name: str, labels: "np.ndarray", areas: Sequence[str] | dict, pixel_size_um: float
     ) -> None:
-        """Write a label map (uint8) to ``artifacts/<name>.tif``, with the areas' colours as its
-        palette, their names in its description, and the size of its pixels.
+        """Write a label map to ``artifacts/<name>.tif``, with names (by label, if they do not count
+        from 1) and size of its pixels in its description, and a palette if it is uint8.
         """
         import json
 
@@ -163,18 +163,20 @@ class Run:
 
         from helpers.book import style
 
-        palette = np.zeros((3, 256), np.uint16)
-        palette[:, 1 : len(areas) + 1] = 65535 * np.array(style.area_colours(areas)).T
-        per_cm = 1e4 / pixel_size_um
-        about = {"pixel_size_um": pixel_size_um, "areas": dict(enumerate(areas, start=1))}
+        named = areas if isinstance(areas, dict) else dict(enumerate(areas, start=1))
+        shown = {}
+        if labels.dtype == np.uint8:
+            palette = np.zeros((3, 256), np.uint16)
+            palette[:, list(named)] = 65535 * np.array(style.area_colours([*named.values()])).T
+            shown = {"photometric": "palette", "colormap": palette}
+        about = {"pixel_size_um": pixel_size_um, "areas": named}
         with self._output("artifacts", f"{file_name(name)}.tif") as temporary:
             tifffile.imwrite(
                 temporary,
                 labels,
                 compression="zlib",
-                photometric="palette",
-                colormap=palette,
-                resolution=(per_cm, per_cm),
+                **shown,
+                resolution=(1e4 / pixel_size_um,) * 2,
                 resolutionunit="CENTIMETER",
                 description=json.dumps(about),
                 metadata=None,

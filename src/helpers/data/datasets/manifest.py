@@ -186,6 +186,25 @@ def key_problems(entry: dict, required: set[str], optional: set[str], where: str
     ]
 
 
+def unquoted(value: Any) -> tuple[str, str] | None:
+    """What YAML took a name for that stood there without quotes, and how to write it; None for
+    text.
+    """
+    if isinstance(value, str):
+        return None
+    if isinstance(value, bool):
+        word = "Yes" if value else "No"
+        return f"{word.lower()} (YAML's word for Yes, On and True, or No, Off and False)", (
+            f'Quote it, for example `"{word}"`.'
+        )
+    if value is None:
+        return "nothing (so YAML reads null, ~ and an empty place)", "Write a name; quote `null`."
+    if isinstance(value, (list, dict)):
+        return f"a {type(value).__name__} of {len(value)}", "Write one name."
+    kind = {int: "number", float: "number"}.get(type(value), type(value).__name__)
+    return f"the {kind} {str(value)[:60]}", f'Quote it, as it was written: `"{str(value)[:60]}"`.'
+
+
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
     """Ask back with the known word that is nearest; ``otherwise`` where none is near."""
     near = difflib.get_close_matches(word, sorted(known), n=1)
@@ -228,7 +247,11 @@ def resolve(folder: Path, value: Any, field: str) -> Path:
 
 def strange(folder: Path, path: Path) -> str:
     """Why a path is not a regular file or folder inside ``folder``; empty if it is."""
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+    except (RuntimeError, OSError):
+        return "a link that leads back to itself"
+    if not inside:
         return "a link that leaves the folder"
     return "" if path.is_file() or path.is_dir() else "neither a file nor a folder"
 
@@ -239,9 +262,11 @@ def leaves_folder(name: str) -> bool:
     return pure.is_absolute() or ".." in pure.parts or str(pure).split("/")[0].endswith(":")
 
 
-def fingerprint(folder: Path, files: Iterable[Path]) -> str:
-    """Return a SHA-256 over the manifest and the content of every file it names."""
-    digest = hashlib.sha256()
+def fingerprint(folder: Path, files: Iterable[Path], beside: bytes = b"") -> str:
+    """Return a SHA-256 over the manifest, the content of every file it names, and what lies
+    elsewhere.
+    """
+    digest = hashlib.sha256(beside)
     for path in [folder / MANIFEST, *sorted(set(files))]:
         members = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for member in members:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from helpers.data.datasets import microct_checks
+from helpers.data.datasets import imagej_rois, microct_checks
 from helpers.data.datasets.images import (
     as_unit_float,
     checked_gray,
@@ -83,6 +83,8 @@ class MicroCT:
         Area to the colour that the manifest gives it.
     compare : bool
         Whether the papers' verdicts are asked for.
+    labels : dict
+        Area to its label in the label maps on disk; the first listed of several.
     """
 
     path: Path
@@ -96,6 +98,7 @@ class MicroCT:
     roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     colours: dict[str, str] = field(default_factory=dict)
     compare: bool = True
+    labels: dict[str, int] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -147,7 +150,7 @@ def read_microct(path: Path) -> tuple[MicroCT, list[Problem]]:
     to_layer = {label: position for position, label in enumerate(layers, start=1)}
     seen: set[int] = set()
     slices = tuple(
-        _read_slice(folder, entry, f"slices[{index}].", to_area, to_layer, seen)
+        _read_slice(folder, entry, f"slices[{index}].", (names, layers), to_area, to_layer, seen)
         for index, entry in enumerate(entries or [])
     )
     folder.value(
@@ -168,6 +171,7 @@ def read_microct(path: Path) -> tuple[MicroCT, list[Problem]]:
         microct_checks.check_repeats(folder, slices)
     shared = {"roles": read_roles(folder, areas), **folder.wishes(areas)}
     shared |= folder.finish()
+    shared["labels"] = {name: label for label, name in reversed(names.items())}
     return MicroCT(
         areas=areas, layers=tuple(layers.values()), _slices=slices, **shared
     ), folder.problems
@@ -177,12 +181,14 @@ def _read_slice(
     folder: Folder,
     entry: dict,
     where: str,
+    names: tuple[dict[int, str], dict[int, str]],
     to_area: dict[int, int],
     to_layer: dict[int, int],
     seen: set[int],
 ) -> Slice | None:
     """Return one entry of ``slices``, or None after noting what is wrong with it.
 
+    ``names`` are those of the labels of areas and of layers, as the manifest lists them;
     ``to_area`` and ``to_layer`` number the listed labels; ``seen`` gathers the labels that occur.
     """
     before = folder.errors()
@@ -206,9 +212,10 @@ def _read_slice(
             "Name one, or give the slice the role test.",
         )
     image = folder.plane(entry, "image", read_gray, checked_gray, where)
+    shape = None if image is None else image.shape
     maps = {
-        key: folder.plane(entry, key, read_labels, checked_labels, where)
-        for key in ("areas", "layers")
+        key: folder.plane(entry, key, partial(_read_map, shape, known), checked_labels, where)
+        for key, known in zip(("areas", "layers"), names)
     }
     truth = folder.value(
         entry,
@@ -263,6 +270,16 @@ def _read_slice(
         image.shape,
         {key.removeprefix("truth."): _frozen(array[cut]) for key, array in maps.items()},
     )
+
+
+def _read_map(
+    shape: tuple[int, int] | None, names: dict[int, str], path: Path, field: str
+) -> np.ndarray | None:
+    """A label map from an image, or from what was drawn on it in ImageJ."""
+    if path.suffix.lower() not in imagej_rois.ENDINGS:
+        return read_labels(path, field)
+    # outlines have no size of their own: without an image there is nothing to put them on
+    return None if shape is None else imagej_rois.read_rois(path, field, shape, names)
 
 
 def _in_unit_range(folder: Folder, image: np.ndarray, field: str) -> np.ndarray:

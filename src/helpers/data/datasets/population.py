@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from helpers.data.datasets import brainglobe
 from helpers.data.datasets.images import (
     SUFFIXES,
     as_unit_float,
@@ -90,7 +91,7 @@ def open_population(path: str | Path) -> Population:
 
 def read_population(path: Path) -> tuple[Population, list[Problem]]:
     """Return the dataset and what is doubtful about it; raises as :func:`open_population` does."""
-    optional = {"atlas", "regions", "clean", "truth", "clean_images"}
+    optional = {"atlas", "section", "regions", "clean", "truth", "clean_images"}
     folder = Folder(path, "population", {"images"}, optional)
     names = folder.names("regions")
     if ("atlas" in folder.manifest) != ("regions" in folder.manifest):
@@ -103,7 +104,13 @@ def read_population(path: Path) -> tuple[Population, list[Problem]]:
         "clean": _read_indices,
         "truth": _read_table,
     }
+    if named := brainglobe.is_brainglobe(folder.manifest.get("atlas")):
+        readers.pop("atlas")
+    elif "section" in folder.manifest:
+        words = "a section of a label map in a file", "one of an atlas by name", "Remove it."
+        folder.note("section", *words)
     found = {key: folder.content(folder.manifest, key, read) for key, read in readers.items()}
+    found["atlas"] = folder.attempt(_named_atlas, folder, names) if named else found["atlas"]
     if found["images"] is not None:
         folder.problems += _misfits(**found)
         if found["atlas"] is not None:
@@ -225,6 +232,15 @@ def _read_stack(folder: Folder, path: Path, field: str) -> np.ndarray | None:
             )
     check_spread(array, field, path.name)
     return as_unit_float(array)
+
+
+def _named_atlas(folder: Folder, names: dict[int, str]) -> np.ndarray:
+    """A section of a BrainGlobe atlas; it is no file of the folder, yet part of its content."""
+    words = folder.manifest["atlas"], folder.manifest.get("section"), names
+    labels, pixel_size_um, version = brainglobe.section(*words)
+    folder.told_sizes.append(pixel_size_um)
+    folder.beside = version.encode() + labels.tobytes()
+    return labels
 
 
 def _read_atlas(folder: Folder, path: Path, field: str) -> np.ndarray:

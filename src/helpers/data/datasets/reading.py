@@ -16,6 +16,7 @@ from helpers.data.datasets.manifest import (
     key_problems,
     read_manifest,
     resolve,
+    unquoted,
 )
 from helpers.data.datasets.volumes import Volume, is_volume, open_volume
 
@@ -53,6 +54,7 @@ class Folder:
         optional = optional | {"phantom", "pixel_size_um", "colours", "compare"}
         self.problems = key_problems(self.manifest, required, optional, "")
         self.settled = False
+        self.beside = b""  # content that no file of the folder holds
         self.told_sizes: list[float] = []  # µm, of images whose metadata say
         self.pixel_size_um = self.value(
             self.manifest,
@@ -135,6 +137,14 @@ class Folder:
 
     def names(self, key: str) -> dict[int, str]:
         """Return a mapping such as ``{1: Cortex, 2: Striatum}``, empty without a good one."""
+        given = self.manifest.get(key)
+        given = given if isinstance(given, dict) else {}
+        texts = {label: unquoted(name) for label, name in given.items()}
+        if odd := [(label, words) for label, words in texts.items() if words]:
+            for label, (found, remedy) in odd[:MOST_TOLD]:
+                self.note(f"{key}.{str(label)[:40]}", found, "a name", remedy)
+            # its pixels are listed all the same: no word of them besides
+            self.manifest[key] = {label: str(name) for label, name in given.items()}
         names = self.value(
             self.manifest,
             key,
@@ -252,7 +262,7 @@ class Folder:
             "Write for example `{Cortex: '#5b8bd0'}`; quote the colour.",
         )
         for name in set(colours or {}) - set(names):
-            hint = did_you_mean(str(name), names, "Remove it.")
+            _, hint = unquoted(name) or (0, did_you_mean(name, names, "Remove it."))
             self.note(f"colours.{name}", "an unknown name", f"one of {', '.join(names)}", hint)
         compare = self.value(
             self.manifest,
@@ -278,7 +288,7 @@ class Folder:
             "path": self.path,
             "name": str(self.manifest["name"]),
             "pixel_size_um": float(self.pixel_size_um),
-            "fingerprint": fingerprint(self.path, self.files),
+            "fingerprint": fingerprint(self.path, self.files, self.beside),
             "is_phantom": "phantom" in self.manifest,
         }
 

@@ -7,7 +7,7 @@ The papers speak of six areas. Whoever calls them otherwise says so in the manif
 
 from collections.abc import Sequence
 
-from helpers.data.datasets.manifest import did_you_mean
+from helpers.data.datasets.manifest import did_you_mean, unquoted
 from helpers.data.datasets.reading import Folder
 
 #: Names by which an area is known for what it is, without the manifest's word.
@@ -47,6 +47,8 @@ def read_roles(folder: Folder, areas: Sequence[str]) -> dict[str, tuple[str, ...
         for name in names:
             if name not in areas:
                 hint = did_you_mean(str(name), areas, "Name an area of `areas`, or null for none.")
+                if name is not None and (words := unquoted(name)):
+                    hint = words[1]
                 folder.note(f"roles.{role}", repr(name)[:80], f"one of {', '.join(areas)}", hint)
         if len(names) > 1 and role != "white_matter":
             words = f"{len(names)} areas", "one area", "Give them one name under `areas` to join."

@@ -79,6 +79,16 @@ def bootstrap_errors(features: np.ndarray, labels: np.ndarray, weights: np.ndarr
     return np.sqrt(totals) / weights.sum(axis=1)
 
 
+def bootstrap_errors_of_nothing_alike(labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Error of G = I in each bootstrap repeat: (repeats,). A sample that is drawn twice is like its
+    copy, so that this is below `null_errors` of all samples, as is every network's error.
+    """
+    weights = np.asarray(weights, float)
+    per_area = weights @ _membership(labels, weights.shape[1])
+    within = (per_area**2).sum(axis=1) - (weights**2).sum(axis=1)
+    return np.sqrt(within) / weights.sum(axis=1)
+
+
 def null_errors(labels: np.ndarray) -> dict[str, float]:
     """Errors of two Gram matrices that know nothing of the areas.
 

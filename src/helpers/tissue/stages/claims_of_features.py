@@ -11,6 +11,7 @@ import pandas as pd
 from helpers.book.claims import Finding
 from helpers.tissue.features import probes
 from helpers.tissue.features.intervals import lead
+from helpers.tissue.features.resampling import interval
 from helpers.tissue.stages.networks import TRAINED, UNTRAINED
 from helpers.tissue.stages.probes import END_TO_END
 
@@ -34,7 +35,7 @@ def chosen_probes(predictions: pd.DataFrame) -> dict[str, str]:
     return {network: best[1] for network, best in mean.groupby("network").idxmax().items()}
 
 
-def probe_claims(scores: pd.DataFrame, chosen: dict[str, str]) -> dict[str, object]:
+def probe_claims(scores: pd.DataFrame, chosen: dict[str, str], chance: float) -> dict[str, object]:
     """Values of the claims on probes (A Fig. 4, top), of one seed.
 
     Parameters
@@ -44,18 +45,15 @@ def probe_claims(scores: pd.DataFrame, chosen: dict[str, str]) -> dict[str, obje
         nor the untrained CNN are pretrained ones.
     chosen : dict
         From `chosen_probes`.
+    chance : float
+        Accuracy of a guess: 1 over the number of areas.
     """
     now, end_to_end = scores.iloc[0], scores[TRAINED, END_TO_END]
-    worst = {
-        network: {
-            "worst_probe": min(now[network, probe] for probe in probes.PROBES),
-            "end_to_end": end_to_end.iloc[0],
-        }
-        for network in (TRAINED, UNTRAINED)
-    }
+    worst = {network: _worst(scores[network], end_to_end) for network in (TRAINED, UNTRAINED)}
+    floor = {"chance": chance}
     networks = scores.columns.get_level_values(0).unique()
     rivals = [name for name in networks if name not in (TRAINED, UNTRAINED)]
-    found = {"A.probes.supervised": Finding(worst[TRAINED], worst[UNTRAINED])}
+    found = {"A.probes.supervised": Finding(worst[TRAINED] | floor, worst[UNTRAINED] | floor)}
     found |= dict.fromkeys(("A.probes.best", "A.probes.pretrained"), NO_CHOICE)
     if not rivals:
         return found | dict.fromkeys(
@@ -130,6 +128,15 @@ def ahead(scores: pd.DataFrame) -> Finding | str:
 
     (numbers, ends), (control, _) = value(TRAINED), value(UNTRAINED)
     return Finding(numbers, control, ends)
+
+
+def _worst(own: pd.DataFrame, end_to_end: pd.Series) -> dict:
+    worst = own[list(probes.PROBES)].min(axis=1)
+    return {
+        "worst_probe": worst.iloc[0],
+        "lower_worst_probe": interval(worst[1:])[0],
+        "end_to_end": end_to_end.iloc[0],
+    }
 
 
 def _best(own: pd.Series, end_to_end: pd.Series, rivals: pd.DataFrame) -> tuple[dict, dict]:

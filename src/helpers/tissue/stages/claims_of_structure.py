@@ -28,15 +28,19 @@ def structure_claims(draws: pd.DataFrame, labels: np.ndarray) -> dict[str, objec
     labels : (N,) array
         Areas of the patches, for the errors of features that know nothing.
     """
-    return error_claims(draws.xs("error", axis=1, level="measure"), labels) | {
+    return error_claims(draws, labels) | {
         "A.gram.similar": _alike(draws, "similarity"),
         "A.pca.neighbours": _alike(draws, "distance"),
         "A.pca.separable": ahead(draws.xs("silhouette", axis=1, level="measure")),
     }
 
 
-def error_claims(errors: pd.DataFrame, labels: np.ndarray) -> dict[str, object]:
-    """Values of the claims on block-diagonal errors, (1 + draws, networks)."""
+def error_claims(draws: pd.DataFrame, labels: np.ndarray) -> dict[str, object]:
+    """Values of the claims on block-diagonal errors, from the same draws."""
+    errors, below = (
+        draws.xs(measure, axis=1, level="measure")
+        for measure in ("error", "error below nothing alike")
+    )
     nulls = gram.null_errors(labels)
     controls = {
         "untrained": errors[UNTRAINED].iloc[0],
@@ -62,20 +66,25 @@ def error_claims(errors: pd.DataFrame, labels: np.ndarray) -> dict[str, object]:
             found[f"A.gram.{wanted}"] = Finding(error.iloc[0], interval=interval(error[1:]))
     found["A.gram.order"] = "it needs both Inception v3 and ResNet18; not both are at hand"
     if len(named) == 2:
-        value, ends = _order(errors[TRAINED], **named)
-        found["A.gram.order"] = Finding(value, _order(errors[UNTRAINED], **named)[0], ends)
+        (value, ends), (control, _) = (
+            _order(errors[network], below[network], **named) for network in (TRAINED, UNTRAINED)
+        )
+        found["A.gram.order"] = Finding(value, control, ends)
     elif errors.shape[1] == 2:
         found["A.gram.order"] = NO_NETWORK
     return found
 
 
-def _order(cnn: pd.Series, inception: pd.Series, resnet18: pd.Series) -> tuple[dict, dict]:
+def _order(
+    cnn: pd.Series, below: pd.Series, inception: pd.Series, resnet18: pd.Series
+) -> tuple[dict, dict]:
     first, ends_of_first = lead(inception, cnn.to_frame())
     second, ends_of_second = lead(resnet18, inception.to_frame())
     value = {
         "cnn": cnn.iloc[0],
         "cnn_to_inception": first,
         "inception_to_resnet18": second,
+        "lower_cnn_to_no_two_alike": interval(below[1:])[0],
         "lower_cnn_to_inception": ends_of_first[0],
         "lower_inception_to_resnet18": ends_of_second[0],
     }
@@ -88,12 +97,15 @@ def _alike(draws: pd.DataFrame, measure: str) -> Finding | str:
         return NO_PAIRS
 
     def value(network: str) -> tuple[dict, dict]:
-        gaps = {pair: draws[network, f"{measure} {pair}"] for pair in ALIKE}
-        ends = {pair: interval(gap[1:]) for pair, gap in gaps.items()}
-        numbers = {pair: gap.iloc[0] for pair, gap in gaps.items()}
-        for pair in ALIKE:
-            numbers[f"lower_{pair}"] = ends[pair][0]
-            numbers[f"untrained_{pair}"] = draws[UNTRAINED, f"{measure} {pair}"].iloc[0]
+        names = {name: f"{measure} {name}" for name in ALIKE}
+        if measure == "similarity":
+            names |= {f"share_{name}": f"similarity share {name}" for name in ALIKE}
+        gaps = {name: draws[network, column] for name, column in names.items()}
+        ends = {name: interval(gap[1:]) for name, gap in gaps.items()}
+        numbers = {name: gap.iloc[0] for name, gap in gaps.items()}
+        for name, column in names.items():
+            numbers[f"lower_{name}"] = ends[name][0]
+            numbers[f"untrained_{name}"] = draws[UNTRAINED, column].iloc[0]
         return numbers, ends
 
     numbers, ends = value(TRAINED)

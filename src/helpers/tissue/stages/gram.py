@@ -60,11 +60,13 @@ def structure_draws(
     -------
     DataFrame (1 + draws, networks × measures)
         Columns (network, measure); row 0 is every patch once. ``error``: block-diagonal error;
-        ``silhouette`` of the areas in three principal components; for the pairs that the paper
-        calls alike, and if the areas are there, ``similarity …``: mean Gram entry of the pair minus
-        that of cortex and VP, and ``distance …``: distance of the centroids of cortex and VP minus
-        that of the pair, in units of the mean over all pairs of areas. The last four are above 0 if
-        the paper is right.
+        ``error below nothing alike``: by how much it is below that of features in which no two
+        patches are alike; ``silhouette`` of the areas in three principal components; for the pairs
+        that the paper calls alike, and if the areas are there, ``similarity …``: mean Gram entry of
+        the pair minus that of cortex and VP; ``similarity share …``: the same in units of how far
+        areas are from alike, 1 − the mean entry over all pairs of areas (0 where all are alike);
+        and ``distance …``: distance of the centroids of cortex and VP minus that of the pair, in
+        units of the mean over all pairs of areas. The last six are above 0 if the paper is right.
     """
     first = next(iter(tested.values()))
     weights = resampling.bootstrap_weights(first.labels, draws, first.groups, seed)
@@ -73,6 +75,8 @@ def structure_draws(
     for name, part in tested.items():
         scores, _ = gram.principal_components(part.features)
         columns[name, "error"] = gram.bootstrap_errors(part.features, part.labels, weights)
+        nothing_alike = gram.bootstrap_errors_of_nothing_alike(part.labels, weights)
+        columns[name, "error below nothing alike"] = nothing_alike - columns[name, "error"]
         columns[name, "silhouette"] = gram.bootstrap_silhouettes(scores, part.labels, weights)
         for measure, gap in _pair_gaps(part, scores, weights, areas).items():
             columns[name, measure] = gap
@@ -88,11 +92,15 @@ def _pair_gaps(
     similarity = gram.bootstrap_similarity(part.features, part.labels, weights)
     distance = gram.centroid_distances(scores, part.labels, weights)
     rows, columns = np.triu_indices(len(areas), 1)
-    distance = distance / distance[:, rows, columns].mean(axis=1)[:, None, None]
+    mean = distance[:, rows, columns].mean(axis=1)[:, None, None]
+    distance = distance / np.where(mean > 0, mean, 1)
+    apart = 1 - similarity[:, rows, columns].mean(axis=1)
     c, d = pairs["cortex_vp"]
     for name in ALIKE:
         a, b = pairs[name]
         found[f"similarity {name}"] = similarity[:, a, b] - similarity[:, c, d]
+        gap, none = found[f"similarity {name}"], np.zeros_like(apart)
+        found[f"similarity share {name}"] = np.divide(gap, apart, out=none, where=apart > 1e-9)
         found[f"distance {name}"] = distance[:, c, d] - distance[:, a, b]
     return found
 

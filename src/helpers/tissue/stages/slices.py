@@ -277,10 +277,19 @@ def area_map(
     return run.held(name, compute)
 
 
-def save_area_maps(run: Run, results: list[AreaMap]) -> None:
+def save_area_maps(run: Run, results: list[AreaMap], own_labels: bool = False) -> None:
     """Write ``artifacts/area_map_z<z>.tif`` per slice (windows of one slice into one file) and
     ``tables/areas.csv``.
+
+    Parameters
+    ----------
+    run : Run
+    results : list of AreaMap
+    own_labels : bool
+        Write ``artifacts/own_labels_z<z>.tif`` as well: the same map with the label values of the
+        dataset's manifest, to be laid over the user's own label maps.
     """
+    own = [run.microct.labels[area] for area in run.microct.areas]
     for z in {result.piece.z for result in results}:
         same = [result for result in results if result.piece.z == z]
         full = np.zeros(same[0].piece.full_shape, np.uint8)
@@ -289,6 +298,11 @@ def save_area_maps(run: Run, results: list[AreaMap]) -> None:
             height, width = result.piece.image.shape
             full[top : top + height, left : left + width] = result.labels
         run.save_map(f"area_map_z{z}", full, run.microct.areas, run.microct.pixel_size_um)
+        if own_labels:
+            kind = np.min_scalar_type(max(own)) if max(own) < 2**16 else np.int32
+            values = np.array([0, *own], kind)[full]
+            named = dict(zip(own, run.microct.areas))
+            run.save_map(f"own_labels_z{z}", values, named, run.microct.pixel_size_um)
     names = run.microct.areas
     run.save_table(
         pd.Series(
