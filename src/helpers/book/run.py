@@ -133,10 +133,12 @@ class Run:
 
         style.mark_phantom(figure, self.is_phantom and of_data)
         style.write_powers(figure)
+        style.fit_page(figure)
+        smallest = f"{style.smallest_text(figure):.2f} pt"
         for suffix in (".png", ".svg"):
             with self._output("figures", f"{file_name(name)}{suffix}") as temporary:
                 # No date in the metadata: the same figure is the same file.
-                metadata = {"Date": None} if suffix == ".svg" else None
+                metadata = {"Date": None} if suffix == ".svg" else {"Smallest text": smallest}
                 figure.savefig(
                     temporary, format=suffix[1:], dpi=150, bbox_inches="tight", metadata=metadata
                 )
