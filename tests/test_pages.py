@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from helpers.book import pages, render
+from helpers.book.figure_files import NOTE
 
 ROOT = Path(__file__).parent.parent
 PAGES = render.toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
@@ -126,3 +128,15 @@ def test_a_run_of_one_notebook_has_stub_pages(tmp_path):
         tmp_path,
     )
     assert "not run in this run" in stub and "Telling areas apart" in stub
+
+
+def test_letters_of_every_figure_can_be_read(tiny_run, site):
+    run = tiny_run[0]
+    folders = [run / "figures", run / ".book" / "_web" / "run" / "pictures"]
+    sizes = {}
+    for path in (path for folder in folders for path in folder.glob("*.png")):
+        with Image.open(path) as picture:
+            if NOTE in picture.text:
+                sizes[path.name] = float(picture.text[NOTE].split()[0])
+    assert len(sizes) > 60
+    assert {name: size for name, size in sizes.items() if size < 6.99} == {}

@@ -129,19 +129,14 @@ class Run:
         import matplotlib.pyplot as plt
         from IPython.display import display
 
-        from helpers.book import style
+        from helpers.book import figure_files, style
 
         style.mark_phantom(figure, self.is_phantom and of_data)
         style.write_powers(figure)
-        style.fit_page(figure)
-        smallest = f"{style.smallest_text(figure):.2f} pt"
+        figure_files.fit_page(figure)
         for suffix in (".png", ".svg"):
             with self._output("figures", f"{file_name(name)}{suffix}") as temporary:
-                # No date in the metadata: the same figure is the same file.
-                metadata = {"Date": None} if suffix == ".svg" else {"Smallest text": smallest}
-                figure.savefig(
-                    temporary, format=suffix[1:], dpi=150, bbox_inches="tight", metadata=metadata
-                )
+                figure_files.write(figure, temporary, suffix[1:], dpi=150)
         display(figure)
         plt.close(figure)  # or the notebook would show it once more at the end of the cell
 
@@ -261,6 +256,7 @@ class Run:
         from IPython.display import Markdown, display
 
         from helpers.book import board
+        from helpers.book.figure_files import small_png
 
         if not self.compares:
             display(Markdown("The papers' claims are not judged in this run."))
@@ -274,19 +270,6 @@ class Run:
             return f"{self.page_files('figures', {name: small_png(picture)})}/{name}"
 
         display(board.board(rows, recorded, thumbnail))
-
-
-def small_png(picture: Path, width: int = 480) -> bytes:
-    """Return a PNG file as one of at most so many pixels in width."""
-    import io
-
-    from PIL import Image
-
-    with Image.open(picture) as image:
-        image.thumbnail((width, 4 * width))
-        stream = io.BytesIO()
-        image.convert("RGB").save(stream, format="PNG", optimize=True)
-    return stream.getvalue()
 
 
 def open_run(

@@ -9,7 +9,7 @@ import io
 import matplotlib.pyplot as plt
 from IPython.display import HTML
 
-from helpers.book import style
+from helpers.book import figure_files
 
 _PAGE = """<figure class="image-slider" style="margin:0">
 <label style="display:flex;gap:.8em;align-items:center;max-width:40em">
@@ -83,9 +83,8 @@ def image_slider(
 
 def figure_png(figure: plt.Figure, dpi: int = 90) -> bytes:
     """Return a matplotlib figure as the bytes of a PNG file, and close it."""
-    style.fit_page(figure)
-    metadata = {"Smallest text": f"{style.smallest_text(figure):.2f} pt"}
+    figure_files.fit_page(figure)
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=dpi, bbox_inches="tight", metadata=metadata)
+    figure_files.write(figure, stream, "png", dpi)
     plt.close(figure)
     return stream.getvalue()
