@@ -124,12 +124,13 @@ class Run:
     def show(self, figure: "Figure", name: str, *, of_data: bool = True) -> None:
         """Display a figure in the notebook and write it to ``figures/<name>.png`` and ``.svg``.
 
-        A figure of phantom data says so; one that shows no data (``of_data=False``) need not.
+        A figure of phantom data says so; one that shows no data (``of_data=False``) need not. A
+        rendered page numbers it and writes the caption of ``book/captions.yml`` below.
         """
         import matplotlib.pyplot as plt
         from IPython.display import display
 
-        from helpers.book import figure_files, style
+        from helpers.book import captions, figure_files, style
 
         style.mark_phantom(figure, self.is_phantom and of_data)
         style.write_powers(figure)
@@ -137,7 +138,8 @@ class Run:
         for suffix in (".png", ".svg"):
             with self._output("figures", f"{file_name(name)}{suffix}") as temporary:
                 figure_files.write(figure, temporary, suffix[1:], dpi=150)
-        display(figure)
+        about = {"figure": name, "phantom": self.is_phantom and of_data}
+        display(figure, metadata={captions.METADATA: about})
         plt.close(figure)  # or the notebook would show it once more at the end of the cell
 
     def save_table(self, table: "pd.DataFrame | pd.Series", name: str) -> None:
