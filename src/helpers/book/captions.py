@@ -55,9 +55,11 @@ def figure_of(output: dict) -> str:
     return output.get("metadata", {}).get(METADATA, {}).get("figure", "")
 
 
-def one_figure_a_cell(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+def one_figure_a_cell(
+    cell: nbformat.NotebookNode, known: set[str] | None = None
+) -> list[nbformat.NotebookNode]:
     """Return a code cell as cells that a page can give one caption each: its code stays with the
-    first.
+    first. Captions refer to `known` figures only, if these are given.
     """
     parts, outputs = [], []
     for output in cell.outputs:
@@ -72,13 +74,15 @@ def one_figure_a_cell(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode
         if number:
             one.metadata["tags"] = ["remove-input"]
         one.outputs = part
-        cells.append(_captioned(one))
+        cells.append(_captioned(one, known))
     return cells or [cell]
 
 
-def _captioned(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
+def _captioned(cell: nbformat.NotebookNode, known: set[str] | None) -> nbformat.NotebookNode:
     name = figure_of(cell.outputs[0])
     text = caption(name) if name else ""
+    if known is not None:
+        text = resolved(text, known)
     if text:
         phantom = cell.outputs[0]["metadata"][METADATA]["phantom"]
         cell.metadata["mystnb"] = {

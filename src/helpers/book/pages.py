@@ -50,7 +50,7 @@ def page_of(
                 broken = failed and cell.execution_count == failed.cell
                 fold = "hide-input" if cell.outputs else "hide-cell"
                 cell.metadata["tags"] = tags if broken else [*tags, fold]
-                cells.extend(captions.one_figure_a_cell(cell))
+                cells.extend(captions.one_figure_a_cell(cell, known))
             else:
                 cell.source = captions.resolved(cell.source, known)
                 cells.append(cell)
