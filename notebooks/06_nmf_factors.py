@@ -356,8 +356,8 @@ if panels:
 
 # %% [markdown]
 # In {numref}`B_factors_and_controls`, dots are factors of the trained network; hollow marks show
-# how far factors of random weights get, and what a shifted map leaves. Where a mark comes close to its
-# dot, the slice and not the training makes the match. In {numref}`B_factor_nulls`, the mean
+# how far factors of random weights get, and what a shifted map leaves. Where a mark comes close to
+# its dot, the slice and not the training makes the match. In {numref}`B_factor_nulls`, the mean
 # correlation between the selected factors stands against random choices of as many, and the
 # contrast between layers 4 and 6 and the others, in the factor chosen for VP, against columns
 # turned along depth.

@@ -27,13 +27,13 @@ def fit_page(figure: plt.Figure) -> None:
             sizes = [label.get_fontsize() for label in one.get_ticklabels()]
             if sizes and min(sizes) < SMALLEST_PT:
                 one.set_tick_params(labelsize=SMALLEST_PT)
-    for _ in range(3):  # what stands beside the panels does not shrink with them
+    for _ in range(8):  # what stands beside the panels does not shrink with them
         found = shown_inches(figure)
         if found <= PAGE_INCHES:
             return
         width, height = figure.get_size_inches()
         images = [axis.get_aspect() != "auto" for axis in figure.axes]
-        share = max(0.3, 1 - (found - PAGE_INCHES + 0.02) / width)
+        share = max(0.3, 1 - (found - PAGE_INCHES + 0.03) / width)
         height *= share if images and sum(images) > len(images) / 2 else 1
         figure.set_size_inches(width * share, height)
 

@@ -127,5 +127,6 @@ def draw_matrix(
     style.numbers(axis, np.where(small, np.nan, values), white, size=7)
     style.numbers(axis, np.where(small, values, np.nan), white, "({:.2f})", 7)
     axis.spines[:].set_visible(False)
+    axis.tick_params("x", labelsize=8)
     axis.set_title(title)
     axis.figure.colorbar(shown, ax=axis, label=label, fraction=0.05)

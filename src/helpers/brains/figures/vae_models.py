@@ -107,8 +107,8 @@ def overview(
         (axes["encoder"], f"encoder\n\n{convolutions} convolutions\n3 fully connected"),
         (axes["decoder"], f"decoder\n\n3 fully connected\n{convolutions} transposed\nconvolutions"),
     ):
-        axis.add_patch(Rectangle((0.08, 0.3), 0.84, 0.4, facecolor="#e8eef5", edgecolor="#5b8bd0"))
-        axis.text(0.5, 0.5, name, ha="center", va="center", fontsize=8)
+        axis.add_patch(Rectangle((0.0, 0.28), 1.0, 0.44, facecolor="#e8eef5", edgecolor="#5b8bd0"))
+        axis.text(0.5, 0.5, name, ha="center", va="center", fontsize=7)
         axis.add_patch(
             FancyArrowPatch(
                 (0.02, 0.2), (0.98, 0.2), arrowstyle="-|>", mutation_scale=14, color="#555555"
