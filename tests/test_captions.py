@@ -2,8 +2,12 @@
 to what a run did not make are words.
 """
 
+import re
+from pathlib import Path
+
 import nbformat
 import pytest
+import yaml
 
 from helpers.book import captions, pages
 from helpers.book.captions import METADATA
@@ -78,3 +82,19 @@ def test_references_to_what_was_not_made_are_words(written, tmp_path):
     page = pages.page_of(path, "n", None, {"one"})
     assert "See a figure that this run did not make." in page
     assert "in a figure that this run did not make too" in page  # in the caption of the first
+
+
+def test_every_figure_of_a_notebook_has_a_caption_and_no_caption_is_left_over():
+    root = Path(__file__).parent.parent
+    text = "".join(path.read_text() for path in sorted((root / "notebooks").glob("*.py")))
+    calls = re.findall(r"run\.show\((?:[^()]|\([^()]*(?:\([^()]*\)[^()]*)*\))*\)", text)
+    names = {re.search(r'f?"([\w{}.\[\]]+)"(?:, of_data=False)?,?\s*\)$', one)[1] for one in calls}
+    names = {re.sub(r"\{.*\}", "x", name) for name in names}
+    assert len(calls) > 70
+    assert [name for name in sorted(names) if not captions.caption(name)] == []
+    known = yaml.safe_load((root / "book" / "captions.yml").read_text())
+    used = {key for key in known for n in names if n == key or n.startswith(key.removesuffix("*"))}
+    assert used == set(known)
+    for text in known.values():  # references are to figures that there are
+        for name in captions.REFERENCE.findall(text):
+            assert name in known
