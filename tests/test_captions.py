@@ -47,7 +47,10 @@ def test_without_a_file_there_are_no_captions(tmp_path, monkeypatch):
 
 
 def test_words_in_place_of_a_picture_hold_no_markup(written):
-    assert captions.in_words(captions.caption("one")) == "Paper A. What is seen, in map_z1 too."
+    assert (
+        captions.in_words(captions.caption("one"))
+        == "Paper A. What is seen, in another figure too."
+    )
     assert captions.in_words("A map.", phantom=True) == "Phantom: A map."
 
 
@@ -56,7 +59,7 @@ def test_each_figure_of_a_cell_gets_a_cell_and_its_caption(written):
     cell = nbformat.v4.new_code_cell("code", outputs=outputs, id="cell")
     parts = captions.one_figure_a_cell(cell)
     assert [len(part.outputs) for part in parts] == [1, 1, 1, 1, 1]
-    assert [part.source for part in parts] == ["code", "", "", "", ""]
+    assert [part.source for part in parts] == ["code", *4 * ["# as above"]]
     assert all("remove-input" in part.metadata["tags"] for part in parts[1:])
     assert len({part.id for part in parts}) == 5
     named = [part.metadata.get("mystnb", {}).get("figure", {}).get("name") for part in parts]

@@ -36,7 +36,7 @@ def caption(name: str) -> str:
 
 def in_words(text: str, phantom: bool = False) -> str:
     """Return what stands in place of a picture that cannot be seen: its caption without markup."""
-    plain = re.sub(r"\{\w+\}`([^`]*)`|[*`$]", lambda found: found[1] or "", text)
+    plain = re.sub(r"[*`$]", "", REFERENCE.sub("another figure", text))
     return f"Phantom: {plain}" if phantom else plain
 
 
@@ -70,8 +70,9 @@ def one_figure_a_cell(
     parts = [part for part in [*parts, outputs] if part]
     cells = []
     for number, part in enumerate(parts):
-        one = cell if number == 0 else nbformat.v4.new_code_cell(id=f"{cell.id}-{number}")
-        if number:
+        one = cell
+        if number:  # a cell without code would be left out with its outputs
+            one = nbformat.v4.new_code_cell("# as above", id=f"{cell.id}-{number}")
             one.metadata["tags"] = ["remove-input"]
         one.outputs = part
         cells.append(_captioned(one, known))
