@@ -174,7 +174,7 @@ def test_slice_on_the_page_shows_the_values_of_the_run(tiny_run, tiny_microct, s
         # Served, then the very page opened as a file.
         page = tiny_run[0] / "html" / "notebooks" / "07_cortical_gmm.html"
         tab.goto(address or page.as_uri())
-        tab.click("text=Open the slice")
+        tab.click(".slice-to-wander button")
         tab.wait_for_selector(".slice-to-wander[data-ready]", timeout=60_000)
         count = len(run.microct.areas)
         names = tab.locator(".slice-values th").all_text_contents()
