@@ -212,7 +212,7 @@
       this.outputs.forEach(({ number, bar }, i) => {
         const value = inside ? this.value(i, row, column) : null;
         number.textContent = value === null ? "–" : value === 0 ? "0" : value.toPrecision(2);
-        bar.style.width = `${value === null ? 0 : (100 * value) / (this.facts.layers[i].largest || 1)}%`;
+        bar.style.width = `${Math.min(100, (100 * value) / (this.facts.layers[i].darkest || 1))}%`;
       });
       this.root.dataset.at = inside ? `${row},${column}` : "";
     }
