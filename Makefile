@@ -72,7 +72,7 @@ $(READY):
 	@$(BIN)/python locks/install.py $(LOCK) "$(EXTRAS)"
 	@touch $@
 
-# Scripts of the pages (MathJax, onnxruntime-web), so that they work offline; without npm they come from a CDN.
+# Scripts of the pages (MathJax, onnxruntime-web, OpenSeadragon), so that they work offline; without npm they come from a CDN.
 web: _web/vendor/.ready
 _web/vendor/.ready: package-lock.json
 	@if command -v npm >/dev/null 2>&1; then npm ci --silent --no-audit --no-fund && sh _web/vendor.sh; \

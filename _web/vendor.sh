@@ -8,3 +8,5 @@ mkdir -p _web/vendor/onnxruntime
 for name in ort.wasm.min.js ort-wasm-simd-threaded.mjs ort-wasm-simd-threaded.wasm; do
   cp "node_modules/onnxruntime-web/dist/$name" _web/vendor/onnxruntime/
 done
+mkdir -p _web/vendor/openseadragon
+cp node_modules/openseadragon/build/openseadragon/openseadragon.min.js _web/vendor/openseadragon/

@@ -165,8 +165,9 @@ figure = figures.selected_factors(
 run.show(figure, "B_fig2C_factors")
 
 # %% [markdown]
-# All factors, chosen or not. Move the slider; it needs no kernel. A slice that stands tall lies on
-# its side here to fit the page: what is on top of the heatmaps is on the right.
+# All factors, chosen or not. Move the slider; it needs no kernel. (On {doc}`07_cortical_gmm` they
+# are a slice to wander in, with the values at each place.) A slice that stands tall lies on its
+# side here to fit the page: what is on top of the heatmaps is on the right.
 
 # %%
 names = [f"F{i}" for i in range(len(tops))]
@@ -354,11 +355,12 @@ if panels:
     run.show(figures.null_panels(panels), "B_factor_nulls")
 
 # %% [markdown]
-# In the first figure, dots are factors of the trained network; hollow marks show how far factors of
-# random weights get, and what a shifted map leaves. Where a mark comes close to its dot, the slice
-# and not the training makes the match. In the second, the mean correlation between the selected
-# factors stands against random choices of as many, and the contrast between layers 4 and 6 and the
-# others, in the factor chosen for VP, against columns turned along depth.
+# In {numref}`B_factors_and_controls`, dots are factors of the trained network; hollow marks show
+# how far factors of random weights get, and what a shifted map leaves. Where a mark comes close to
+# its dot, the slice and not the training makes the match. In {numref}`B_factor_nulls`, the mean
+# correlation between the selected factors stands against random choices of as many, and the
+# contrast between layers 4 and 6 and the others, in the factor chosen for VP, against columns
+# turned along depth.
 
 # %% [markdown]
 # ## Explore

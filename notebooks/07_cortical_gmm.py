@@ -44,10 +44,11 @@ try_components = [2, 3, 4, 5, 6, 8]  # numbers of components to compare
 try_seeds = [22, 23, 24]  # starts of the mixtures compared
 
 # %%
+import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from helpers.book import markup, open_run
+from helpers.book import in_page, markup, open_run, style
 from helpers.tissue import figures, live, stages
 from helpers.tissue.factors import findings
 
@@ -161,6 +162,47 @@ if reports:
         view, posteriors, found.layers, report.names
     )
     run.show(figure, "B_fig2B2_single_components")
+
+# %% [markdown]
+# ## A slice to wander in
+#
+# Everything that this page knows of the slice, in one picture: what the network takes each place
+# for, the coefficients of all factors, the posteriors of all components. Press the button, choose a
+# map, zoom (wheel or double click once the picture is chosen, + and −), drag or use the arrows, and
+# point: the values under the pointer, or under the cross when you use the keyboard, stand below.
+# Look at a border between two areas: how many positions does the network hesitate for, and which
+# factors change there?
+
+# %%
+all_of_it = fitted[seeds[0]].value
+wander = stages.slice_files(
+    run, trained[seeds[0]], all_of_it, reports.get(seeds[0])
+)
+step_um = wander.step * data.pixel_size_um
+words = (
+    f"Values are those of one pixel in {wander.step} in both "
+    f"directions ({step_um:.0f} µm), in 254 steps up to the largest of each "
+    "map. Gray pixels, zoomed in, are those of the slice"
+)
+if wander.shrink > 1:
+    words += f", one in {wander.shrink} in both directions"
+display(Markdown(f"{words}."))
+
+# %%
+on_slice = all_of_it.grid.at_grid(all_of_it.areas)
+figure = figures.one_factor(
+    first.image,
+    figures.view_of(all_of_it.areas > 0, 0, stride, 60),
+    all_of_it.on_grid(all_of_it.coefficients[:, 0]),
+    float(np.percentile(all_of_it.coefficients[:, 0], 99)),
+    on_slice,
+    "F0",
+)
+style.mark_phantom(figure, run.is_phantom)
+instead = in_page.still(figure, "Factor F0 over the slice, areas outlined.")
+in_page.frame(
+    "slice-to-wander", "slice.js", wander.folder, "Open the slice", instead
+)
 
 # %% [markdown]
 # ## What the components hold

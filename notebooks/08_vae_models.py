@@ -243,7 +243,7 @@ measures = {
     "fd_clean": ("distribution of reconstructions", "PCA-FD"),
     "error": ("error", "squared error per image"),
 }
-figure = figures.against_latent_dim(scores, measures, latent_dim)
+figure = figures.against_latent_dim(scores, measures, latent_dim, "CD")
 run.show(figure, "C_fig2CD_quality")
 
 # %% [markdown]

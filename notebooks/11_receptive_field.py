@@ -141,8 +141,8 @@ run.show(figure, "C_fig3C_activations")
 # %% [markdown]
 # ## Region × latent impact, and covariance (C Fig. 3B, 3D)
 #
-# Left, each row is one region's KL from dark to bright, divided by the row's sum: which latents
-# take the blow. Right, how alike two latents' columns are.
+# Above, each row is one region's KL from dark to bright, divided by the row's sum: which latents
+# take the blow. Below, how alike two latents' columns are.
 #
 # The paper's "almost all latents" needs a definition of *moved*, one for all rows here: a latent is
 # moved by a region if its KL is above 0.1 nat, before that division, and above a tenth of that

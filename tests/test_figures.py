@@ -81,7 +81,7 @@ def test_model_without_a_score_leaves_no_mark():
     columns = ["family", "seed", "score", "low", "high", "null_low", "null_median", "null_high"]
     rows = [("VAE", 0, 0.5, 0.4, 0.6, 0.1, 0.2, 0.3), ("VAE", 1, *[np.nan] * 6)]
     figure = of_brains.decorrelation(pd.DataFrame(rows, columns=columns))
-    assert [text.get_text() for text in figure.axes[0].texts] == ["0"]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["0", "E"]  # the seed; the panel
 
 
 # ---------------------------------------------------------------------------- views with sliders

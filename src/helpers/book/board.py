@@ -4,9 +4,11 @@ import html
 from collections import Counter
 from collections.abc import Callable
 
+from docutils.nodes import make_id
 from IPython.display import HTML
 
 from helpers.book.claims import VERDICTS, number_text
+from helpers.book.markup import file_name
 from helpers.book.scoreboard import found_text
 
 PAPERS = {"A": "areas from texture", "B": "factors of a slice", "C": "a population of brains"}
@@ -131,8 +133,9 @@ def _row(row: dict, others: dict[str, dict[str, dict]], picture: str) -> str:
         if value
     )
     page = f"{html.escape(row['notebook'])}.html"
+    place = make_id(file_name(row["figure"]).lower()) if picture else ""  # as docutils names it
     shown = (
-        f'<a href="{page}"><img loading="lazy" src="{html.escape(picture)}" '
+        f'<a href="{page}#{place}"><img loading="lazy" src="{html.escape(picture)}" '
         f'alt="the figure that decides {text["id"]}"></a>'
         if picture
         else ""

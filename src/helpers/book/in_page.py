@@ -1,8 +1,12 @@
-"""Models that run in the page itself: the frame that a script of the book fills when asked."""
+"""What comes to life in the page itself: the frame that a script of the book fills when asked."""
 
+import base64
 import html
 
+import matplotlib.pyplot as plt
 from IPython.display import HTML
+
+from helpers.book.slider import figure_png
 
 _PAGE = """<div class="{name}" data-folder="{folder}">
 <p><button type="button">{button}</button> <span class="brain-word" aria-live="polite"></span></p>
@@ -40,3 +44,12 @@ def frame(name: str, script: str, folder: str, button: str, instead: HTML) -> HT
             instead=instead.data,
         )
     )
+
+
+def still(figure: plt.Figure, words: str) -> HTML:
+    """Return a matplotlib figure as a picture that stands in for what a script would draw, and the
+    words that say what is seen.
+    """
+    data = base64.b64encode(figure_png(figure)).decode()
+    words = html.escape(words)
+    return HTML(f'<img style="max-width:100%" alt="{words}" src="data:image/png;base64,{data}">')

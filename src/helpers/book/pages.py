@@ -8,7 +8,7 @@ from shlex import quote
 
 import nbformat
 
-from helpers.book import kernels
+from helpers.book import captions, kernels
 from helpers.book.markup import plain
 from helpers.book.parameters import declared
 from helpers.book.root import project_root
@@ -16,12 +16,15 @@ from helpers.book.root import project_root
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-def page_of(executed: Path, name: str, failed: kernels.Failure | None) -> str:
+def page_of(
+    executed: Path, name: str, failed: kernels.Failure | None, known: set[str] = frozenset()
+) -> str:
     """Return an executed notebook as a page shows it.
 
     Without widgets (progress bars, which a page would fetch scripts from outside for), and with one
     table of parameters in place of the default cell and papermill's copy. If it failed, the page
-    says so below its title and at the cell.
+    says so below its title and at the cell. Figures get their captions; references are to the
+    `known` ones.
     """
     notebook = nbformat.read(executed, 4)
     notebook.metadata.pop("widgets", None)
@@ -47,7 +50,10 @@ def page_of(executed: Path, name: str, failed: kernels.Failure | None) -> str:
                 broken = failed and cell.execution_count == failed.cell
                 fold = "hide-input" if cell.outputs else "hide-cell"
                 cell.metadata["tags"] = tags if broken else [*tags, fold]
-            cells.append(cell)
+                cells.extend(captions.one_figure_a_cell(cell, known))
+            else:
+                cell.source = captions.resolved(cell.source, known)
+                cells.append(cell)
     if failed:
         cells.insert(1, nbformat.v4.new_markdown_cell(_failure_box(failed), id="failed"))
     notebook.cells = cells

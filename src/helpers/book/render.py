@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from helpers.book import claims, endings, welcome
+from helpers.book import captions, claims, endings, welcome
 from helpers.book.api import api_page
 from helpers.book.pages import page_of, pictures_aside, stub_of
 from helpers.book.root import project_root
@@ -86,9 +86,14 @@ def _stage(run: Path, stage: Path) -> list[str]:
     if not (root / "_web" / "vendor" / "mathjax" / "tex-chtml.js").exists():
         config["sphinx"]["config"]["mathjax_path"] = MATHJAX_CDN
         put(stage / "_config.yml", yaml.safe_dump(config, allow_unicode=True).encode())
+    made = [run / f"{page}.ipynb" for page in pages if (run / f"{page}.ipynb").exists()]
+    known = {name for one in made for name in captions.shown_in(one)}
     for folder in ("book", "_web"):
         for path in sorted((root / folder).rglob("*")):
-            if path.is_file() and path.suffix != ".sh":
+            if path.suffix == ".md":
+                text = captions.resolved(path.read_text(encoding="utf-8"), known)
+                put(stage / path.relative_to(root), text.encode())
+            elif path.is_file() and path.suffix != ".sh":
                 put(stage / path.relative_to(root), path.read_bytes())
     for path in sorted((run / "web").rglob("*")):
         if path.is_file():
@@ -100,13 +105,14 @@ def _stage(run: Path, stage: Path) -> list[str]:
     addresses = {name: f"../_static/run/welcome/{name}.png" for name in small}
     text = (root / "book" / "welcome.md").read_text(encoding="utf-8")
     found = welcome.findings(claims.scoreboard(run), addresses)
+    text = captions.resolved(text, known)
     put(stage / "book" / "welcome.md", text.replace(welcome.PLACE, found).encode())
     failed = endings.failures(run)
     for page in pages:
         if page.startswith("notebooks/"):
             executed, name = run / f"{page}.ipynb", page.split("/")[-1]
             if executed.exists():
-                content = page_of(executed, name, failed.get(name))
+                content = page_of(executed, name, failed.get(name), known)
                 content, pictures = pictures_aside(content)
                 for name, picture in pictures.items():
                     put(stage / "_web" / "run" / "pictures" / name, picture)

@@ -124,25 +124,25 @@ class Run:
     def show(self, figure: "Figure", name: str, *, of_data: bool = True) -> None:
         """Display a figure in the notebook and write it to ``figures/<name>.png`` and ``.svg``.
 
-        A figure of phantom data says so; one that shows no data (``of_data=False``) need not.
+        A figure of phantom data says so; one that shows no data (``of_data=False``) need not. A
+        rendered page numbers it and writes the caption of ``book/captions.yml`` below.
         """
         import matplotlib.pyplot as plt
         from IPython.core.pylabtools import print_figure
         from IPython.display import Image, display
 
-        from helpers.book import style
+        from helpers.book import captions, figure_files, style
 
         style.mark_phantom(figure, self.is_phantom and of_data)
         style.write_powers(figure)
+        figure_files.fit_page(figure)
         box = style.settle(figure)
         for suffix in (".png", ".svg"):
             with self._output("figures", f"{file_name(name)}{suffix}") as temporary:
-                # No date in the metadata: the same figure is the same file.
-                metadata = {"Date": None} if suffix == ".svg" else None
-                figure.savefig(
-                    temporary, format=suffix[1:], dpi=150, bbox_inches=box, metadata=metadata
-                )
-        display(Image(print_figure(figure, bbox_inches=box)))
+                figure_files.write(figure, temporary, suffix[1:], dpi=150, box=box)
+        about = {"figure": name, "phantom": self.is_phantom and of_data}
+        picture = Image(print_figure(figure, bbox_inches=box))
+        display(picture, metadata={captions.METADATA: about})
         plt.close(figure)  # or the notebook would show it once more at the end of the cell
 
     def save_table(self, table: "pd.DataFrame | pd.Series", name: str) -> None:
@@ -263,6 +263,7 @@ class Run:
         from IPython.display import Markdown, display
 
         from helpers.book import board
+        from helpers.book.figure_files import small_png
 
         if not self.compares:
             display(Markdown("The papers' claims are not judged in this run."))
@@ -276,19 +277,6 @@ class Run:
             return f"{self.page_files('figures', {name: small_png(picture)})}/{name}"
 
         display(board.board(rows, recorded, thumbnail))
-
-
-def small_png(picture: Path, width: int = 480) -> bytes:
-    """Return a PNG file as one of at most so many pixels in width."""
-    import io
-
-    from PIL import Image
-
-    with Image.open(picture) as image:
-        image.thumbnail((width, 4 * width))
-        stream = io.BytesIO()
-        image.convert("RGB").save(stream, format="PNG", optimize=True)
-    return stream.getvalue()
 
 
 def open_run(

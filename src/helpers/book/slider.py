@@ -9,6 +9,8 @@ import io
 import matplotlib.pyplot as plt
 from IPython.display import HTML
 
+from helpers.book import figure_files
+
 _PAGE = """<figure class="image-slider" style="margin:0">
 <label style="display:flex;gap:.8em;align-items:center;max-width:40em">
 <span style="white-space:nowrap">{title}</span>
@@ -81,7 +83,8 @@ def image_slider(
 
 def figure_png(figure: plt.Figure, dpi: int = 90) -> bytes:
     """Return a matplotlib figure as the bytes of a PNG file, and close it."""
+    figure_files.fit_page(figure)
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=dpi, bbox_inches="tight")
+    figure_files.write(figure, stream, "png", dpi)
     plt.close(figure)
     return stream.getvalue()

@@ -137,6 +137,12 @@ def bare(axis: plt.Axes, title: str = "", **options: object) -> None:
     axis.set_title(title, **options)
 
 
+def letter(axis: plt.Axes, name: str) -> None:
+    """Write the letter that a panel has in the paper beside its upper left corner."""
+    place = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right"}
+    axis.annotate(name, (0, 1), xytext=(-5, 5), weight="bold", fontsize=11, **place)
+
+
 def patches(
     names: Sequence[str], colours: Iterable | None = None, edge: str | None = None
 ) -> list[Patch]:

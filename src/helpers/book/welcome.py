@@ -97,7 +97,7 @@ def _sentence(id: str, every: dict[str, list[dict]]) -> str:
 
 def small_figures(run: Path) -> dict[str, bytes]:
     """Return small copies of the figures of `STEPS` that a run has, by name."""
-    from helpers.book.run import small_png
+    from helpers.book.figure_files import small_png
 
     names = [name for steps in STEPS.values() for name, _, _ in steps]
     found = {name: run / "figures" / f"{name}.png" for name in names}

@@ -49,6 +49,7 @@ def stratified_maps(
         for label in range(1, len(regions) + 1):
             axis.contour(atlas == label, levels=[0.5], colors=["#777777"], linewidths=0.4)
         style.bare(axis, name, fontsize=9)
+    style.letter(axes[0], "A")
     handles = style.patches(STRATA, STRATA.values(), "#aaaaaa")
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
     return figure

@@ -1,5 +1,7 @@
 """Panels of page 11: which latents a region moves (C Fig. 3B to 3E, S2 and S3)."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -66,9 +68,10 @@ def activation_grid(
     )
     for (k, r), axis in np.ndenumerate(axes):
         _densities(axis, responses[r, :, :, k], weights, mean[r, :, k], variance[r, :, k])
-        axis.tick_params(labelsize=6)
+        axis.tick_params(labelsize=7)
+        axis.locator_params(nbins=3)
     for axis, name in zip(axes[0], regions):
-        axis.set_title(name)
+        axis.set_title(textwrap.fill(name, 13), fontsize=8)
     for axis, name in zip(axes[:, 0], names):
         axis.set_ylabel(name)
     figure.legend(
@@ -94,7 +97,8 @@ def activation_panels(
     figure, axes = style.small_multiples(len(names), 3.4, 2.6)
     for k, axis in enumerate(axes):
         _densities(axis, responses[:, :, k], weights, mean[:, k], variance[:, k])
-        axis.set(title=f"{names[k]}, {region}", xlabel="activation")
+        axis.set(title=textwrap.fill(f"{names[k]}, {region}", 24), xlabel="activation")
+    style.letter(axes[0], "C")
     axes[0].set_ylabel("density over images")
     axes[-1].legend(fontsize=7)
     return figure
@@ -109,7 +113,9 @@ def impact_and_covariance(
     """Region × latent impact (R, L), normalised per region (C Fig. 3B), beside the covariance (L,
     L) of the latents' profiles (C Fig. 3D).
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.4), width_ratios=[1.15, 1])
+    height = 0.3 * (len(regions) + len(names)) + 2
+    ratios = [len(regions) + 1.5, len(names) + 1.5]
+    figure, (left, right) = plt.subplots(2, 1, figsize=(7.3, height), height_ratios=ratios)
     title, label = "impact of each region, per region", "share of the region's KL"
     draw_matrix(left, shares, regions, names, title, label, limits=(0, shares.max()))
     limit = np.abs(covariance).max()
@@ -118,6 +124,8 @@ def impact_and_covariance(
     right.spines[:].set_visible(False)
     right.set_title("covariance of impact over regions")
     figure.colorbar(shown, ax=right, label="covariance", fraction=0.05)
+    style.letter(left, "B")
+    style.letter(right, "D")
     return figure
 
 
@@ -127,7 +135,7 @@ def region_against_latent(
     """Both directions side by side, (R, L): what a latent draws and what moves it, each latent's
     column summing to one.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(12, 3.2))
+    figure, axes = plt.subplots(2, 1, figsize=(7.3, 0.7 * len(regions) + 2))
     titles = "what each latent draws (variance)", "what moves each latent (KL)"
     label = "share of the latent's total"
     for axis, values, title in zip(axes, (projective, receptive), titles):
@@ -189,4 +197,5 @@ def decorrelation(table: pd.DataFrame) -> plt.Figure:
         ylabel="decorrelation score",
         title="gray: shuffled profiles, 95 %",
     )
+    style.letter(axis, "E")
     return figure

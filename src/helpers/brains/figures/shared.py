@@ -124,8 +124,9 @@ def draw_matrix(
     shown = style.matrix(axis, values, rows, columns, aspect="auto", vmin=vmin, vmax=vmax)
     white = shown.to_rgba(values)[..., :3] @ (0.299, 0.587, 0.114) < 0.5  # luma of ITU-R BT.601
     small = values < brackets_below
-    style.numbers(axis, np.where(small, np.nan, values), white, size=6)
-    style.numbers(axis, np.where(small, values, np.nan), white, "({:.2f})", 6)
+    style.numbers(axis, np.where(small, np.nan, values), white, size=7)
+    style.numbers(axis, np.where(small, values, np.nan), white, "({:.2f})", 7)
     axis.spines[:].set_visible(False)
+    axis.tick_params("x", labelsize=8)
     axis.set_title(title)
     axis.figure.colorbar(shown, ax=axis, label=label, fraction=0.05)

@@ -1,6 +1,7 @@
 """Panels of page 08: the method, the data, the models and their quality (C Fig. 1 and 2)."""
 
 import re
+import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,6 +28,7 @@ def template_and_atlas(
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.1))
     left.imshow(template, **GRAY)
     style.bare(left, title)
+    style.letter(left, "A")
     style.scale_bar(left, pixel_size_um, 2000)
     if not regions:
         right.set_visible(False)
@@ -105,8 +107,8 @@ def overview(
         (axes["encoder"], f"encoder\n\n{convolutions} convolutions\n3 fully connected"),
         (axes["decoder"], f"decoder\n\n3 fully connected\n{convolutions} transposed\nconvolutions"),
     ):
-        axis.add_patch(Rectangle((0.08, 0.3), 0.84, 0.4, facecolor="#e8eef5", edgecolor="#5b8bd0"))
-        axis.text(0.5, 0.5, name, ha="center", va="center", fontsize=8)
+        axis.add_patch(Rectangle((0.0, 0.28), 1.0, 0.44, facecolor="#e8eef5", edgecolor="#5b8bd0"))
+        axis.text(0.5, 0.5, name, ha="center", va="center", fontsize=7)
         axis.add_patch(
             FancyArrowPatch(
                 (0.02, 0.2), (0.98, 0.2), arrowstyle="-|>", mutation_scale=14, color="#555555"
@@ -160,7 +162,7 @@ def training_curves(histories: dict[str, pd.DataFrame], chosen: str) -> plt.Figu
     chosen : str
         Whose latents to show.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.6))
+    figure, (left, right) = plt.subplots(2, 1, figsize=(7.3, 6.6))
     colours = history_colours(histories)
     for label in sorted(histories, key=_without_latents):  # the legend keeps a family together
         history = histories[label].set_index("step")
@@ -174,17 +176,20 @@ def training_curves(histories: dict[str, pd.DataFrame], chosen: str) -> plt.Figu
     )
     # Random weights begin a thousand percent above: what matters is near the line.
     left.set_yscale("symlog", linthresh=10)
-    style.side_legend(left, left.get_legend_handles_labels()[0], fontsize=6, ncols=2)
+    style.side_legend(left, left.get_legend_handles_labels()[0], fontsize=7, ncols=2)
     latents = histories[chosen].set_index("step").filter(like="kl_")
     for k in range(1, latents.shape[1] + 1):
         right.plot(latents[f"kl_{k}"], label=f"F{k}")
     right.set(xlabel="updates", ylabel="KL to the prior (nats)", title=f"each latent of {chosen}")
-    right.legend(fontsize=7, ncols=2)
+    style.side_legend(right, fontsize=7, ncols=2)
     return figure
 
 
 def against_latent_dim(
-    scores: pd.DataFrame, measures: dict[str, tuple[str, str]], chosen: int = 8
+    scores: pd.DataFrame,
+    measures: dict[str, tuple[str, str]],
+    chosen: int = 8,
+    letters: str = "",
 ) -> plt.Figure:
     """Measures of all models against L (C Fig. 2C, 2D).
 
@@ -196,11 +201,14 @@ def against_latent_dim(
         Column -> (title, axis label).
     chosen : int
         The L that is marked.
+    letters : str
+        Of the first panels in the paper.
 
     A row of the mean image is a dotted gray line, the floor; a column ``<measure>_real`` a solid
     one, what real images have, on a logarithmic axis.
     """
-    figure, axes = style.small_multiples(len(measures), 3.5, 3.2)
+    columns = 2 if len(measures) in (2, 4) else 3
+    figure, axes = style.small_multiples(len(measures), 7.3 / columns, 3, columns=columns)
     floor = scores[scores["latent_dim"] == 0]  # the mean image has no latents
     scores = scores[scores["latent_dim"] > 0]
     ticks = sorted(scores["latent_dim"].unique())
@@ -227,9 +235,12 @@ def against_latent_dim(
         if len(floor) and (real is None or floor[column].iloc[0] > 0):
             axis.axhline(floor[column].iloc[0], color="#777777", linestyle=":", label="mean image")
         axis.set_xscale("log", base=2)
+        title = textwrap.fill(title, 60 // columns)
         axis.set(title=title, xlabel="latent dimension L", ylabel=label)
         axis.set_xticks(ticks, ticks)
         axis.minorticks_off()
+    for axis, letter in zip(axes, letters):
+        style.letter(axis, letter)
     axes[-1].legend(fontsize=7)
     return figure
 
@@ -251,7 +262,7 @@ def bends_and_power_laws(scores: pd.DataFrame, beta: float, chosen: int) -> plt.
         ("latent_dim", bends.LATENTS, {"beta": 1.0}, "L (β = 1)", "VAE"),
         ("beta", bends.BETAS, {"latent_dim": chosen}, f"β (L = {chosen})", "β-VAE"),
     )
-    figure, axes = plt.subplots(2, 3, figsize=(11, 5.4))
+    figure, axes = plt.subplots(2, 3, figsize=(7.3, 4.8))
     for column, (along, (low, high), fixed, label, family) in zip(axes.T, lines):
         for axis, (name, measure) in zip(column, MEASURES.items()):
             x, y = curve(networks, measure, along, **fixed)
@@ -264,7 +275,7 @@ def bends_and_power_laws(scores: pd.DataFrame, beta: float, chosen: int) -> plt.
                 axis.plot(x, law, "o-", color="#888888", markerfacecolor="none", markersize=4)
                 place = bends.find(x, y, (low, high)).place
                 axis.axvline(place, color="#bbbbbb", linestyle=":", zorder=0)
-                axis.set_title(f"farthest from its chord at {place:g}", fontsize=8)
+                axis.set_title(f"farthest from its chord\nat {place:g}", fontsize=8)
     return figure
 
 
@@ -277,7 +288,7 @@ def against_beta(
     part = scores[(scores["latent_dim"] == chosen) & scores["beta"].notna()]
     linear = part["family"] == "linear VAE"
     betas = sorted(part["beta"].unique())
-    figure, axes = style.small_multiples(len(measures), 3.2, 2.9)
+    figure, axes = style.small_multiples(len(measures), 2.4, 2.6, columns=min(3, len(measures)))
     for axis, (column, (title, label)) in zip(axes, measures.items()):
         for rows, name, line in ((~linear, "networks", "-"), (linear, "linear VAE", "--")):
             color = FAMILY_COLOURS.get(name, FAMILY_COLOURS["β-VAE"])

@@ -1,11 +1,13 @@
 """Panels of page 07: layers, top factors and mixture components of the cortex (B Fig. 2A, 2B)."""
 
 import textwrap
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.colors import LinearSegmentedColormap, ListedColormap
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, Normalize
 
 from helpers.book import style
 from helpers.tissue.figures.views import View, outlines, scale_below, show_map
@@ -97,6 +99,7 @@ def areas_and_layers(
         fontsize=7,
     )
     style.bare(axis)
+    style.letter(axis, "A1")
     return figure
 
 
@@ -141,6 +144,7 @@ def component_map(
         style.square(axis, view.rectangle(*box, box_size), box_size, colour, 1.4)
         style.bare(axis, title)
     scale_below(over, view, pixel_size_um, 200)
+    style.letter(alone, "A2")
     handles = style.patches(names, component_colours(len(names)), EDGE)
     style.side_legend(over, handles, handlelength=1, fontsize=7.5)
     return figure
@@ -164,9 +168,17 @@ def single_components(
     for axis, name, values in zip(axes, names, np.moveaxis(posteriors, -1, 0)):
         show_map(axis, view, values, cmap=NAVY, vmin=0, vmax=1)
         outlines(axis, view, layers, "#b5b5b5", 0.6)
-        style.bare(axis, textwrap.fill(name, 34), fontsize=7.5)
+        style.bare(axis, textwrap.fill(name, 22), fontsize=7.5)
         axis.spines[:].set_visible(True)
+    style.letter(axes[0], "B2")
+    _bar_below(figure, axes, NAVY, "posterior of the component")
     return figure
+
+
+def _bar_below(figure: plt.Figure, axes: Sequence, colours: Colormap | str, label: str) -> None:
+    """Add a colour bar from 0 to 1 below some panels."""
+    bar = {"location": "bottom", "shrink": 0.3, "aspect": 30, "ticks": [0, 0.5, 1]}
+    figure.colorbar(ScalarMappable(Normalize(0, 1), colours), ax=list(axes), label=label, **bar)
 
 
 def top_factors(view: View, maps: list[np.ndarray], names: list[str]) -> plt.Figure:
@@ -187,6 +199,8 @@ def top_factors(view: View, maps: list[np.ndarray], names: list[str]) -> plt.Fig
     for i, colour in enumerate(("red", "green", "blue")[: len(maps)]):
         show_map(axes[1 + i], view, together[..., i], cmap="inferno", vmin=0, vmax=1)
         style.bare(axes[1 + i], f"{names[i]} ({colour})", fontsize=8)
+    style.letter(axes[0], "B1")
+    _bar_below(figure, axes, "inferno", "coefficient, over its 99th percentile in cortex")
     return figure
 
 
@@ -236,9 +250,10 @@ def zoom(
         style.bare(axes[name], title)
     _show_components(over, view, components, len(names), alpha=0.35)
     style.scale_bar(axes["raw"], pixel_size_um, 150)
+    style.letter(axes["raw"], "B3")
     for c, (name, window) in enumerate(zip(names, windows)):
         axis = axes[c]
-        style.bare(axis, name, fontsize=7.5)
+        style.bare(axis, textwrap.fill(name, 17), fontsize=7.5)
         if window is None:
             axis.text(
                 0.5, 0.5, "not in this box", ha="center", va="center", transform=axis.transAxes
@@ -281,7 +296,7 @@ def shares_of_two_slices(
         style.grouped_bars(axis, table, ("#147a8c", "#ee877c"), width, width)
         axis.plot(base, "_", markersize=16, color="#444444", label="all of cortex")
         axis.set_title(
-            "\n".join(textwrap.fill(line, 32) for line in title.split("\n")), fontsize=7.5
+            "\n".join(textwrap.fill(line, 20) for line in title.split("\n")), fontsize=7.5
         )
         if max(map(len, layers)) > 4:
             axis.set_xticks(range(len(layers)), layers, rotation=40, ha="right")

@@ -128,7 +128,7 @@ def strips(
     height, width = inside.shape
     columns = min(3, len(clusters))
     figure, axes = style.small_multiples(
-        len(clusters), 3.1, 0.4 + 3 * height / width, columns=columns, margin=(1.1, 0)
+        len(clusters), 2.4, 0.4 + 2.4 * height / width, columns=columns, margin=(0, 0.3)
     )
     for axis, (name, labels) in zip(axes, clusters.items()):
         show_clusters(axis, labels, inside & ~whole, k, alpha=0.35)
@@ -139,7 +139,9 @@ def strips(
                     np.where(inside, layers > number, np.nan), [0.5], colors="black", linewidths=0.8
                 )
         style.bare(axis, name)
-    _cluster_legend(axes[columns - 1], k)
+    handles = style.patches(_cluster_names(k), cluster_colours(k))
+    where = {"loc": "outside lower center", "ncols": min(k, 6)}
+    figure.legend(handles=handles, title="from the surface down", title_fontsize=8, **where)
     return figure
 
 

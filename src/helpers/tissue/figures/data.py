@@ -43,7 +43,12 @@ def overview(
         Quarter turns that bring the cortex to the top.
     """
     areas = [*recall]
-    figure, axes = plt.subplots(1, 5, figsize=(13, 3.8), width_ratios=[0.55, 0.95, 0.9, 1.2, 1.3])
+    figure = plt.figure(figsize=(7.4, 6.4))
+    above, below = figure.subfigures(2, 1)
+    axes = [
+        *above.subplots(1, 3, width_ratios=[0.6, 1, 1.4]),
+        *below.subplots(1, 2, width_ratios=[1, 1.1]),
+    ]
     _slice_with_boxes(axes[0], image, centres, labels, areas, turns)
     _patch_columns(axes[1], patches, labels, areas)
     _network(axes[2])
@@ -136,7 +141,7 @@ def _network(axis: plt.Axes) -> None:
         linewidth=0.6,
     )
     for x, name, height in zip(range(len(names)), names, heights):
-        axis.text(x + 0.27, height / 2 + 3, name, ha="center", fontsize=6.5)
+        axis.text(x + 0.27, height / 2 + 3, name, ha="center", fontsize=7)
     axis.text(2.3, -72, "convolutions\n7×7, 5×5, 3×3, 3×3", ha="center", va="top", fontsize=7)
     axis.text(6.3, -30, "fully\nconnected", ha="center", va="top", fontsize=7)
     axis.set(xlim=(-0.5, 8.2), ylim=(-100, 85))
@@ -203,12 +208,12 @@ def class_balance(pixels: pd.DataFrame, areas: list[str]) -> plt.Figure:
 DEPTH_PANELS = {
     "mean gray": "mean_gray",
     "sd of gray": "sd_gray",
-    "fine dark blobs (σ 1.6 px) per mm²": "dark_blobs_sigma1.6_per_mm2",
-    "cell-sized dark blobs (σ 3.5 px) per mm²": "dark_blobs_sigma3.5_per_mm2",
-    "large dark blobs (σ 7 px) per mm²": "dark_blobs_sigma7.0_per_mm2",
-    "contrast of cell-sized blobs": "median_blob_contrast_sigma3.5",
-    "share brighter than 0.5 sd": "bright_fraction_above_0.5",
-    "share of power, 12–24 cycles": "power_12_24_cycles",
+    "fine dark blobs\n(σ 1.6 px) per mm²": "dark_blobs_sigma1.6_per_mm2",
+    "cell-sized dark blobs\n(σ 3.5 px) per mm²": "dark_blobs_sigma3.5_per_mm2",
+    "large dark blobs\n(σ 7 px) per mm²": "dark_blobs_sigma7.0_per_mm2",
+    "contrast of\ncell-sized blobs": "median_blob_contrast_sigma3.5",
+    "share brighter\nthan 0.5 sd": "bright_fraction_above_0.5",
+    "share of power,\n12–24 cycles": "power_12_24_cycles",
 }
 
 
@@ -220,14 +225,14 @@ def depth_texture(measured: pd.DataFrame, real: pd.DataFrame) -> plt.Figure:
     measured, real : DataFrame
         From :func:`helpers.tissue.features.depth_profile.measure_depth`.
     """
-    figure, axes = style.small_multiples(len(DEPTH_PANELS), 2.5, 1.9, columns=4)
+    figure, axes = style.small_multiples(len(DEPTH_PANELS), 1.85, 1.9, columns=4, margin=(0, 0.4))
     for axis, (title, name) in zip(axes, DEPTH_PANELS.items()):
         axis.plot(real.index, real[name], color="0.6", linewidth=2.5, label="real tissue, z = 159")
         axis.plot(measured.index, measured[name], "o-", color="C0", markersize=3, label="this data")
         axis.set_title(title, fontsize=8)
         axis.set_ylim(bottom=0)
-    style.side_legend(axes[3], fontsize=7)
-    axes[-1].set_xlabel("depth bin: 1 white matter, 10 pia")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    figure.supxlabel("depth bin: 1 white matter, 10 pia", fontsize=9)
     return figure
 
 

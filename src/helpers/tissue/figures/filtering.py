@@ -1,5 +1,6 @@
 """Why a sliding window can cost fewer multiplications than its definition has."""
 
+import textwrap
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
@@ -29,7 +30,7 @@ def minimal_filtering(
         Outputs along the side of the tile that is drawn and highlighted.
     """
     figure, (sketch, products, cost) = plt.subplots(
-        1, 3, figsize=(10.5, 3.1), width_ratios=(0.75, 1.15, 1)
+        1, 3, figsize=(7.4, 2.8), width_ratios=(0.8, 1.4, 0.9)
     )
     _tile(sketch, taps, chosen)
 
@@ -38,16 +39,19 @@ def minimal_filtering(
     colours = [DIRECT] + [FILTERED if m == chosen else "#9db4c9" for m in errors]
     bars = products.bar(range(len(sizes)), counts, color=colours)
     products.bar_label(bars, fmt="%.3g", fontsize=8)
-    names = ["direct"] + [f"{m}×{m}\n{error:.0e}" for m, error in errors.items()]
-    products.set_xticks(range(len(sizes)), names)
+    names = ["direct"] + [
+        f"{m}×{m}\n{error:.0e}".replace("e-0", "e−") for m, error in errors.items()
+    ]
+    products.set_xticks(range(len(sizes)), names, fontsize=7)
     products.set(
-        xlabel="outputs of a tile, error in float32", ylabel="products per output and channel"
+        xlabel="outputs of a tile, error in float32", ylabel="products per output\nand channel"
     )
 
-    names, values = list(multiply_adds), [number / 1e6 for number in multiply_adds.values()]
+    names = [textwrap.fill(name, 14) for name in multiply_adds]
+    values = [number / 1e6 for number in multiply_adds.values()]
     bars = cost.barh(names, values, color=[DIRECT] * (len(names) - 1) + [FILTERED])
     cost.bar_label(bars, fmt="%.3g", padding=2, fontsize=8)
-    cost.set(xscale="log", xlabel="million multiply-adds a position", xlim=(0.3, 300))
+    cost.set(xscale="log", xlabel="million multiply-adds\na position", xlim=(0.3, 300))
     cost.invert_yaxis()
     return figure
 
@@ -64,5 +68,5 @@ def _tile(axis: Axes, taps: int, outputs: int) -> None:
         centre = place + taps / 2
         axis.plot(centre, centre, "o", color=colour)
     axis.set(xlim=(-0.1, n + 0.1), ylim=(n + 0.1, -0.1), aspect="equal")
-    axis.set_title(f"{n}×{n} cells, {outputs}×{outputs} windows of {taps}×{taps}", fontsize=9)
+    axis.set_title(f"{n}×{n} cells,\n{outputs}×{outputs} windows of {taps}×{taps}", fontsize=9)
     axis.axis("off")

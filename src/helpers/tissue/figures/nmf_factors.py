@@ -6,7 +6,8 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 
 from helpers.book import style
 from helpers.tissue.factors.greedy_selection import Selection
@@ -92,6 +93,10 @@ def selected_factors(
         heatmap(axis, image, view, values, top, areas)
         axis.set_title(title, fontsize=9)
     scale_below(axes[-1], view, pixel_size_um, 500)
+    style.letter(axes[0], "C")
+    scale = ScalarMappable(Normalize(0, 1), HEAT)
+    bar = {"location": "bottom", "shrink": 0.4, "aspect": 30, "ticks": [0, 0.5, 1]}
+    figure.colorbar(scale, ax=list(axes), label="coefficient, over the factor's darkest", **bar)
     return figure
 
 
@@ -150,16 +155,18 @@ def score_table(selection: Selection, areas: list[str]) -> plt.Figure:
     """
     tables = np.stack([selection.coverage, selection.leakage, selection.scores]) / 1000
     largest = np.abs(tables).max()
-    scale = {"cmap": "RdBu", "vmin": -largest, "vmax": largest, "form": "{:.3g}"}
+    form = f"{{:.{2 if largest < 10 else 1 if largest < 100 else 0}f}}"
+    scale = {"cmap": "RdBu", "vmin": -largest, "vmax": largest, "form": form}
     figure, axes = style.small_multiples(
         3, max(3.3, 0.42 * len(areas)), 0.28 * tables.shape[1] + 1.0, sharey=True
     )
     for axis, values, name in zip(axes, tables, ("coverage", "leakage (λ included)", "score")):
-        white, title = np.abs(values) > 0.6 * largest, f"{name}, thousands of positions"
+        white, title = np.abs(values) > 0.6 * largest, f"{name},\nthousands of positions"
         _factor_table(axis, values, areas, white, title, **scale)
     for order, (factor, area) in enumerate(zip(selection.factors, selection.areas), start=1):
         style.square(axis, (area - 1.5, factor - 0.5), 1, "black", 1.6)
-        axis.text(area - 0.55, factor - 0.22, str(order), fontsize=6, ha="right", weight="bold")
+        # Each factor is taken once, so its row says in which turn.
+        axis.text(len(areas) - 0.35, factor, str(order), va="center", weight="bold")
     return figure
 
 
@@ -174,7 +181,7 @@ def _factor_table(
 ) -> None:
     names = [f"F{i}" for i in range(len(values))]
     style.matrix(axis, values, names, areas, rotation=40, aspect="auto", **options)
-    style.numbers(axis, values, white, form, size=6.5)
+    style.numbers(axis, values, white, form, size=7)
     axis.set_title(title, fontsize=8.5)
 
 

@@ -79,6 +79,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "depth_texture_against_real",
         ],
         "density_verdicts": ["components_by_both", "factor_by_both"],
+        "slice_to_wander": ["slice_files"],
         "volume": ["predict_volume"],
         "whole_volume": ["price", "speeds", "whole_volume"],
         "components": ["choice_of_components", "cortical_components"],
