@@ -64,8 +64,8 @@ def smallest_text(figure: plt.Figure) -> float:
 def write(
     figure: plt.Figure, target: Path | io.BytesIO, form: str, dpi: int, box: Bbox | None = None
 ) -> None:
-    """Write what of a figure lies in a box (in inches; around all that it shows if none is given) as
-    ``png`` or ``svg``, without a date: the same figure is the same file.
+    """Write what of a figure lies in a box (inches; without one, all that it shows) as ``png`` or
+    ``svg``, without a date: the same figure is the same file.
 
     A PNG file notes the size of its smallest letters.
     """
