@@ -1,16 +1,14 @@
 """Panels of page 07: layers, top factors and mixture components of the cortex (B Fig. 2A, 2B)."""
 
 import textwrap
-from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, Normalize
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 
 from helpers.book import style
-from helpers.tissue.figures.views import View, outlines, scale_below, show_map
+from helpers.tissue.figures.views import View, bar_below, outlines, scale_below, show_map
 
 COMPONENT_COLOURS = (
     "#5a4ea6",
@@ -171,14 +169,8 @@ def single_components(
         style.bare(axis, textwrap.fill(name, 22), fontsize=7.5)
         axis.spines[:].set_visible(True)
     style.letter(axes[0], "B2")
-    _bar_below(figure, axes, NAVY, "posterior of the component")
+    bar_below(figure, axes, NAVY, "posterior of the component")
     return figure
-
-
-def _bar_below(figure: plt.Figure, axes: Sequence, colours: Colormap | str, label: str) -> None:
-    """Add a colour bar from 0 to 1 below some panels."""
-    bar = {"location": "bottom", "shrink": 0.3, "aspect": 30, "ticks": [0, 0.5, 1]}
-    figure.colorbar(ScalarMappable(Normalize(0, 1), colours), ax=list(axes), label=label, **bar)
 
 
 def top_factors(view: View, maps: list[np.ndarray], names: list[str]) -> plt.Figure:
@@ -200,7 +192,7 @@ def top_factors(view: View, maps: list[np.ndarray], names: list[str]) -> plt.Fig
         show_map(axes[1 + i], view, together[..., i], cmap="inferno", vmin=0, vmax=1)
         style.bare(axes[1 + i], f"{names[i]} ({colour})", fontsize=8)
     style.letter(axes[0], "B1")
-    _bar_below(figure, axes, "inferno", "coefficient, over its 99th percentile in cortex")
+    bar_below(figure, axes, "inferno", "coefficient, over its 99th percentile in cortex")
     return figure
 
 
@@ -295,9 +287,8 @@ def shares_of_two_slices(
         table = pd.DataFrame(dict(zip(slices, shares)), layers)
         style.grouped_bars(axis, table, ("#147a8c", "#ee877c"), width, width)
         axis.plot(base, "_", markersize=16, color="#444444", label="all of cortex")
-        axis.set_title(
-            "\n".join(textwrap.fill(line, 20) for line in title.split("\n")), fontsize=7.5
-        )
+        wrapped = [textwrap.fill(line, 20) for line in title.split("\n")]
+        axis.set_title("\n".join(wrapped), fontsize=7.5)
         if max(map(len, layers)) > 4:
             axis.set_xticks(range(len(layers)), layers, rotation=40, ha="right")
     axes[0].set_ylabel("share of the component")

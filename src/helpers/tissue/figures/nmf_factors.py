@@ -6,12 +6,11 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import LinearSegmentedColormap
 
 from helpers.book import style
 from helpers.tissue.factors.greedy_selection import Selection
-from helpers.tissue.figures.views import View, outlines, scale_below, show_map
+from helpers.tissue.figures.views import View, bar_below, outlines, scale_below, show_map
 
 #: Light green over blue to navy, clear at zero, as in B Fig. 2C.
 HEAT = LinearSegmentedColormap.from_list(
@@ -94,9 +93,7 @@ def selected_factors(
         axis.set_title(title, fontsize=9)
     scale_below(axes[-1], view, pixel_size_um, 500)
     style.letter(axes[0], "C")
-    scale = ScalarMappable(Normalize(0, 1), HEAT)
-    bar = {"location": "bottom", "shrink": 0.4, "aspect": 30, "ticks": [0, 0.5, 1]}
-    figure.colorbar(scale, ax=list(axes), label="coefficient, over the factor's darkest", **bar)
+    bar_below(figure, axes, HEAT, "coefficient, over the factor's darkest")
     return figure
 
 

@@ -1,9 +1,12 @@
 """Slices of tissue as the ground of a panel: whole, or a part of it that is turned upright."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize
 
 from helpers.book import style
 
@@ -143,3 +146,11 @@ def scale_below(axis: plt.Axes, view: View, pixel_size_um: float, length_um: flo
     )
     axis.text(right - length / 2, y + gap, f"{length_um:g} µm", ha="center", va="top", fontsize=7)
     axis.set(xlim=(0, width), ylim=(height, 0))
+
+
+def bar_below(
+    figure: plt.Figure, axes: Iterable[plt.Axes], colours: Colormap | str, label: str
+) -> None:
+    """Add a colour bar from 0 to 1 below some panels."""
+    bar = {"location": "bottom", "shrink": 0.35, "aspect": 30, "ticks": [0, 0.5, 1]}
+    figure.colorbar(ScalarMappable(Normalize(0, 1), colours), ax=list(axes), label=label, **bar)
