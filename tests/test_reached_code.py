@@ -268,8 +268,9 @@ def test_whatever_runs_in_making_a_result_is_in_its_key(
             reached_code.reached(start_of(tissue_stages.area_networks))
         )
     sizes = {"train_per_area": 12, "test_per_area": 12, "n_repeats": 2}
-    tissue_stages.probe_predictions(run, networks, trained, **sizes)
-    tissue_stages.noise_predictions(run, networks, variances=[0.01], **sizes)
+    per_area = {"validation_per_area": 6}
+    tissue_stages.probe_predictions(run, networks, trained, **per_area, **sizes)
+    tissue_stages.noise_predictions(run, networks, trained, variances=[0.01], **sizes)
     first, second = tissue_stages.slice_pair(run)
     fitted = tissue_stages.nmf_factors(run, trained, first, k=4, stride=16, progress=False)
     tissue_stages.nmf_factors(run, trained, second, stride=16, basis=fitted, progress=False)
@@ -279,9 +280,7 @@ def test_whatever_runs_in_making_a_result_is_in_its_key(
     tissue_stages.choice_of_components(run, cortex, [2], [0, 1])
 
     models = brain_stages.three_models(run, latent_dim=2, rows=40, steps=4, workers=1)
-    brain_stages.model_scores(
-        run, list(models.values()), rows=40, images=4, metric_components=4, per_type=2
-    )
+    brain_stages.model_scores(run, list(models.values()), rows=40, images=4, metric_components=4)
     for model in models.values():
         brain_stages.denoising_table(run, model, rows=40, per_type=2)
         brain_stages.region_responses(run, model, rows=40, images=4)
