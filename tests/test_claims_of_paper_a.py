@@ -294,6 +294,13 @@ def test_noise_says_why_it_was_not_run():
     assert noise_finding(guessing) == "at no noise it is no better than guessing: trained CNN"
 
 
+def test_a_guesser_that_noise_cannot_touch_is_not_robust():
+    """By chance a little better than guessing on the windows as they are, not on many a draw."""
+    curve = (0.26, 0.26, 0.26)
+    found = noise_finding({CNN: curve, UNTRAINED: KNOWS_LITTLE, RESNET: FALLS})
+    assert found == "at no noise it is no better than guessing: trained CNN"
+
+
 # ---------------------------------------------------------------- page 04
 
 
@@ -383,6 +390,15 @@ def test_windows_that_are_all_the_same_have_no_gaps():
     found = structure(cnn=same, untrained=same)["A.gram.similar"]
     assert {found.value[f"share_{pair}"] for pair in gram.ALIKE} == {0.0}
     assert verdict("A.gram.similar", found) == NOT
+
+
+def test_windows_that_are_all_the_same_are_not_separable():
+    """Their silhouette is 0, and that of white noise below it."""
+    rng, same = np.random.default_rng(0), np.ones((240, 12), np.float32)
+    noise = [rng.normal(size=(240, 12)).astype(np.float32) for _ in range(3)]
+    of = lambda features: FeatureSet(features, TRAINED.labels, TRAINED.groups)
+    found = structure(cnn=of(same), untrained=of(noise[0]), inception=of(noise[1]))
+    assert verdict("A.pca.separable", found["A.pca.separable"]) == NOT
 
 
 def test_structure_that_random_weights_have_too():

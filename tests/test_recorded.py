@@ -194,6 +194,8 @@ def test_recorded_runs_of_the_book_stand_under_todays_rules():
         for path in (path for path in folder.rglob("*") if path.is_file()):
             assert path.suffix in {".json", ".csv", ".md", ""}, path
             text = path.read_text(encoding="utf-8")
+            if path.suffix == ".json":  # as it reads: an escaped letter is no backslash of a path
+                text = json.dumps(json.loads(text), ensure_ascii=False)
             assert recorded.without_paths(text) == text, path
             assert f"/{getpass.getuser()}/" not in text, path
         assert "not recorded" not in " ".join(one["reason"] for one in rows), (

@@ -72,6 +72,27 @@ def test_a_bend_over_beta_is_looked_for_from_one_to_twenty():
         is_not("C.elbow.beta", of(lambda beta: beta**-exponent))  # noqa: B023
 
 
+@pytest.mark.parametrize(
+    "curve",
+    [
+        lambda size: 0.0 if size == 8 else 1 + 0.001 * size,  # level, but for one failed training
+        lambda size: max(size, 8) + 0.03 * size,  # gets steeper at 8
+        lambda size: -min(size, 8) - 0.03 * size,  # worse with every latent up to 8
+    ],
+)
+def test_only_quality_that_rises_and_flattens_bends(curve):
+    is_not("C.elbow", claims_of_models.elbow_claims(grid(curve), 3.0, 8)["C.elbow"])
+
+
+def test_noise_is_rarely_taken_for_a_bend():
+    generator, taken = np.random.default_rng(0), 0
+    for _ in range(60):
+        noise = iter(generator.standard_normal(4 * len(SIZES)))
+        found = claims_of_models.elbow_claims(grid(lambda _: next(noise)), 3.0, 8)["C.elbow"]  # noqa: B023
+        taken += verdict("C.elbow", found)[0] == REPRODUCED
+    assert taken <= 3
+
+
 def test_values_outside_the_papers_grid_and_too_few_of_them_decide_nothing():
     with pytest.raises(
         ValueError, match="at least 5 different values from 4 to 20, found 4, 8, 16"

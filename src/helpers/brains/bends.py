@@ -3,7 +3,8 @@
 Every smooth curve that flattens lies somewhere farthest from its chord: a + b·x^−c, which has no
 place of its own, has its "bend" at 8 on many a grid from 4 to 20. So a bend only counts if it is
 sharper than that of the best power law, and stays where it is when either end of the grid is left
-out.
+out. And only a curve that goes one way and flattens has one: not a level one with a dip, and not
+one that gets steeper.
 """
 
 from collections.abc import Sequence
@@ -14,12 +15,13 @@ import numpy as np
 LATENTS = (4, 20)  # the paper's grid of L
 BETAS = (1, 20)  # and of β
 LEAST = 5  # values that a bend is looked for among
+SHARE = 0.5  # of the range of a curve that lies between its two ends, or it goes nowhere
 EXPONENTS = np.concatenate([np.arange(-3, 0, 0.05), np.arange(0.05, 6, 0.05)])  # c of the power law
 
 
 @dataclass(frozen=True)
 class Bend:
-    """Where a curve lies farthest from its chord.
+    """Where a curve that flattens lies farthest from its chord.
 
     Attributes
     ----------
@@ -30,7 +32,8 @@ class Bend:
         the last.
     excess : float
         How much farther from the chord the curve lies than the best power law of the same values,
-        in units of the curve's range: the smallest of the same three.
+        in units of the curve's range: the smallest of the same three. 0 at most for a curve that
+        does not go the way it should.
     """
 
     place: float
@@ -39,7 +42,12 @@ class Bend:
     excess: float
 
 
-def find(x: Sequence[float], y: Sequence[float], within: tuple[float, float]) -> Bend:
+def find(
+    x: Sequence[float],
+    y: Sequence[float],
+    within: tuple[float, float],
+    rises: bool | None = None,
+) -> Bend:
     """Where a curve bends.
 
     Parameters
@@ -47,6 +55,8 @@ def find(x: Sequence[float], y: Sequence[float], within: tuple[float, float]) ->
     x, y : sequences of float
     within : (float, float)
         Only values of x from here to there count, both included.
+    rises : bool, optional
+        Whether the curve has to rise, or to fall; either if not given.
 
     Raises
     ------
@@ -68,7 +78,9 @@ def find(x: Sequence[float], y: Sequence[float], within: tuple[float, float]) ->
         place, far = _farthest(x[part], y[part])
         found.append((place, far - _farthest(x[part], law[part])[1]))
     places, excess = zip(*found)
-    return Bend(places[0], min(places), max(places), min(excess))
+    way = y[-1] - y[0]
+    goes = abs(way) >= SHARE * np.ptp(y) and rises in (None, bool(way > 0))
+    return Bend(places[0], min(places), max(places), min(*excess, *(() if goes else (0.0,))))
 
 
 def power_law(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -81,9 +93,11 @@ def power_law(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _farthest(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """The x farthest from the chord between the two ends, and how far, both axes from 0 to 1."""
+    """The x farthest from the chord between the two ends, on the side of a curve that flattens, and
+    how far, both axes from 0 to 1.
+    """
     if y[0] == y[-1]:
         raise ValueError("a curve whose ends are level has no chord to bend from")
     across, up = (x - x[0]) / (x[-1] - x[0]), (y - y[0]) / (y[-1] - y[0])
-    distance = np.abs(up - across)[1:-1]
+    distance = (up - across)[1:-1]
     return float(x[1:-1][distance.argmax()]), float(distance.max())

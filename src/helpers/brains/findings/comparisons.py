@@ -63,7 +63,9 @@ def elbows(
         x, y = curve(scores, column, along, **fixed)
         inside = (x >= within[0]) & (x <= within[1])
         x, y = x[inside], y[inside]
-        bend = bends.find(x, treat(x, y) if treat and len(x) else y, within)
+        better = name == "cwssim"  # with more latents similarity rises, distance falls
+        rises = better if along == "latent_dim" else not better  # a larger β costs quality
+        bend = bends.find(x, treat(x, y) if treat and len(x) else y, within, rises)
         found |= {
             name: bend.place,
             f"{name}_least": bend.least,

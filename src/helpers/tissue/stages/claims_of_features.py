@@ -15,6 +15,7 @@ from helpers.tissue.features.resampling import interval
 from helpers.tissue.stages.networks import TRAINED, UNTRAINED
 from helpers.tissue.stages.probes import END_TO_END
 
+TAIL = 0.025  # of bootstrap draws; a lower bound leaves out no more of them
 NO_NETWORK = "no pretrained network is at hand"
 NO_CHOICE = "no test slice is annotated: no windows are left to choose the probe by"
 
@@ -83,7 +84,8 @@ def noise_claims(robustness: pd.DataFrame) -> dict[str, object]:
     robustness : DataFrame
         From `intervals.resampled_robustness`.
     """
-    lost = [name for name in robustness if not np.isfinite(robustness[name].iloc[0])]
+    rare = lambda name: robustness[name].isna().mean() < TAIL or name == UNTRAINED
+    lost = [n for n in robustness if not (np.isfinite(robustness[n].iloc[0]) and rare(n))]
     if lost and robustness.shape[1] > 2:
         return {"A.noise": f"at no noise it is no better than guessing: {', '.join(lost)}"}
     return {"A.noise": ahead(robustness)}
