@@ -17,9 +17,9 @@
 # Every checkable statement of the three papers, what was published, what this run found, what a
 # *control* found that must fail, and the verdict of a rule. Rules were written down before the
 # results were known; where one was made stricter since, because something without structure had met
-# it, `book/claims.yml` says why. A red row is a result, not a bug: the claim did not hold on *this* data with *this*
-# amount of training. *Holds, but so does the control* is one, too: true here, and no merit of the
-# method. "Not run" says what was missing.
+# it, `book/claims.yml` says why. A red row is a result, not a bug: the claim did not hold on *this*
+# data with *this* amount of training. *Holds, but so does the control* is one, too: true here, and
+# no merit of the method. "Not run" says what was missing.
 #
 # Numbers are means over *n* repeats, ± their standard deviation; rules apply to the mean. A repeat
 # is a newly trained network wherever `seeds` lists several. Pages 03 to 05 also repeat with another
