@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from helpers.book import captions, claims, endings, welcome
+from helpers.book import captions, claims, endings, recorded, welcome
 from helpers.book.api import api_page
 from helpers.book.pages import page_of, pictures_aside, stub_of
 from helpers.book.root import project_root
@@ -104,7 +104,7 @@ def _stage(run: Path, stage: Path) -> list[str]:
         put(stage / "_web" / "run" / "welcome" / f"{name}.png", picture)
     addresses = {name: f"../_static/run/welcome/{name}.png" for name in small}
     text = (root / "book" / "welcome.md").read_text(encoding="utf-8")
-    found = welcome.findings(claims.scoreboard(run), addresses)
+    found = welcome.findings(claims.scoreboard(run), addresses, recorded.all_rows())
     text = captions.resolved(text, known)
     put(stage / "book" / "welcome.md", text.replace(welcome.PLACE, found).encode())
     failed = endings.failures(run)

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from helpers.book import board
-from helpers.book.claims import NOT_RUN, VERDICTS, number_text
+from helpers.book.claims import NOT_RUN, VERDICTS, Control, number_text
 from helpers.book.markup import plain
 
 PLACE = "<!-- what this run found -->"  # in book/welcome.md
@@ -24,14 +24,15 @@ STEPS = {
         ("C_brain_in_hand", "14_brain_in_hand", "a brain to move yourself"),
     ),
 }
-FIRST = (
-    "A.acc.slice",
-    "A.gram.cnn",
-    "B.nmf.areas",
-    "B.cortex.layers",
-    "C.quality.fd",
-    "C.artifact_latents",
-)
+#: Claims that the first page tells of: the number of each that says most, and what it is.
+FIRST = {
+    "A.acc.slice": ("accuracy", "accuracy"),
+    "A.gram.cnn": ("value", "error"),
+    "B.nmf.areas": ("worst_auroc", "least AUROC"),
+    "B.cortex.layers": ("nmi", "normalised mutual information"),
+    "C.quality.fd": ("ahead_of_pca", "PCA's distance greater by"),
+    "C.artifact_latents": ("count", "latents"),
+}
 
 
 def findings(
@@ -49,7 +50,8 @@ def findings(
         Rows of recorded runs.
     """
     parts = [_strip(title, steps, pictures) for title, steps in STEPS.items()]
-    every = {"this run": rows, **(recorded or {})}
+    every = {"this run": rows}
+    every |= {f"recorded run {name}": found for name, found in (recorded or {}).items()}
     sentences = [_sentence(id, every) for id in FIRST]
     counted = Counter(row["verdict"] for row in rows)
     said = ", ".join(f"{counted[one]} {one}" for one in VERDICTS if counted[one])
@@ -86,13 +88,27 @@ def _sentence(id: str, every: dict[str, list[dict]]) -> str:
     for name, rows in every.items():
         row = next((row for row in rows if row["id"] == id), None)
         if row and row["verdict"] != NOT_RUN:
-            control = f", control {number_text(row['control'])}" if row["control"] else ""
+            key, words = FIRST[id]
+            control = _number(row["control"], key)
+            control = f" (control: {control})" if control else ""
             chip = f'<span class="{board.verdict_class(row["verdict"])}">{row["verdict"]}</span>'
-            told.append(f"{plain(name)} {number_text(row['mean'])}{control}: {chip}")
+            told.append(f"{plain(name)}: {words} {_number(row['mean'], key)}{control}, {chip}")
             statement, published = row["statement"], row["published"]
     if not told:
         return ""
-    return f"{statement[0].upper()}{statement[1:]} (published: {published}). {'; '.join(told)}."
+    first = statement[0].upper() if statement[0].isascii() else statement[0]  # β stays small
+    return f"{first}{statement[1:]} (published: {published}). {'; '.join(told)}."
+
+
+def _number(value: Control | None, key: str) -> str:
+    """The one number of a value or of each of its controls, "" if it is not there."""
+    if not isinstance(value, dict):
+        return "" if value is None else number_text(value)
+    if key in value:
+        return number_text(value[key])
+    told = {name: part for name, part in value.items() if isinstance(part, dict) or key == "value"}
+    parts = {name: _number(part, key) for name, part in told.items()}
+    return ", ".join(f"{plain(name)} {part}" for name, part in parts.items() if part)
 
 
 def small_figures(run: Path) -> dict[str, bytes]:
