@@ -205,3 +205,13 @@ def test_a_control_that_the_rule_cannot_judge_has_not_failed_it():
     found = claims.decide(claim, [{"value": {"new": 2.0}, "control": {"old": 0.0}}])
     assert found["verdict"] == "not run"
     assert "control was recorded under an older" in found["reason"]
+
+
+def test_a_control_without_a_number_has_not_failed():
+    claim = claims.load()["A.pca.separable"]
+    own = {"cnn": 0.3, "best_pretrained": 0.0, "lower_gap": 0.2}
+    records = [{"value": own, "control": {**own, "lower_gap": float("nan")}, "interval": None}]
+    decided = claims.decide(claim, records)
+    assert decided["verdict"] == claims.NOT_RUN and "untrained" in decided["reason"]
+    records[0]["control"]["lower_gap"] = -0.1
+    assert claims.decide(claim, records)["verdict"] == claims.REPRODUCED

@@ -264,6 +264,7 @@ def test_artifact_latents_are_found_per_kind_and_in_either_direction():
     own = field(bright([0, 1]))
     is_reproduced("C.artifact_latents", of_field(own, 2)["C.artifact_latents"])
     is_not("C.artifact_latents", of_field(own, 0)["C.artifact_latents"])
+    is_not("C.artifact_latents", of_field(own, 1)["C.artifact_latents"])  # none for the other kind
     is_not(
         "C.artifact_latents", of_field(own, 7)["C.artifact_latents"]
     )  # nothing is left for anatomy

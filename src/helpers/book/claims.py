@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -212,15 +213,20 @@ def _holds(claim: Claim, value: Value) -> bool:
 
 
 def _not_computed(claim: Claim, records: list[dict]) -> list[str]:
-    """Return the controls that the claim names and that some of its records lack."""
-    return [
-        name
-        for name in claim.controls
-        if not all(
-            row.get("control") is not None and name in dict(single_controls(claim, row["control"]))
-            for row in records
-        )
-    ]
+    """Return the controls that the claim names and that some of its records lack, or hold numbers
+    for that are none: a control fails by what it scores, not by having no score.
+    """
+    asked = names_of(claim.rule)
+
+    def computed(name: str, row: dict) -> bool:
+        if row.get("control") is None:
+            return False
+        value = dict(single_controls(claim, row["control"])).get(name)
+        numbers = value if isinstance(value, dict) else {"value": value}
+        known = [number for key, number in numbers.items() if key in asked]
+        return value is not None and all(math.isfinite(number) for number in known)
+
+    return [name for name in claim.controls if not all(computed(name, row) for row in records)]
 
 
 def _lacking(claim: Claim, value: Value) -> str:

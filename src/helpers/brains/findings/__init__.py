@@ -23,9 +23,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "artifact_latents",
             "bright_in_words",
             "brightness_trend",
+            "counted",
             "denoising",
             "detection_by_kind",
-            "permuted_count",
+            "permuted_counts",
             "tail_asymmetry",
         ],
         "impact": [

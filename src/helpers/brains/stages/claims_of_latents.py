@@ -79,17 +79,14 @@ def _artifact_claims(
     best = {f"best_{kind}": float(row.max()) for kind, row in areas.items()}
     controls = {
         "labels permuted": {
-            "count": findings.permuted_count(latents, kinds, active),
+            **findings.permuted_counts(latents, kinds, active),
             "latents": len(active),
         },
-        "PCA": {
-            "count": len(findings.artifact_latents(found_by_pca, components)),
-            "latents": len(components),
-        },
+        "PCA": {**findings.counted(found_by_pca), "latents": len(components)},
     }
     found = {
         "C.artifact_latents": Finding(
-            {"count": len(chosen), "latents": len(active), **best}, controls
+            {**findings.counted(areas), "latents": len(active), **best}, controls
         )
     }
     none = "no latent tells damaged from clean images"
