@@ -87,8 +87,8 @@ def artifact_latents(areas: dict[str, np.ndarray], active: Sequence[int]) -> np.
 
 
 def counted(areas: dict[str, np.ndarray]) -> dict[str, float]:
-    """How many latents tell damaged from clean images, given `detection_by_kind`: ``count`` those of
-    any kind, ``least`` those of the kind that fewest tell.
+    """How many latents tell damaged from clean images, given `detection_by_kind`: ``count`` of all,
+    ``least`` of the kind that fewest tell.
     """
     told = np.stack([*areas.values()]) >= AUC
     return {"count": int(told.any(0).sum()), "least": int(told.sum(1).min())}
