@@ -13,6 +13,7 @@ import yaml
 from helpers import cli
 from helpers.book import execution, freshness, provenance
 from helpers.book.root import project_root
+from helpers.data.datasets.manifest import files_named
 
 BODY = """
 import pandas as pd
@@ -113,6 +114,44 @@ def test_every_member_of_a_folder_of_images_counts(tmp_path):
         now = freshness.folder_state(folder)
         assert now != before
         before = now
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "/etc/passwd", "..", "../beside", "other", "a\\b"])
+def test_only_what_names_a_file_is_looked_at(tmp_path, name):
+    folder, beside = tmp_path / "data", tmp_path / "beside"
+    for path in (beside / "deep", folder / "maps", folder / "other"):
+        path.mkdir(parents=True)
+    for file in ("z.tif", "maps/z_areas.tif", "maps/barrels.npy", "layers.tif", "other/text"):
+        (folder / file).write_bytes(b"content")
+    one = {"z": 1, "role": "test", "image": "z.tif", "areas": "maps\\z_areas.tif"}
+    entry = {**one, "layers": "layers.tif", "truth": {"barrels": "maps/barrels.npy"}}
+    manifest = {"name": name, "areas": {1: name, 2: "Cortex"}, "colours": {name: "other"}}
+    manifest |= {"roles": {"cortex": [name]}, "slices": [entry, "other", {"image": [name]}]}
+    (folder / "dataset.yml").write_text(yaml.safe_dump(manifest))
+    named = {path.relative_to(folder).as_posix() for path in files_named(folder)}
+    assert named == {
+        "dataset.yml", "z.tif", "maps/z_areas.tif", "maps/barrels.npy", "layers.tif"
+    }  # fmt: skip
+    before = freshness.folder_state(folder)
+    (beside / "deep" / "new").write_text("x")
+    (folder / "other" / "text").write_text("changed, and longer")
+    assert freshness.folder_state(folder) == before
+    (folder / "maps" / "barrels.npy").write_text("changed, and longer")
+    assert freshness.folder_state(folder) != before
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "/usr/lib", "..", "../beside", "link", 3, ["z"], None])
+def test_a_file_outside_of_the_folder_is_not_looked_at(tmp_path, name):
+    folder, beside = tmp_path / "data", tmp_path / "beside"
+    folder.mkdir()
+    beside.mkdir()
+    (beside / "file").write_text("x")
+    (folder / "link").symlink_to(beside)
+    manifest = {key: name for key in ("images", "clean_images", "atlas", "clean", "truth")}
+    manifest["slices"] = [{"image": name, "areas": name, "layers": name, "truth": {"a": name}}]
+    (folder / "dataset.yml").write_text(json.dumps(manifest))
+    assert files_named(folder) == [folder / "dataset.yml"]
+    freshness.folder_state(folder)
 
 
 def test_what_is_replaced_is_said(run_one):

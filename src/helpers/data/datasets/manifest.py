@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,6 +16,9 @@ MANIFEST = "dataset.yml"
 SCHEMA = 1
 LONGEST_MANIFEST = 200_000  # bytes; more takes the parser many seconds
 LONGEST_NUMBER = 40  # characters
+# keys whose value is a file or a folder; `truth` of a slice holds one more per name
+FILES_OF_POPULATION = ("images", "clean_images", "atlas", "clean", "truth")
+FILES_OF_SLICE = ("image", "areas", "layers")
 
 
 @dataclass(eq=False)
@@ -279,15 +282,25 @@ def fingerprint(folder: Path, files: Iterable[Path], beside: bytes = b"") -> str
 def files_named(folder: Path) -> list[Path]:
     """Return the manifest of a folder and every file in it that the manifest names, without opening
     them.
+
+    Only what stands where a file is named is looked at, never the name of an area or of the
+    dataset; what leaves the folder, or is not there, is for the reader to refuse.
     """
-    found = {folder / MANIFEST}
-    waiting = [load_yaml(folder / MANIFEST)]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            waiting.extend(value.values())
-        elif isinstance(value, list):
-            waiting.extend(value)
-        elif isinstance(value, str) and (folder / value).exists():
-            found.add(folder / value)
+    found, manifest = {folder / MANIFEST}, load_yaml(folder / MANIFEST)
+    for value in _names_of_files(manifest if isinstance(manifest, dict) else {}):
+        if isinstance(value, str) and value and not leaves_folder(value):
+            path = folder / value.replace("\\", "/")
+            if os.path.exists(path) and not strange(folder, path):  # a long name raises nothing
+                found.add(path)
     return sorted(found)
+
+
+def _names_of_files(manifest: dict) -> Iterator[Any]:
+    """Yield what a manifest holds where one of either kind names a file."""
+    yield from (manifest.get(key) for key in FILES_OF_POPULATION)
+    slices = manifest.get("slices")
+    for entry in slices if isinstance(slices, list) else []:
+        if isinstance(entry, dict):
+            yield from (entry.get(key) for key in FILES_OF_SLICE)
+            truth = entry.get("truth")
+            yield from truth.values() if isinstance(truth, dict) else ()
