@@ -9,6 +9,7 @@ import yaml
 from helpers import cli
 from helpers.book import board, claims, provenance, recorded
 from helpers.book.ledger import Ledger
+from helpers.book.recorded_rows import KEYS
 from helpers.book.root import from_root
 from helpers.data.files import write_json
 
@@ -201,3 +202,83 @@ def test_recorded_runs_of_the_book_stand_under_todays_rules():
         assert "not recorded" not in " ".join(one["reason"] for one in rows), (
             f"{name} lacks a value that today's rule compares: record it anew"
         )
+
+
+def rewritten(change):
+    """Damage that rewrites the first row which holds a value."""
+
+    def damage(folder):
+        path = folder / "claims.json"
+        content = json.loads(path.read_text())
+        change(row(content["claims"], "A.acc.test"), content)
+        path.write_text(json.dumps(content))
+
+    return damage
+
+
+def replaced(**changes):
+    return rewritten(lambda one, content: one.update(changes))
+
+
+DAMAGES = {
+    "truncated": lambda folder: (folder / "claims.json").write_text('{"claims": [{"id": "A'),
+    "deleted": lambda folder: (folder / "claims.json").unlink(),
+    "a folder": lambda folder: [
+        (folder / "claims.json").unlink(),
+        (folder / "claims.json").mkdir(),
+    ],
+    "no UTF-8": lambda folder: (folder / "claims.json").write_bytes(b"\xff\xfe{}"),
+    "deep": lambda folder: (folder / "claims.json").write_text("[" * 100_000),
+    "a list": lambda folder: (folder / "claims.json").write_text("[]"),
+    "no claims": lambda folder: (folder / "claims.json").write_text("{}"),
+    "a row that is none": rewritten(lambda one, content: content["claims"].append(3)),
+    "twice": rewritten(lambda one, content: content["claims"].append(dict(one))),
+    "no values": rewritten(lambda one, content: one.pop("values")),
+    "no control": rewritten(lambda one, content: one.pop("control")),
+    "a key more": replaced(green=True),
+    "id": replaced(id=["A"]),
+    "text": replaced(values=["0.95"]),
+    "null": replaced(values=[None]),
+    "lists": replaced(values=[[0.9]]),
+    "no list": replaced(values=0.9),
+    "Infinity": replaced(values=[float("inf")]),
+    "NaN": replaced(control=float("nan")),
+    "huge": replaced(values=[10**400]),
+    "true": replaced(values=[True]),
+    "of two kinds": replaced(values=[0.9, {"value": 0.9}]),
+    "empty": replaced(values=[{}]),
+    "named text": replaced(values=[{"value": "0.9"}]),
+    "control true": replaced(control=True),
+    "control by name": replaced(control={"gray": {"value": None}}),
+    "interval": replaced(interval=[0.9, 0.1]),
+    "interval by name": replaced(interval={"value": {"a": [0, 1]}}),
+    "reason": replaced(reason=3),
+    "an address": replaced(notebook="javascript:alert(1)//"),
+    "README": lambda folder: (folder / "README.md").unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_recorded_run_is_named_and_left_out(shelf, run, capsys, damage):
+    recorded.record(run, "sound", "first data")
+    folder = recorded.record(run, "spoilt", "second data")
+    damage(folder)
+    file = "claims.json" if (folder / "README.md").exists() else "README.md"
+    capsys.readouterr()
+    assert cli.main(["scores", "spoilt", "sound"]) == 1
+    said, told = capsys.readouterr()
+    assert f"the recorded run spoilt is left out: {file}: found " in told and "expected" in told
+    assert "A.acc.test" in said
+    assert list(recorded.all_rows()) == ["sound"]
+    notes = recorded.notes()
+    assert "first data" in notes and "second data" not in notes
+    assert "the recorded run spoilt is left out" in notes.replace("&#46;", ".")
+
+
+def test_a_record_holds_the_known_keys_and_what_is_sound_passes(shelf, run):
+    content = json.loads((recorded.record(run, "one") / "claims.json").read_text())
+    assert all(set(one) == KEYS for one in content["claims"])
+    assert recorded.faults() == {}
+    (shelf / ".two.partial").mkdir()
+    (shelf / ".two.partial" / recorded.MARKER).touch()
+    assert recorded.names() == ["one"]

@@ -294,17 +294,18 @@ def _build(arguments: Namespace) -> int:
 def _scores(arguments: Namespace) -> int:
     from helpers.book import claims, recorded, scoreboard
 
-    kept = recorded.names()
+    asked, damaged = recorded.sound(arguments.runs)
+    sys.stderr.writelines(f"{fault}\n" for fault in damaged)
     runs = {
         str(run): recorded.rows_of(str(run))
-        if str(run) in kept and not run.exists()
+        if recorded.holds(run)
         else claims.merge(_existing_run(run))
-        for run in arguments.runs
+        for run in asked
     }
     rows = [{**row, "run": run} for run, found in runs.items() for row in found]
     print(scoreboard.text(rows, arguments.format, several=len(runs) > 1))
     red = any(row["verdict"] == claims.NOT_REPRODUCED for row in rows)
-    return FAILED if arguments.strict and red else DONE
+    return FAILED if damaged or (arguments.strict and red) else DONE
 
 
 def _record(arguments: Namespace) -> None:

@@ -6,12 +6,12 @@ picture is kept. Verdicts are not kept either: today's rules are applied to the 
 time they are read, so that no verdict is older than its rule.
 """
 
-import json
 import re
 import shutil
 from pathlib import Path
 
 from helpers.book import claims, provenance
+from helpers.book.recorded_rows import DamagedRecordError, read_rows, read_text
 from helpers.book.root import from_root
 from helpers.book.rules import names_of
 from helpers.data.files import write_json
@@ -141,31 +141,64 @@ def without_paths(content: object) -> object:
 
 
 def names() -> list[str]:
-    """Return the names of all recorded runs."""
-    return sorted(path.parent.name for path in from_root(SHELF).glob(f"*/{MARKER}"))
+    """Return the names of all recorded runs, damaged ones among them."""
+    found = (path.parent.name for path in from_root(SHELF).glob(f"*/{MARKER}"))
+    return sorted(name for name in found if NAME.fullmatch(name))
 
 
 def rows_of(name: str) -> list[dict]:
     """Return one row per claim of a recorded run, as `claims.scoreboard` does of a run, with
     today's rules applied to the recorded values and controls.
+
+    Raises
+    ------
+    DamagedRecordError
+        If its claims or its page of text cannot be read; says which and why.
     """
-    path = from_root(SHELF) / name / "claims.json"
-    old = {row["id"]: row for row in json.loads(path.read_text(encoding="utf-8"))["claims"]}
+    folder = from_root(SHELF) / name
+    old = read_rows(folder / "claims.json")
+    read_text(folder / "README.md")  # numbers without a word on their data are not shown
     return [_today(claim, old.get(claim.id)) for claim in claims.load().values()]
 
 
+def faults(asked: list[str] | None = None) -> dict[str, str]:
+    """Return what is wrong with recorded runs that cannot be read, by name; of all, or of some."""
+    found = {}
+    for name in names() if asked is None else [name for name in names() if name in asked]:
+        try:
+            rows_of(name)
+        except DamagedRecordError as error:
+            found[name] = str(error)
+    return found
+
+
+def sound(runs: list[Path]) -> tuple[list[Path], list[str]]:
+    """Return the runs that can be read, and what is wrong with the others, which are recorded."""
+    wrong = faults([str(run) for run in runs if holds(run)])
+    return [run for run in runs if str(run) not in wrong], list(wrong.values())
+
+
+def holds(run: Path) -> bool:
+    """Whether this names a recorded run, not a folder."""
+    return str(run) in names() and not run.exists()
+
+
 def all_rows() -> dict[str, list[dict]]:
-    """Return the rows of every recorded run by its name; none if there is no such run."""
-    return {name: rows_of(name) for name in names()}
+    """Return the rows of every recorded run by its name, but of damaged ones, which `notes`
+    names; none if there is no such run.
+    """
+    wrong = faults()
+    return {name: rows_of(name) for name in names() if name not in wrong}
 
 
 def notes() -> str:
-    """Return the pages of text of all recorded runs as Markdown."""
-    texts = [
-        (from_root(SHELF) / name / "README.md").read_text(encoding="utf-8") for name in names()
-    ]
-    # titles become those of sections of the page they are shown on
-    return "\n".join(text.replace("# Recorded run: ", "### ", 1) for text in texts)
+    """Return the pages of text of all recorded runs as Markdown, and which of them are damaged."""
+    wrong, texts = faults(), []
+    for name in names():
+        text = wrong.get(name) or read_text(from_root(SHELF) / name / "README.md")
+        # titles become those of sections of the page they are shown on
+        texts.append(text.replace("# Recorded run: ", "### ", 1))
+    return "\n\n".join(texts)
 
 
 def _today(claim: claims.Claim, old: dict | None) -> dict:
