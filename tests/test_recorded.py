@@ -1,10 +1,12 @@
 """Recorded runs: nothing of a person, a machine or a picture; no verdict older than its rule."""
 
 import getpass
+import html
 import json
 
 import pytest
 import yaml
+from markdown_it import MarkdownIt
 
 from helpers import cli
 from helpers.book import board, claims, provenance, recorded
@@ -271,8 +273,8 @@ def test_a_damaged_recorded_run_is_named_and_left_out(shelf, run, capsys, damage
     assert "A.acc.test" in said
     assert list(recorded.all_rows()) == ["sound"]
     notes = recorded.notes()
-    assert "first data" in notes and "second data" not in notes
-    assert "the recorded run spoilt is left out" in notes.replace("&#46;", ".")
+    assert "### sound" in notes and "first data" in notes and "second data" not in notes
+    assert "the recorded run spoilt is left out" in notes
 
 
 def test_a_record_holds_the_known_keys_and_what_is_sound_passes(shelf, run):
@@ -282,3 +284,36 @@ def test_a_record_holds_the_known_keys_and_what_is_sound_passes(shelf, run):
     (shelf / ".two.partial").mkdir()
     (shelf / ".two.partial" / recorded.MARKER).touch()
     assert recorded.names() == ["one"]
+
+
+LIVE = (
+    "<script>alert(1)</script> <img src=x onerror=alert(1)> {raw}`x` `{download}x` [a](b) ![c](d)",
+    "```{raw} html\n<b>x</b>\n```",
+    ":::{error}\nx\n:::",
+    "$$x$$ {{ y }} | a | b |\n\n# big\n\n***\n\n(here)=\n\n% gone\n\n&lt;script&gt; &#60;b&#62;",
+    "1. one\n\n- two\n\n<https://a.b> [1]: http://a.b javascript:alert(1)",
+)
+
+
+@pytest.mark.parametrize("note", LIVE)
+def test_notes_and_names_of_data_are_shown_as_they_are(shelf, run, note):
+    ledger = Ledger(run / "claims" / "02_area_classifier.json", "02_area_classifier", note)
+    ledger.record("A.acc.test", 0.9)
+    folder = recorded.record(run, "one", note)
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    for text in (recorded.notes(), (folder / "README.md").read_text()):
+        tokens = parser.parse(text)
+        kinds = {one.type for token in tokens for one in (token, *(token.children or ()))}
+        assert kinds <= {
+            *("heading_open", "inline", "text", "heading_close"),
+            *("paragraph_open", "paragraph_close", "text_special"),
+        }, kinds
+        assert not set("`<{$|") & set(text)
+        shown = parser.renderer.render(tokens, parser.options, {})
+        assert html.unescape(shown).count(" ".join(note.split())) == 2, shown
+
+
+def test_a_page_of_text_that_was_written_by_hand_is_data_too(shelf, run):
+    folder = recorded.record(run, "one")
+    (folder / "README.md").write_text("# Recorded run: two\n\n```{raw} html\n<script>\n```\n")
+    assert not set("`<{") & set(recorded.notes())

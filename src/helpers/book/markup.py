@@ -14,6 +14,14 @@ def plain(text: object) -> str:
     return re.sub(r"[^\w ]|_", lambda found: f"&#{ord(found[0])};", words)
 
 
+def prose(text: object) -> str:
+    """Return text that Markdown and HTML show as it is, and that people can read in its file too:
+    signs that begin nothing inside a line are left. A line must not begin with it.
+    """
+    words = " ".join(str(text).split())
+    return re.sub(r"[^\w ,;.()/='\":-]|_|:(?! |$)", lambda found: f"&#{ord(found[0])};", words)
+
+
 def file_name(name: str) -> str:
     """Return a name as one part of a path: letters, digits, ``_``, ``-`` and inner dots.
 

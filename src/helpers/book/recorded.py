@@ -6,11 +6,13 @@ picture is kept. Verdicts are not kept either: today's rules are applied to the 
 time they are read, so that no verdict is older than its rule.
 """
 
+import html
 import re
 import shutil
 from pathlib import Path
 
 from helpers.book import claims, provenance
+from helpers.book.markup import plain, prose
 from helpers.book.recorded_rows import DamagedRecordError, read_rows, read_text
 from helpers.book.root import from_root
 from helpers.book.rules import names_of
@@ -96,17 +98,20 @@ def page_of_text(name: str, rows: list[dict], facts: dict, note: str, left_out: 
     judged = sum(bool(row["values"]) for row in rows)
     lines = [
         f"# Recorded run: {name}",
-        note or "Nothing was noted about these data or how far their labels can be trusted.",
-        f"Data: {', '.join(datasets)}. Pages: {', '.join(sorted(facts.get('notebooks', {})))}. "
+        f"About the data: {prose(note)}"
+        if note.strip()
+        else "Nothing was noted about these data or how far their labels can be trusted.",
+        f"Data: {prose(', '.join(datasets))}. "
+        f"Pages: {', '.join(sorted(facts.get('notebooks', {})))}. "
         f"Claims with a value: {judged} of {len(rows)}. "
         f"Code: {facts.get('commit', 'not known')}.",
-        "`claims.json` holds values and controls; the scoreboard applies today's rules to them, so "
-        "a verdict found in that file may be older than its rule. No picture is kept.",
+        "The file claims.json holds values and controls; the scoreboard applies today's rules to "
+        "them, so a verdict found in that file may be older than its rule. No picture is kept.",
     ]
     if left_out:
         lines.append(
             f"Tables left out because of their size (more than {LARGEST_TABLE // 1000} kB, or "
-            f"{LARGEST_TOGETHER // 1000} kB together): {', '.join(left_out)}."
+            f"{LARGEST_TOGETHER // 1000} kB together): {prose(', '.join(left_out))}."
         )
     return "\n\n".join(lines) + "\n"
 
@@ -192,12 +197,17 @@ def all_rows() -> dict[str, list[dict]]:
 
 
 def notes() -> str:
-    """Return the pages of text of all recorded runs as Markdown, and which of them are damaged."""
+    """Return the pages of text of all recorded runs as Markdown, and which of them are damaged.
+
+    Whatever stands in them is shown as text: a note is data.
+    """
     wrong, texts = faults(), []
     for name in names():
         text = wrong.get(name) or read_text(from_root(SHELF) / name / "README.md")
-        # titles become those of sections of the page they are shown on
-        texts.append(text.replace("# Recorded run: ", "### ", 1))
+        texts.append(f"### {plain(name)}")
+        blocks = re.split(r"\n\s*\n", text.removeprefix(f"# Recorded run: {name}\n"))
+        # references that were written are undone first, so that they are not shown as such
+        texts += [plain(html.unescape(block)) for block in blocks if block.strip()]
     return "\n\n".join(texts)
 
 
