@@ -291,7 +291,7 @@ LIVE = (
     "```{raw} html\n<b>x</b>\n```",
     ":::{error}\nx\n:::",
     "$$x$$ {{ y }} | a | b |\n\n# big\n\n***\n\n(here)=\n\n% gone\n\n&lt;script&gt; &#60;b&#62;",
-    "1. one\n\n- two\n\n<https://a.b> [1]: http://a.b javascript:alert(1)",
+    "_a_ __b__ 1. one\n\n- two\n\n<https://a.b> [1]: http://a.b javascript:alert(1)",
 )
 
 
@@ -317,3 +317,17 @@ def test_a_page_of_text_that_was_written_by_hand_is_data_too(shelf, run):
     folder = recorded.record(run, "one")
     (folder / "README.md").write_text("# Recorded run: two\n\n```{raw} html\n<script>\n```\n")
     assert not set("`<{") & set(recorded.notes())
+
+
+def test_pages_that_did_not_end_well_are_named(shelf, run, capsys):
+    ends = {"key": "1"}, {"failed": {"cell": 3, "error": "no memory"}, "key": "2"}, {"seconds": 9.0}
+    pages = "02_area_classifier", "03_transfer_and_noise", "04_gram_structure"
+    for page, facts in zip(pages, ends):
+        provenance.note(run, page, facts)
+    assert cli.main(["record", str(run), "one"]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[:2] == ["failed: 03_transfer_and_noise", "not finished: 04_gram_structure"]
+    assert told[2].startswith("not run: 05_cortical_kmeans, ") and len(told) == 3
+    page = (shelf / "one" / "README.md").read_text()
+    assert "Pages: 02_area_classifier. Failed: 03_transfer_and_noise. " in page
+    assert "Not finished: 04_gram_structure. Not run: 05_cortical_kmeans, " in page

@@ -314,6 +314,7 @@ def _record(arguments: Namespace) -> None:
     run = _existing_run(arguments.run)
     try:
         print(recorded.record(run, arguments.name, arguments.note, arguments.force))
+        sys.stderr.write(recorded.lacking(run))
     except ValueError as error:
         raise parameters.UsageError(str(error)) from None
 

@@ -19,7 +19,8 @@ def prose(text: object) -> str:
     signs that begin nothing inside a line are left. A line must not begin with it.
     """
     words = " ".join(str(text).split())
-    return re.sub(r"[^\w ,;.()/='\":-]|_|:(?! |$)", lambda found: f"&#{ord(found[0])};", words)
+    live = r"[^\w ,;.()/='\":-]|:(?! |$)|(?<![^\W_])_|_(?![^\W_])"
+    return re.sub(live, lambda found: f"&#{ord(found[0])};", words)
 
 
 def file_name(name: str) -> str:

@@ -83,7 +83,7 @@ def record(run: Path, name: str, note: str = "", force: bool = False) -> Path:
     facts = without_host(provenance.read(run))
     write_json(partial / "claims.json", {"claims": without_paths(rows)})
     write_json(partial / "provenance.json", facts)
-    page = page_of_text(name, rows, facts, without_paths(note), left_out)
+    page = page_of_text(name, rows, facts, without_paths(note), left_out, endings_of(run))
     (partial / "README.md").write_text(page, encoding="utf-8")
     (partial / MARKER).touch()
     shutil.rmtree(folder, ignore_errors=True)
@@ -91,9 +91,39 @@ def record(run: Path, name: str, note: str = "", force: bool = False) -> Path:
     return folder
 
 
-def page_of_text(name: str, rows: list[dict], facts: dict, note: str, left_out: list[str]) -> str:
-    """Return what is said of a recorded run: its data and labels, pages, claims, what is left
-    out."""
+def endings_of(run: Path) -> dict[str, list[str]]:
+    """Return the pages of a run by how they ended; of the pages that compute claims, also those
+    that are not there.
+    """
+    known = provenance.read(run).get("notebooks", {})
+    found: dict[str, list[str]] = {"Pages": [], "Failed": [], "Not finished": []}
+    for page, facts in sorted(known.items()):
+        ending = "Failed" if "failed" in facts else "Pages" if "key" in facts else "Not finished"
+        found[ending].append(page)
+    asked = {claim.notebook for claim in claims.load().values()}
+    return {**found, "Not run": sorted(asked - set(known))}
+
+
+def lacking(run: Path) -> str:
+    """Return one line per way in which pages of a run did not end well, for who records it."""
+    return "".join(
+        f"{ending.lower()}: {', '.join(pages)}\n"
+        for ending, pages in endings_of(run).items()
+        if pages and ending != "Pages"
+    )
+
+
+def page_of_text(
+    name: str,
+    rows: list[dict],
+    facts: dict,
+    note: str,
+    left_out: list[str],
+    endings: dict[str, list[str]],
+) -> str:
+    """Return what is said of a recorded run: its data and labels, pages by how they ended, claims,
+    what is left out.
+    """
     datasets = sorted({row["dataset"] for row in rows if row["dataset"]})
     judged = sum(bool(row["values"]) for row in rows)
     lines = [
@@ -102,8 +132,8 @@ def page_of_text(name: str, rows: list[dict], facts: dict, note: str, left_out: 
         if note.strip()
         else "Nothing was noted about these data or how far their labels can be trusted.",
         f"Data: {prose(', '.join(datasets))}. "
-        f"Pages: {', '.join(sorted(facts.get('notebooks', {})))}. "
-        f"Claims with a value: {judged} of {len(rows)}. "
+        + "".join(f"{how}: {prose(', '.join(pages))}. " for how, pages in endings.items() if pages)
+        + f"Claims with a value: {judged} of {len(rows)}. "
         f"Code: {facts.get('commit', 'not known')}.",
         "The file claims.json holds values and controls; the scoreboard applies today's rules to "
         "them, so a verdict found in that file may be older than its rule. No picture is kept.",
