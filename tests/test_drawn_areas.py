@@ -1,15 +1,18 @@
 """Areas drawn in other programs: ImageJ's ROIs, written here byte by byte, and napari's labels."""
 
 import struct
+import time
 import zipfile
 
 import numpy as np
 import pytest
 import tifffile
 import zarr
+from skimage.draw import polygon
 
 from helpers.book import open_run
 from helpers.data.datasets import DatasetError, open_microct
+from helpers.data.datasets.imagej_rois import filled
 from helpers.tissue.stages import slices
 
 POLYGON, RECTANGLE, OVAL, LINE, FREEHAND = 0, 1, 2, 3, 7
@@ -99,6 +102,9 @@ def test_a_single_oval(two_area_folder):
         ({"left": roi(FREEHAND, LEFT, box_of(*LEFT)[:2])}, "it has 2 corners"),
         ({"barrel": roi(RECTANGLE, LEFT)}, "a ROI 'barrel'; expected ROIs called left, Right"),
         ({"left": roi(RECTANGLE, (500, 500, 600, 600))}, "no pixel in the image"),
+        ({"left": roi(RECTANGLE, (20, 200, 180, 20))}, "a damaged ROI, whose box ends"),
+        ({"left": roi(OVAL, (180, 20, 20, 200))}, "a damaged ROI, whose box ends"),
+        ({"left": roi(POLYGON, (20, 200, 180, 20), box_of(*LEFT))}, "a damaged ROI, whose"),
         ({}, "an archive of 0 ROIs"),
         ({"left": bytes(2**22 + 1)}, "an archive of 1 ROIs; expected 1 to 5000 ROIs of at most"),
     ],
@@ -160,3 +166,45 @@ def test_maps_come_out_with_the_users_own_label_values(
         own, about = file.asarray(), file.pages[0].description
     assert own.dtype == kind and (own[0, 0], own[60, 0], own[150, 0]) == (0, *values)
     assert f'"{values[0]}": "left", "{values[1]}": "Right"' in about
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_an_outline_is_filled_as_pixel_by_pixel(seed):
+    random = np.random.default_rng(seed)
+    corners = random.uniform(-20, 60, (2, random.integers(3, 30)))
+    if seed % 3:  # the corners of pixels, or of quarters of them, with edges that lie on rows
+        corners = np.round(corners * (seed % 3)) / (seed % 3) - 0.5
+    found = np.zeros((40, 47), int)
+    rows, columns = filled(*corners, found.shape)
+    found[rows, columns] = 1
+    expected = np.zeros_like(found)
+    expected[polygon(*corners, found.shape)] = 1
+    assert len(rows) == found.sum()
+    differ = np.argwhere(found != expected)
+    for y, x in differ:  # only centres that lie on the outline itself may fall to either side
+        ends = np.stack([corners, np.roll(corners, -1, 1)]) - [[[y], [x]]]
+        side = ends[0, 0] * ends[1, 1] - ends[0, 1] * ends[1, 0]
+        assert ((abs(side) < 1e-9) & ((ends[0] * ends[1]).sum(0) <= 1e-9)).any(), (y, x)
+    if not seed % 3:
+        assert not len(differ)
+
+
+@pytest.mark.parametrize(
+    "y, x", [([-9, -5, -7], [0, 3, 5]), ([1, 5, 9], [90, 99, 95]), ([2, 2], [1, 8])]
+)
+def test_an_outline_outside_of_the_image_has_no_pixels(y, x):
+    assert filled(np.array(y), np.array(x), (20, 30))[0].size == 0
+    assert (
+        filled(np.array([5e30, -5e30, 3.0]), np.array([-5e30, 3.0, 5e30]), (20, 30))[0].size < 601
+    )
+
+
+def test_an_outline_of_a_whole_slice_takes_no_time():
+    angle = np.linspace(0, 2 * np.pi, 3000, endpoint=False)
+    y, x = 710 + 700 * np.sin(angle), 2900 + 2800 * np.cos(angle)
+    begin = time.process_time()
+    rows, columns = filled(y, x, (1420, 5805))
+    assert time.process_time() - begin < 3  # corner by corner, over a minute
+    assert abs(len(rows) / (np.pi * 700 * 2800) - 1) < 1e-3
+    with pytest.raises(ValueError, match="crosses rows"):
+        filled(np.tile([0, 1420], 3000), np.arange(6000.0), (1420, 5805))

@@ -9,13 +9,14 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from skimage.draw import ellipse, polygon
+from skimage.draw import ellipse
 
 from helpers.data.datasets.manifest import Problem
 
 ENDINGS = (".roi", ".zip")
 MOST_ROIS, LARGEST_ROI = 5000, 2**22  # of one file; bytes of one
 AREAS = {0: "polygon", 1: "rectangle", 2: "oval", 7: "freehand", 8: "traced"}
+MOST_CROSSINGS = 2**22  # of an outline with rows of the image; a hand draws far fewer
 SUB_PIXEL = 128  # bit of the options: corners are stored once more, as floating-point numbers
 
 
@@ -93,12 +94,14 @@ def _pixels(content: bytes, shape: tuple[int, int]) -> tuple[str, np.ndarray, np
     kind, top, left, bottom, right, n = struct.unpack_from(">B x 4h H", content, 6)
     if kind not in AREAS or struct.unpack_from(">i", content, 36)[0]:  # a shape of several parts
         raise ValueError("it is a line, points, or made of several parts")
+    if bottom < top or right < left:
+        raise ValueError("a damaged ROI, whose box ends before it begins")
     name, middle = _name(content), ((top + bottom - 1) / 2, (left + right - 1) / 2)
     if AREAS[kind] == "oval":
         found = ellipse(*middle, (bottom - top) / 2, (right - left) / 2, shape=shape)
     elif AREAS[kind] == "rectangle":
         y, x = np.array([top, top, bottom, bottom]), np.array([left, right, right, left])
-        found = polygon(y - 0.5, x - 0.5, shape)
+        found = filled(y - 0.5, x - 0.5, shape)
     else:
         if n < 3:
             raise ValueError(f"it has {n} corners")
@@ -110,8 +113,53 @@ def _pixels(content: bytes, shape: tuple[int, int]) -> tuple[str, np.ndarray, np
         else:
             x, y = np.array(struct.unpack_from(f">{2 * n}h", content, 64)).reshape(2, n)
             x, y = x + left, y + top
-        found = polygon(y - 0.5, x - 0.5, shape)  # ImageJ's corners are those of pixels
+        found = filled(y - 0.5, x - 0.5, shape)  # ImageJ's corners are those of pixels
     return name, *found
+
+
+def filled(y: np.ndarray, x: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and columns of the pixels whose centres lie in a polygon, by the even-odd rule.
+
+    Each row is filled between the places where the outline crosses it, so that the work grows with
+    the length of the outline and the area of its box; `skimage.draw.polygon` finds the same pixels
+    by asking every pixel of the box for every corner, which takes seconds for an outline of a hand.
+
+    Parameters
+    ----------
+    y, x : (n,) arrays
+        Corners; the last is joined to the first.
+    shape : (int, int)
+        Height and width of the image; what lies outside is left out.
+
+    Raises
+    ------
+    ValueError
+        If the outline crosses the rows more than ``MOST_CROSSINGS`` times.
+    """
+    y, x = np.asarray(y, float), np.asarray(x, float)
+    to_y, to_x = np.roll(y, -1), np.roll(x, -1)
+    # an edge crosses the rows from its upper end on, up to but without its lower end
+    ends = np.ceil([np.minimum(y, to_y), np.maximum(y, to_y)]).clip(0, shape[0]).astype(int)
+    counts = ends[1] - ends[0]
+    if counts.sum() > MOST_CROSSINGS:
+        raise ValueError(f"its outline crosses rows of the image {counts.sum():,} times")
+    edge = np.repeat(np.arange(len(y)), counts)
+    if not edge.size:
+        return np.zeros(0, int), np.zeros(0, int)
+    rows = np.arange(len(edge)) + np.repeat(ends[0] - np.cumsum(counts) + counts, counts)
+    along = (rows - y[edge]) / (to_y - y)[edge]
+    columns = x[edge] + along * (to_x - x)[edge]
+    order = np.lexsort((columns, rows))  # two by two: where a row enters, and where it leaves
+    rows, columns = rows[order][::2], columns[order].reshape(-1, 2)
+    start = np.ceil(columns[:, 0]).clip(0, shape[1]).astype(int)
+    stop = (np.floor(columns[:, 1]) + 1).clip(0, shape[1]).astype(int)
+    top, left = rows.min(), start.min()
+    steps = np.zeros((rows.max() - top + 1, max(stop.max() - left, 0) + 1), np.int32)
+    some = start < stop
+    np.add.at(steps, (rows[some] - top, start[some] - left), 1)
+    np.add.at(steps, (rows[some] - top, stop[some] - left), -1)
+    found = np.nonzero(np.cumsum(steps, axis=1, out=steps))
+    return found[0] + top, found[1] + left
 
 
 def _name(content: bytes) -> str:
