@@ -1,7 +1,10 @@
 """Names and reasons that a dataset brings are shown, never read as markup or as a path."""
 
+import csv
 import html
+import io
 
+import numpy as np
 import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
@@ -67,3 +70,30 @@ def test_usual_names_of_files_stay():
     for name in ("A_fig3_area_map_z-5", "features-z159", "area_similarity_ResNet18", "β_2.5"):
         assert markup.file_name(name) == name
     assert markup.file_name("a/b") != markup.file_name("a_b") != markup.file_name("a?b")
+
+
+FORMULAS = ["=cmd|'/c calc'!A0", "+1+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "-"]
+PLAIN = ["L2/3 = a", "−3", "'quoted'", 'with "signs", and\nlines\r', "", "-3.5", "+1e-5", "a@b"]
+
+
+@pytest.mark.parametrize("text", FORMULAS + PLAIN)
+def test_no_name_of_a_table_becomes_a_formula(tmp_path, text):
+    run = Run(tmp_path, "01_data", None, None)
+    numbers = [-1.5, float("-inf"), np.nan]
+    table = pd.DataFrame({"area": ["a", text, "b"], "-x": numbers, text: [-1, 2, -3]})
+    index = pd.MultiIndex.from_tuples([(text, 1), ("b", 2), ("c", -3)], names=["layer", text])
+    for form in (table, table.set_index(index), table.set_index("area")[text]):
+        run.save_table(form, "one")
+        with open(tmp_path / "tables" / "one.csv", newline="", encoding="utf-8") as stream:
+            found = list(csv.reader(stream))
+        before = form.to_csv(index=form.index.name is not None)
+        expected = list(csv.reader(io.StringIO(before, newline="")))
+        changed = [*FORMULAS, "-x", "=1"]  # pandas ends a line at the sign before =1
+        assert found == [[f"'{c}" if c in changed else c for c in row] for row in expected]
+
+
+def test_a_table_without_formulas_is_as_pandas_writes_it(tmp_path):
+    table = pd.DataFrame({"a": [1.25, -2e-9, np.nan], "b": ["x, y", 'say "z"', None]})
+    for form in (table, table[["b"]], table.set_index("b"), table.iloc[:0]):
+        text = form.to_csv(index=form.index.name is not None)
+        assert markup.without_formulas(text) == text

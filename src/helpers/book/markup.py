@@ -1,6 +1,10 @@
-"""Names that others chose, put into Markdown, HTML and file names without becoming any of it."""
+"""Names that others chose, put into Markdown, HTML, tables and file names without becoming any of
+it.
+"""
 
+import csv
 import hashlib
+import io
 import re
 
 LONGEST = 100  # characters of a file name, without its ending
@@ -32,3 +36,24 @@ def file_name(name: str) -> str:
     if safe == name:
         return name
     return f"{safe}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:8]}"
+
+
+def without_formulas(table: str) -> str:
+    """Return the text of a CSV table with an apostrophe before every cell that a spreadsheet would
+    compute: text that begins with =, +, -, @ or a control character. Numbers stay.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    for row in csv.reader(io.StringIO(table, newline="")):
+        writer.writerow([f"'{cell}" if _computes(cell) else cell for cell in row])
+    return stream.getvalue()
+
+
+def _computes(cell: str) -> bool:
+    if not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
+        return False
+    try:
+        float(cell)
+    except ValueError:
+        return True
+    return cell != cell.strip()

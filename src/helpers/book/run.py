@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from helpers.book import artifacts, claims, events, provenance
 from helpers.book.ledger import Ledger
-from helpers.book.markup import file_name
+from helpers.book.markup import file_name, without_formulas
 from helpers.book.reached_code import reached_hash
 from helpers.book.root import from_root, project_root
 from helpers.data.datasets import MicroCT, Population, open_microct, open_population
@@ -146,9 +146,10 @@ class Run:
         plt.close(figure)  # or the notebook would show it once more at the end of the cell
 
     def save_table(self, table: "pd.DataFrame | pd.Series", name: str) -> None:
-        """Write a pandas table to ``tables/<name>.csv``."""
+        """Write a pandas table to ``tables/<name>.csv``; no name in it becomes a formula."""
+        content = without_formulas(table.to_csv(index=table.index.name is not None))
         with self._output("tables", f"{file_name(name)}.csv") as temporary:
-            table.to_csv(temporary, index=table.index.name is not None)
+            temporary.write_bytes(content.encode())
 
     def save_map(
         self, name: str, labels: "np.ndarray", areas: Sequence[str] | dict, pixel_size_um: float
