@@ -4,6 +4,7 @@ of their metadata told before anything is decoded.
 
 import gzip
 import json
+import math
 import pickle
 import resource
 import time
@@ -16,6 +17,7 @@ from PIL import Image
 
 from helpers.data.datasets.manifest import Problem
 from helpers.data.datasets.volumes import open_volume
+from helpers.data.datasets.zarr_arrays import inspect
 
 STACK = np.random.default_rng(0).integers(0, 60_000, (5, 12, 17)).astype(np.uint16)
 VOXEL = (5.0, 1.17, 1.17)
@@ -284,3 +286,35 @@ def test_chunks_that_are_not_there_are_told(tmp_path):
     array[0] = 1
     (problem,) = open_volume(tmp_path / "v.zarr").warnings
     assert "3 of 4 chunks missing" in str(problem)
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [(0.0, 1, 1), (5, -1.17, 1.17), (5, 1, math.inf), (math.nan, 1, 1), (1, 1), (1, 1, 1, 1)]
+    + [(True, 1, 1), ("5", 1, 1), (None, 1, 1), (10**400, 1, 1), ([1], 1, 1)],
+)
+def test_a_scale_that_is_no_size_is_refused(tmp_path, scale):
+    ome_zarr(tmp_path / "v.zarr", scale=scale)
+    with pytest.raises(Problem, match="the scale .*expected 3 finite numbers above 0"):
+        inspect(tmp_path / "v.zarr", "image")
+
+
+def test_a_scale_of_the_whole_image_is_looked_at_too(tmp_path):
+    ome_zarr(tmp_path / "v.zarr")
+    about = tmp_path / "v.zarr" / ".zattrs"
+    content = json.loads(about.read_text())
+    step = {"type": "scale", "scale": [1, 2, 2]}
+    content["multiscales"][0]["coordinateTransformations"] = [step]
+    about.write_text(json.dumps(content))
+    assert inspect(tmp_path / "v.zarr", "image").voxel_size_um == (5.0, 2.34, 2.34)
+    step["scale"] = [1, 0, 2]
+    about.write_text(json.dumps(content))
+    with pytest.raises(Problem, match="the scale"):
+        inspect(tmp_path / "v.zarr", "image")
+
+
+@pytest.mark.parametrize("axes", ["yyx", "xyx", "yxyx"])
+def test_axes_differ(tmp_path, axes):
+    ome_zarr(tmp_path / "v.zarr", axes=axes)
+    with pytest.raises(Problem, match="expected axes that all differ"):
+        inspect(tmp_path / "v.zarr", "image")

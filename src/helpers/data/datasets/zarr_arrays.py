@@ -19,6 +19,7 @@ MOST_BYTES_A_CHUNK = 2**31
 COMPRESSORS = ("blosc", "zlib", "gzip", "zstd", "lz4")
 LAYOUT = ("bytes", "transpose", "crc32c")  # what format 3 calls codecs as well
 MOST_CHUNKS = 1_000_000
+SCALE_LIMIT = 1e100  # beyond it the product of two is not finite
 
 
 @dataclass(frozen=True)
@@ -147,10 +148,13 @@ def _finest(path: Path, field: str, attributes: dict) -> About:
             *level.get("coordinateTransformations", []),
             *image.get("coordinateTransformations", []),
         ]
+        if len({axis["name"] for axis in axes}) < len(axes):
+            names = ", ".join(str(axis["name"]) for axis in axes)
+            raise _problem(path, field, f"the axes {names[:80]}", "axes that all differ")
         scale = np.ones(len(axes))
         for step in steps:
             if step.get("type") == "scale":
-                scale = scale * np.asarray(step["scale"], float)
+                scale = scale * _scale(step["scale"], len(axes), path, field)
         sizes = {
             axis["name"]: in_um(value, axis.get("unit"))
             for axis, value in zip(axes, scale, strict=True)
@@ -163,6 +167,15 @@ def _finest(path: Path, field: str, attributes: dict) -> About:
         raise _problem(path, field, f"the axes {', '.join(map(str, order))}", "…, z, y, x")
     spacing = known(sizes.get(name, math.nan) for name in "zyx")
     return replace(about, voxel_size_um=spacing)
+
+
+def _scale(given: Any, count: int, path: Path, field: str) -> np.ndarray:
+    """The scale of every axis, as one step of an OME-Zarr image gives it."""
+    numbers = isinstance(given, list) and all(type(one) in (int, float) for one in given)
+    if not numbers or len(given) != count or not all(0 < one < SCALE_LIMIT for one in given):
+        found = f"the scale {str(given)[:80]}"
+        raise _problem(path, field, found, f"{count} finite numbers above 0, one per axis")
+    return np.array(given, float)
 
 
 def _json(path: Path) -> dict:
