@@ -360,7 +360,7 @@ if reports and report.barrels is not None:
     display(Markdown(", ".join(words)))
 
 # %% [markdown]
-# ## Are four components a good number?
+# ## Is this a good number of components?
 #
 # The Bayesian information criterion (lower is better) weighs fit against parameters; stability is
 # how well maps from different seeds agree.

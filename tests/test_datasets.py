@@ -401,6 +401,15 @@ def test_init_matches_maps_by_their_stem(tmp_path):
     assert "b_s1.tif: areas b_s1_labels.tif, layers b_s1_layers.tif" in words
 
 
+def test_init_says_in_a_sentence_that_nothing_can_be_trained(tmp_path, capsys):
+    """Its words are printed behind "found"."""
+    from helpers import cli
+
+    _write(tmp_path / "bare", z1=np.arange(81, dtype=np.uint8).reshape(9, 9))
+    cli.main(["init", str(tmp_path / "bare")])
+    assert "found no label map beside an image: nothing can be" in capsys.readouterr().out
+
+
 def test_init_takes_images_beside_an_atlas_for_a_population(tmp_path):
     from helpers.data.datasets.begin import understood
 
