@@ -2,6 +2,8 @@
  * Everything is loaded from beside the page, and only when asked, by tags that a page opened as a file may use too. */
 (() => {
   const VIEWER = "vendor/openseadragon/openseadragon.min.js";
+  const NO_VIEWER =
+    "the script of its viewer is missing (OpenSeadragon, which npm installs); “make web”, then a new build of the book, bring it";
   const LEVELS = 254; // byte 0: no value; byte b: (b - 1) / 254 of the largest
   const HEAT = [ // the colours of the heatmaps of page 06: place, red, green, blue, opacity
     [0, 184, 219, 140, 0], [0.08, 184, 219, 140, 0.55], [0.4, 51, 158, 153, 0.85], [0.7, 33, 92, 140, 0.95], [1, 36, 33, 92, 1],
@@ -34,8 +36,9 @@
     }
 
     async load() {
-      if (!window.OpenSeadragon)
-        await script(new URL(`../_static/${VIEWER}`, document.baseURI).href, "the viewer is not beside this page");
+      if (!window.OpenSeadragon) await script(new URL(`../_static/${VIEWER}`, document.baseURI).href, NO_VIEWER);
+      // a server may answer with a page of its own in place of a script that is not there
+      if (!window.OpenSeadragon) throw new Error(NO_VIEWER);
       await script(`${this.folder}/maps.js`, "the maps are not beside this page");
       this.facts = window.brainbookSlices.pop();
       const packed = Uint8Array.from(atob(this.facts.maps), (letter) => letter.charCodeAt(0));
@@ -223,6 +226,7 @@
     const button = root.querySelector("button");
     const word = root.querySelector(".brain-word");
     root.slice = new Slice(root);
+    const instead = [...root.querySelector(".brain-stage").childNodes];
     button.onclick = async () => {
       button.disabled = true;
       word.textContent = "loading …";
@@ -231,6 +235,7 @@
         button.parentElement.remove();
       } catch (error) {
         root.dataset.failed = "yes";
+        root.querySelector(".brain-stage").replaceChildren(...instead); // whatever was drawn before it failed
         word.textContent = `The slice does not open here: ${error.message}. The picture below was drawn beforehand.`;
       }
     };

@@ -12,7 +12,7 @@
 # ---
 
 # %% [markdown]
-# # Fifteen factors behind the features, and what each aligns with
+# # Factors behind the features, and what each aligns with
 #
 # **Paper B, §2, §3 and Fig. 2C.** The network describes every window by 64 numbers. Paper B
 # collects them at about 5.5 million positions of a slice and factorises: each position becomes a
@@ -223,12 +223,15 @@ run.save_table(pd.DataFrame(densities, index), "factor_densities")
 # How far to trust the estimate: its rank correlation with the truth (`rho`, and `low`, the lower
 # end of a 95 % interval over neighbourhoods), over the slice and within each area, where telling
 # areas apart is of no help. On a phantom the table is of this slice, which the regression never
-# saw; elsewhere it is of a drawn section that was kept aside. An estimate decides a claim only if
-# both correlations over the slice are 0.7 or more and it answers that claim there as truth does.
+# saw; elsewhere it is of a drawn section that was kept aside, and its areas are those of the
+# drawing, whatever yours are called. An estimate decides a claim only if both correlations over
+# the slice are 0.7 or more and it answers that claim there as truth does.
 
 # %%
 agreement = stages.density_agreement(run, first)
 run.save_table(agreement, "density_agreement")
+whose = "this slice" if report.known else "a drawn section, not of this slice"
+display(Markdown(f"*Areas of {whose}:*"))
 display(agreement.set_index("area").round(2))
 
 # %%
@@ -311,7 +314,7 @@ if second:
     display(Markdown(words))
 
 # %% [markdown]
-# ## Is 15 a good number?
+# ## Is this a good number of factors?
 #
 # The error falls with every factor added, so it alone cannot choose. Stability can help: factorise
 # again from other positions and other starts, pair the factors, and see how alike they are (cosine,
@@ -336,7 +339,7 @@ display(Markdown(findings.stability_in_words(table, "k", k)))
 # A rule says something only if factors fail it that lack what it credits. So the same steps are
 # taken with a network of random weights, at every fourth position; with area maps that are shifted
 # along the slice, so that no area is where it was; with columns of cortex turned along depth, which
-# keeps patches and loses layers; and with random choices of as many factors. Fifteen random
+# keeps patches and loses layers; and with random choices of as many factors. As many random
 # components with fitted coefficients say how easy a small error is.
 
 # %%

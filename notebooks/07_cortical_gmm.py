@@ -249,18 +249,16 @@ if reports and report.known:
 # are not named as preferred.
 
 # %%
-other = None
+pairs = None
+network, basis = trained[seeds[0]], fitted[seeds[0]]
 if reports and second:
     try:
         borrowed = stages.nmf_factors(
-            run,
-            trained[seeds[0]],
-            second,
-            stride=stride,
-            basis=fitted[seeds[0]],
+            run, network, second, stride=stride, basis=basis
         )
         there = stages.cortical_components(run, borrowed, **mixture)
         other = stages.cortex_report(run, there, lam=lam, p=p)
+        pairs = stages.matched_shares(report, other)
     except ValueError as error:
         words = f"The second slice is left out: {markup.plain(error)}."
         display(Markdown(words))
@@ -269,9 +267,9 @@ if reports and second:
 if reports:
     names, titles = [stages.slice_name(first)], report.names
     matched = None
-    if other:
+    if pairs:
         names.append(stages.slice_name(second))
-        matched, _, distances = stages.matched_shares(report, other)
+        matched, _, distances = pairs
         titles = [
             f"{name}\ndistance {distance:.2f}"
             for name, distance in zip(report.names, distances)
@@ -362,7 +360,7 @@ if reports and report.barrels is not None:
     display(Markdown(", ".join(words)))
 
 # %% [markdown]
-# ## Are four components a good number?
+# ## Is this a good number of components?
 #
 # The Bayesian information criterion (lower is better) weighs fit against parameters; stability is
 # how well maps from different seeds agree.

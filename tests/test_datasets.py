@@ -220,6 +220,23 @@ def test_warnings_near_slices_and_unlisted_labels(two_area_folder):
     assert datasets.open_microct(two_area_folder.folder).slices("test")[0].areas[0, 0] == 0
 
 
+def test_planes_are_as_far_apart_as_their_volume_says_and_told_in_one_line(two_area_folder):
+    folder, manifest = two_area_folder.folder, two_area_folder.manifest
+    stack = np.stack([tifffile.imread(folder / f"z{z}.tif") for z in (0, 60, 120)])
+    slices = [entry | {"z": z, "image": "v.tif"} for z, entry in enumerate(manifest["slices"])]
+    for depth, expected in ((60.0, []), (20.0, ["z = 0 (train) and z = 1 (validation) 20 µm"])):
+        settings = {"spacing": depth, "unit": "um", "axes": "ZYX"}
+        resolution = (1 / manifest["pixel_size_um"],) * 2
+        tifffile.imwrite(
+            folder / "v.tif", stack, imagej=True, metadata=settings, resolution=resolution
+        )
+        _, problems = datasets.check(two_area_folder(slices=slices))
+        found = [problem.found for problem in problems]
+        assert len(found) == len(expected)
+        assert all(text.startswith(words) for text, words in zip(found, expected))
+    assert found[0].endswith("apart, and 2 more such pairs")  # 1 to 2: 20 µm; 0 to 2: 40 µm
+
+
 def test_windows_of_one_slice_are_as_far_apart_as_they_lie_in_its_plane(two_area_folder):
     slices = copy.deepcopy(two_area_folder.manifest["slices"])[:1]
     slices[0]["window"] = [0, 0, 200, 345]
@@ -382,6 +399,15 @@ def test_init_matches_maps_by_their_stem(tmp_path):
     assert [entry["z"] for entry in found["slices"]] == [1, 2]
     assert set(found["areas"]) == {1, 2} and set(found["layers"]) == {3}
     assert "b_s1.tif: areas b_s1_labels.tif, layers b_s1_layers.tif" in words
+
+
+def test_init_says_in_a_sentence_that_nothing_can_be_trained(tmp_path, capsys):
+    """Its words are printed behind "found"."""
+    from helpers import cli
+
+    _write(tmp_path / "bare", z1=np.arange(81, dtype=np.uint8).reshape(9, 9))
+    cli.main(["init", str(tmp_path / "bare")])
+    assert "found no label map beside an image: nothing can be" in capsys.readouterr().out
 
 
 def test_init_takes_images_beside_an_atlas_for_a_population(tmp_path):

@@ -143,3 +143,16 @@ def test_menu_and_sliders_give_indices_and_numbers():
     assert live.menu("region", ["a", "b"]).options == (("a", 0), ("b", 1))
     whole, part = live.slider("p", 3, 1, 5), live.slider("λ", 0.5, 0, 2, 0.05)
     assert isinstance(whole.value, int) and part.step == 0.05 and part.max == 2
+
+
+def test_a_training_that_was_judged_once_shows_its_points():
+    """A line through one point draws nothing, and the axes looked empty."""
+    history = pd.DataFrame({"step": [0, 10], "gap": [2.0, 1.0], "train_gap": 1.5, "kl_1": 0.3})
+    label = "VAE L=1 β=1"
+    for rows, marker in ((history[1:], "o"), (history, "")):
+        figure = of_brains.training_curves({label: rows}, label)
+        lines = [line for axes in figure.axes for line in axes.lines]
+        curves = [line for line in lines if line.get_xdata()[-1] == 10]  # not the line at 0
+        assert len(curves) == 3
+        shown = {"" if line.get_marker() in ("", "None", None) else "o" for line in curves}
+        assert shown == {marker}

@@ -5,6 +5,7 @@ on a tiny dataset.
 import ast
 import importlib
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -52,6 +53,14 @@ def test_cells_are_short_and_fit_the_page(name):
         assert is_parameters(cell) or len(lines) <= CELL_LINES, cell.source
         assert [line for line in lines if len(line) > COLUMNS] == []
         assert "def " not in cell.source, "a method belongs in helpers"
+
+
+@pytest.mark.parametrize("name", ["06_nmf_factors", "07_cortical_gmm"])
+def test_headings_name_no_number_that_a_parameter_may_change(name):
+    lines = (ROOT / "notebooks" / f"{name}.py").read_text().splitlines()
+    headings = [line for line in lines if line.startswith(("# # ", "# ## "))]
+    numbers = re.compile(r"\b(four|fifteen|4|15)\b", re.IGNORECASE)
+    assert headings and not [line for line in headings if numbers.search(line)]
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

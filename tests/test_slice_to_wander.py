@@ -167,15 +167,28 @@ def point_at(tab, row, column):
     tab.mouse.move(box["x"] + x, box["y"] + y)
 
 
-def test_without_the_viewer_the_page_says_so_and_keeps_its_picture(case, site, browser):
-    shutil.rmtree(case.folder / "_static" / "vendor", ignore_errors=True)
-    tab = browser.new_page()
+@pytest.mark.parametrize("answer", ["nothing", "a page", "another script"])
+def test_without_the_viewer_the_page_says_so_and_keeps_its_picture(answer, case, site, browser):
+    """A server may answer 404, or with a page of its own; or what it has breaks half-way."""
+    vendor = case.folder / "_static" / "vendor"
+    shutil.rmtree(vendor, ignore_errors=True)
+    if answer != "nothing":
+        (vendor / "openseadragon").mkdir(parents=True)
+        script = "<!doctype html>" if answer == "a page" else "window.OpenSeadragon = () => null"
+        (vendor / "openseadragon" / VENDORED.name).write_text(script)
+    tab = browser.new_page(viewport={"width": 390, "height": 800})
     tab.goto(site)
     tab.click("text=Open the slice")
     tab.wait_for_selector(".slice-to-wander[data-failed]")
-    assert "the viewer is not beside this page" in tab.inner_text(".brain-word")
+    said = tab.inner_text(".brain-word")
+    assert said.startswith("The slice does not open here")
+    if answer != "another script":
+        assert "the script of its viewer is missing" in said and "make web" in said
     assert tab.inner_text(".brain-stage") == "instead"
+    assert tab.locator(".brain-stage p").is_visible()
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     tab.close()
+    shutil.rmtree(vendor, ignore_errors=True)
 
 
 @pytest.mark.skipif(not VENDORED.exists(), reason="the viewer was not installed: npm is missing")

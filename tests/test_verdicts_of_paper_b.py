@@ -15,7 +15,7 @@ from helpers.tissue.stages import claims_of_cortex, claims_of_factors
 from helpers.tissue.stages.components import CorticalComponents
 from helpers.tissue.stages.factorisation import SliceFactors
 from helpers.tissue.stages.kmeans import SURFACE_DOWN, cortical_layers
-from helpers.tissue.stages.report_of_cortex import cortex_report
+from helpers.tissue.stages.report_of_cortex import cortex_report, matched_shares
 from helpers.tissue.stages.report_of_factors import factor_report
 from helpers.tissue.stages.slices import SliceFeatures
 
@@ -277,3 +277,21 @@ def test_a_subset_of_components_explains_cortex(case, shares, verdict):
     maps = [5.0 * (labels == c) + rng.random(labels.shape) for c in range(4)]
     row = cortex_verdicts(case, labels, maps, noise_factors(6))["B.gmm.subset"]
     assert row["verdict"] == verdict, row
+
+
+def test_shares_of_labels_and_of_bands_of_depth_do_not_compare():
+    """Labels on one slice only: its three layers stand against five bands of depth."""
+
+    def report(names, annotated):
+        shares = np.full((4, len(names)), 1 / len(names)) + 0.1 * np.eye(4, len(names))
+        found = SimpleNamespace(
+            layer_names=names, layers_annotated=annotated, shares=lambda: shares
+        )
+        return SimpleNamespace(found=found)
+
+    labels, bands = report(("outer", "middle", "inner"), True), report(SURFACE_DOWN, False)
+    named_alike = report(SURFACE_DOWN, True)
+    for one, other in ((labels, bands), (bands, labels), (bands, named_alike)):
+        with pytest.raises(ValueError, match="bands of depth .* do not compare"):
+            matched_shares(one, other)
+    assert matched_shares(bands, bands)[1].tolist() == [0, 1, 2, 3]

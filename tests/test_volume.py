@@ -405,6 +405,49 @@ def test_a_dataset_folder_is_a_volume_of_its_slices(inputs, tmp_path, small_bloc
     assert np.array_equal(result.labels(), done.labels())
 
 
+def test_slices_that_are_planes_of_a_volume_are_read_from_it(tmp_path, capsys):
+    import yaml
+
+    from helpers import cli, model_files
+    from helpers.tissue.network.classifier import AreaCNN
+    from helpers.tissue.volumes.source import open_source
+
+    stack = np.random.default_rng(0).integers(0, 4000, (5, 30, 40)).astype(np.uint16)
+    (tmp_path / "v.ome.zarr").mkdir()
+    zarr.save_array(str(tmp_path / "v.ome.zarr/0"), stack)
+    scale = {"type": "scale", "scale": [60.0, 1.3, 1.3]}
+    image = {
+        "axes": [{"name": name, "unit": "micrometer"} for name in "zyx"],
+        "datasets": [{"path": "0", "coordinateTransformations": [scale]}],
+    }
+    (tmp_path / "v.ome.zarr/.zgroup").write_text('{"zarr_format": 2}')
+    (tmp_path / "v.ome.zarr/.zattrs").write_text(json.dumps({"multiscales": [image]}))
+    tifffile.imwrite(tmp_path / "z3.tif", stack[3])
+    files = {4: "v.ome.zarr", 0: "v.ome.zarr", 3: "z3.tif", 2: "v.ome.zarr"}
+    entries = [{"z": z, "role": "test", "image": file} for z, file in files.items()]
+    about = {"schema": 1, "kind": "microct", "name": "x", "areas": {1: "a", 2: "b"}}
+    manifest = {**about, "slices": entries}
+    (tmp_path / "dataset.yml").write_text(yaml.safe_dump(manifest))
+    source = open_source(tmp_path)
+    assert source.z == (0, 2, 3, 4) and source.volume.dtype == np.uint16
+    assert np.array_equal(source.volume[:], stack[[0, 2, 3, 4]])
+    assert np.array_equal(source.volume[1:3, 5:20, 7], stack[2:4, 5:20, 7])
+    assert source.voxel_um == (60.0, 1.3, 1.3)  # as the volume says it
+
+    entries[0]["z"] = 7
+    (tmp_path / "dataset.yml").write_text(yaml.safe_dump(manifest))
+    with pytest.raises(DatasetError, match=r"slices\[0\].image: found a volume of 5 planes"):
+        open_source(tmp_path)
+    run = tmp_path / "run/artifacts/classifier-a"
+    run.mkdir(parents=True)
+    facts = {"name": "classifier", "key": "a", "inputs": [], "parameters": {"seed": 0}}
+    (run / "artifact.json").write_text(json.dumps(facts))
+    model_files.save(AreaCNN(2), run / "classifier.safetensors", areas=["a", "b"])
+    request = ["volume", str(tmp_path), str(tmp_path / "out"), "--run", str(tmp_path / "run")]
+    assert cli.main(request) == 2
+    assert "expected a plane numbered z = 7" in capsys.readouterr().err
+
+
 def test_floats_beyond_one_are_scaled_by_slice(inputs, tmp_path, small_blocks, done):
     images = np.load(inputs / "volume.npy").astype(np.float32)
     images = images * 40 - 300

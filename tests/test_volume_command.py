@@ -2,6 +2,9 @@
 
 import json
 import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +12,9 @@ import zarr
 from volume_samples import AREAS, draw_volume, varied_network
 
 from helpers import cli, model_files
+from helpers.book import provenance
 from helpers.book.parameters import UsageError
+from helpers.tissue.network.recipes import RECIPES
 from helpers.tissue.stages.learned import trained_by
 from helpers.tissue.stages.volume_command import memory
 
@@ -62,6 +67,37 @@ def test_the_last_network_of_the_lowest_seed_and_its_own_factors(run):
         trained_by(run, seed=2, factors=True)
 
 
+def test_the_network_of_page_02_counts_or_the_one_of_most_windows(run, tmp_path):
+    """Page 03 trains on fewer windows after page 02; its networks are the last ones made."""
+    run = Path(shutil.copytree(run, tmp_path / "run"))
+    usual = json.loads(json.dumps(asdict(RECIPES["fast"])))
+    stored = (  # key, seed, windows, epochs, dataset, time
+        ("m1", 4, 600, 3, "mine", 3_000),
+        ("m2", 3, 600, 3, "other", 3_001),
+        ("m3", 4, 600, 3, "other", 3_002),
+        ("m4", 4, 75, 3, "mine", 3_003),
+        ("m5", 1, 900, 3, "mine", 3_004),
+    )
+    for key, seed, windows, epochs, data, time in stored:
+        folder = run / "artifacts" / f"classifier-{key}"
+        shutil.copytree(run / "artifacts/classifier-aa", folder)
+        recipe = usual | {"patches_per_area": windows, "epochs": epochs}
+        facts = {"name": "classifier", "key": key, "inputs": [f"{data} code"]}
+        facts["parameters"] = {"seed": seed, "recipe": recipe}
+        (folder / "artifact.json").write_text(json.dumps(facts))
+        os.utime(folder / "artifact.json", (time, time))
+    found = trained_by(run)
+    assert "classifier-m5" in found.name and "most windows" in found.recipe
+    page = {"recipe": "fast, patches_per_area=600, epochs=3", "seeds": [4, 3]}
+    facts = {"parameters": page, "datasets": {"a": {"fingerprint": "mine"}}}
+    provenance.note(run, "02_area_classifier", facts)
+    found = trained_by(run)
+    assert "classifier-m1, seed 4" in found.name
+    assert 'recipe "fast, patches_per_area=600, epochs=3" of page 02: 600' in found.recipe
+    assert "classifier-m2, seed 3" in trained_by(run, seed=3).name
+    assert "classifier-m5" in trained_by(run, seed=1).name  # not one of page 02's
+
+
 def test_the_command_from_beginning_to_end(run, images, tmp_path, capsys):
     np.save(tmp_path / "in.npy", images)
     out = tmp_path / "out"
@@ -69,6 +105,7 @@ def test_the_command_from_beginning_to_end(run, images, tmp_path, capsys):
     options = ["--stride", "16", "--factors", "--pixel-size", "2.0"]
     assert cli.main([*request, *options]) == 0
     said = capsys.readouterr().out
+    assert "network: " in said and "classifier-cc, seed 1; most windows" in said
     assert "2 slices in 2 blocks" in said and "Cortex" in said and "mean Dice" in said
     labels = zarr.open_array(str(out / "labels/areas/0"), mode="r")
     assert labels.shape == (2, 19, 32) and labels[:].any()

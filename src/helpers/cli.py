@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
         return USAGE
     from helpers.book.endings import interruptible
     from helpers.book.parameters import UsageError
-    from helpers.data.datasets import DatasetError
+    from helpers.data.datasets import DatasetError, Problem
 
     try:
         with interruptible():
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # `brainbook scores … | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except (UsageError, DatasetError, FileExistsError, FileNotFoundError) as error:
+    except (UsageError, DatasetError, Problem, FileExistsError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return USAGE
     except (ValueError, RuntimeError, OSError, ImportError) as error:

@@ -166,8 +166,11 @@ def training_curves(histories: dict[str, pd.DataFrame], chosen: str) -> plt.Figu
     colours = history_colours(histories)
     for label in sorted(histories, key=_without_latents):  # the legend keeps a family together
         history = histories[label].set_index("step")
-        left.plot(100 * history["gap"], label=label, color=colours[label])
-        left.plot(100 * history["train_gap"], ":", linewidth=0.9, color=colours[label])
+        dot = _dot(history)
+        left.plot(100 * history["gap"], marker=dot, label=label, color=colours[label])
+        left.plot(
+            100 * history["train_gap"], ":", marker=dot, mfc="none", lw=0.9, color=colours[label]
+        )
     left.axhline(0, color=FAMILY_COLOURS["linear VAE"], linestyle="--", label="linear optimum")
     left.set(
         xlabel="updates",
@@ -179,10 +182,15 @@ def training_curves(histories: dict[str, pd.DataFrame], chosen: str) -> plt.Figu
     style.side_legend(left, left.get_legend_handles_labels()[0], fontsize=7, ncols=2)
     latents = histories[chosen].set_index("step").filter(like="kl_")
     for k in range(1, latents.shape[1] + 1):
-        right.plot(latents[f"kl_{k}"], label=f"F{k}")
+        right.plot(latents[f"kl_{k}"], marker=_dot(latents), label=f"F{k}")
     right.set(xlabel="updates", ylabel="KL to the prior (nats)", title=f"each latent of {chosen}")
     style.side_legend(right, fontsize=7, ncols=2)
     return figure
+
+
+def _dot(history: pd.DataFrame) -> str:
+    """Marker of a curve's points: a line through one point cannot be seen."""
+    return "o" if len(history) == 1 else ""
 
 
 def against_latent_dim(

@@ -152,7 +152,7 @@ def _microct(folder: Path, files: list[Path]) -> tuple[str, str, list[str]]:
         "# roles: {cortex: area1, white_matter: [area2]}   # check: who plays the papers' parts\n"
     )
     if "train" not in roles:
-        words.append("no label map was found beside an image: nothing can be trained yet")
+        words.append("no label map beside an image: nothing can be trained yet")
     return "microct", text + "slices:\n" + "".join(lines), [*words, *_size_words(sizes)]
 
 

@@ -46,20 +46,26 @@ def check_repeats(folder: Folder, slices: Sequence[Any]) -> None:
 
 
 def check_distances(folder: Folder, slices: Sequence[Any]) -> None:
-    for a, b in itertools.combinations(slices, 2):
-        distance = _distance(a, b) * folder.pixel_size_um
-        if a.role != b.role and distance < APART_UM:
-            folder.note(
-                "slices",
-                f"z = {a.z} ({a.role}) and z = {b.z} ({b.role}) {distance:.0f} µm apart",
-                f"{APART_UM:.0f} µm or more between roles",
-                "Scores may be too good: neighbours share cells.",
-                severity="warning",
-            )
+    """Warn once of slices of different roles that lie close, and name the closest two."""
+    pixel = folder.pixel_size_um
+    depth = min(folder.told_depths, default=pixel)  # of a volume that says how far its planes are
+    pairs = [pair for pair in itertools.combinations(slices, 2) if pair[0].role != pair[1].role]
+    near = [(_distance(a, b, depth, pixel), a, b) for a, b in pairs]
+    near = [one for one in near if one[0] < APART_UM]
+    if near:
+        distance, a, b = min(near, key=lambda one: one[0])
+        more = f", and {len(near) - 1} more such pairs" if len(near) > 1 else ""
+        folder.note(
+            "slices",
+            f"z = {a.z} ({a.role}) and z = {b.z} ({b.role}) {distance:.0f} µm apart{more}",
+            f"{APART_UM:.0f} µm or more between roles",
+            "Scores may be too good: neighbours share cells.",
+            severity="warning",
+        )
 
 
-def _distance(a: Any, b: Any) -> float:
-    """Pixels between two slices; windows of one slice are apart within its plane."""
+def _distance(a: Any, b: Any, depth: float, pixel: float) -> float:
+    """Micrometres between two slices; windows of one slice are apart within its plane."""
     first, second = (np.array(piece.window or (0, 0, *piece.full_shape)) for piece in (a, b))
     apart = np.maximum(first[:2] - second[:2] - second[2:], second[:2] - first[:2] - first[2:])
-    return float(np.linalg.norm([a.z - b.z, *apart.clip(0)]))
+    return float(np.linalg.norm([(a.z - b.z) * depth, *(apart.clip(0) * pixel)]))

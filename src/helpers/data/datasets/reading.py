@@ -1,5 +1,6 @@
 """Read a dataset folder and go on after a problem, so that all of them are told at once."""
 
+import math
 import re
 from collections.abc import Callable, Container, Sequence
 from pathlib import Path
@@ -56,6 +57,7 @@ class Folder:
         self.settled = False
         self.beside = b""  # content that no file of the folder holds
         self.told_sizes: list[float] = []  # µm, of images whose metadata say
+        self.told_depths: list[float] = []  # µm from plane to plane, of volumes that say
         self.pixel_size_um = self.value(
             self.manifest,
             "pixel_size_um",
@@ -109,6 +111,9 @@ class Folder:
         self.problems += volume.warnings
         if volume.pixel_size_um:
             self.told_sizes.append(volume.pixel_size_um)
+        depth = (volume.voxel_size_um or (math.nan,))[0]
+        if volume.shape[0] > 1 and 0 < depth < math.inf:
+            self.told_depths.append(depth)
         return volume if volume.shape[0] > 1 or is_volume(path) else None
 
     def note(self, *words: str, severity: str = "error") -> None:
@@ -173,24 +178,29 @@ class Folder:
         """
 
         def read(path: Path, field: str) -> np.ndarray:
-            volume, z = self.opened(path, field), entry.get("z")
-            if volume is None:
-                return of_file(path, field)
-            if volume.shape[2] in (3, 4) and not is_volume(path):
-                return of_file(path, field)  # colours
-            if volume.shape[0] == 1:
-                z = 0
-            if type(z) is not int or not 0 <= z < volume.shape[0]:
-                raise Problem(
-                    field,
-                    f"a volume of {volume.shape[0]} planes (shape {volume.shape})",
-                    f"a plane numbered z = {z!r:.20}",
-                    f"`z` counts its planes, from 0 to {volume.shape[0] - 1}.",
-                    file=path.name,
-                )
-            return of_array(volume[z], path, field)
+            volume, z = self.placed(path, field, entry.get("z"))
+            return of_file(path, field) if volume is None else of_array(volume[z], path, field)
 
         return self.content(entry, key, read, where)
+
+    def placed(self, path: Path, field: str, z: Any) -> tuple[Volume | None, int]:
+        """Return the volume in which an image lies, and as which plane; None for a file that is
+        one image. Raises Problem if the volume has no plane ``z``.
+        """
+        volume = self.opened(path, field)
+        if volume is None or (volume.shape[2] in (3, 4) and not is_volume(path)):
+            return None, 0  # colours are no planes
+        if volume.shape[0] == 1:
+            return volume, 0
+        if type(z) is not int or not 0 <= z < volume.shape[0]:
+            raise Problem(
+                field,
+                f"a volume of {volume.shape[0]} planes (shape {volume.shape})",
+                f"a plane numbered z = {z!r:.20}",
+                f"`z` counts its planes, from 0 to {volume.shape[0] - 1}.",
+                file=path.name,
+            )
+        return volume, z
 
     def content(
         self, entry: dict, key: str, reader: Callable[[Path, str], Any], where: str = ""

@@ -1,13 +1,18 @@
 """What a finished run learned, found in its folder: a network, and factors of its features."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from safetensors import safe_open
 
+from helpers import training
+from helpers.book import provenance
 from helpers.book.parameters import UsageError
+from helpers.tissue.network import recipes
+
+PAGE = "02_area_classifier"  # whose network a run is known by
 
 
 @dataclass(frozen=True)
@@ -22,23 +27,31 @@ class Trained:
     basis : (k, 64) array or None
     name : str
         Where it comes from.
+    recipe : str
+        How it was trained, in words.
     """
 
     network: bytes
     areas: tuple[str, ...]
     basis: np.ndarray | None
     name: str
+    recipe: str = ""
 
 
 def trained_by(run: str | Path, *, seed: int | None = None, factors: bool = False) -> Trained:
     """Return the network that a run trained, and the basis of factors that it fitted with it.
+
+    Of several networks the one of page 02 counts: the recipe that this page was given, and the
+    first of its seeds. Others are trained on fewer windows to see what those are worth, or without
+    a step of the recipe. Where the run does not know of that page, the one of most windows counts,
+    of the lowest seed; of several alike the last one made.
 
     Parameters
     ----------
     run : path
         A run folder.
     seed : int, optional
-        By default the lowest. Of several networks of one seed the last one made counts.
+        By default the first of page 02, or else the lowest.
     factors : bool
         Whether the basis is wanted.
 
@@ -56,13 +69,42 @@ def trained_by(run: str | Path, *, seed: int | None = None, factors: bool = Fals
             f"{run} holds no trained area classifier{of_seed}; "
             f"`brainbook run 02_area_classifier --out {run}` trains one"
         )
-    lowest = min(one["parameters"]["seed"] for one in networks)
-    chosen = [one for one in networks if one["parameters"]["seed"] == lowest][-1]
+    chosen, why = _choose(Path(run), networks, seed)
     path = chosen["folder"] / "classifier.safetensors"
     with safe_open(path, "pt") as stored:
         areas = tuple(json.loads(stored.metadata()["areas"]))
     basis = _basis(Path(run), chosen["key"]) if factors else None
-    return Trained(path.read_bytes(), areas, basis, f"{run}/{chosen['folder'].name}, seed {lowest}")
+    name = f"{run}/{chosen['folder'].name}, seed {chosen['parameters']['seed']}"
+    return Trained(path.read_bytes(), areas, basis, name, why)
+
+
+def _choose(run: Path, networks: list[dict], seed: int | None) -> tuple[dict, str]:
+    """Return the network of page 02, else the one of most windows; and how it was trained."""
+    page = provenance.read(run).get("notebooks", {}).get(PAGE, {})
+    settings = page.get("parameters", {})
+    if "recipe" in settings and (seeds := [seed] if seed is not None else settings.get("seeds")):
+        wanted = training.choose_recipe(recipes.RECIPES, settings["recipe"])
+        facts = {"seed": seeds[0], "recipe": json.loads(json.dumps(asdict(wanted)))}
+        data = {about["fingerprint"] for about in page.get("datasets", {}).values()}
+        alike = [one for one in networks if one["parameters"] == facts]
+        own = [one for one in alike if data & set(" ".join(one["inputs"]).split())]
+        if own or alike:
+            chosen = (own or alike)[-1]
+            return chosen, f'recipe "{settings["recipe"]}" of page 02: {_in_words(chosen)}'
+    most = max(map(_windows, networks))
+    largest = [one for one in networks if _windows(one) == most]
+    lowest = min(one["parameters"]["seed"] for one in largest)
+    chosen = [one for one in largest if one["parameters"]["seed"] == lowest][-1]
+    return chosen, f"most windows, for page 02 left none here: {_in_words(chosen)}"
+
+
+def _windows(network: dict) -> int:
+    return network["parameters"].get("recipe", {}).get("patches_per_area", 0)
+
+
+def _in_words(network: dict) -> str:
+    epochs = network["parameters"].get("recipe", {}).get("epochs", "?")
+    return f"{_windows(network) or '?'} windows per area, {epochs} epochs at most"
 
 
 def _basis(run: Path, network: str) -> np.ndarray:

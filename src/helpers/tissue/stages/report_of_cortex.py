@@ -191,9 +191,26 @@ def matched_shares(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return laminar shares of the second slice's components in the order of the first's, the
     partners, their distances.
+
+    Raises
+    ------
+    ValueError
+        If layers of the two are not the same, such as labels on one slice and bands of depth on the
+        other.
     """
+    here, there = first.found, second.found
+    if (here.layers_annotated, here.layer_names) != (there.layers_annotated, there.layer_names):
+        raise ValueError(
+            f"its layers are {_kind_of_layers(there)}, those of the first are "
+            f"{_kind_of_layers(here)}, and shares of different layers do not compare"
+        )
     partner, distance = composition.match_shares(first.found.shares(), second.found.shares())
     return second.found.shares()[partner], partner, distance
+
+
+def _kind_of_layers(found: CorticalComponents) -> str:
+    origin = "labels" if found.layers_annotated else "bands of depth"
+    return f"{origin} ({', '.join(found.layer_names)})"
 
 
 def example_box(report: CortexReport, size: int, window: int, box: list | None = None) -> tuple:

@@ -14,7 +14,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", help="OME-Zarr to write: a folder or an address")
     text = "run folder whose trained network is used"
     parser.add_argument("--run", metavar="RUN", type=Path, required=True, help=text)
-    text = "which of its networks (default: the lowest seed)"
+    text = "which of its networks (default: the first seed of page 02)"
     parser.add_argument("--seed", type=int, help=text)
     text = "coefficients too, on the basis of factors of the run"
     parser.add_argument("--factors", action="store_true", help=text)
@@ -37,6 +37,7 @@ def main(arguments: Namespace) -> None:
     from helpers.tissue.stages.volume import Options, predict_volume
 
     trained = trained_by(arguments.run, seed=arguments.seed, factors=arguments.factors)
+    print(f"network: {trained.name}; {trained.recipe}")
     options = Options(
         stride=arguments.stride,
         pixel_size_um=arguments.pixel_size,

@@ -10,13 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from helpers.data.datasets.images import read_array
-from helpers.data.datasets.manifest import (
-    MANIFEST,
-    DatasetError,
-    Problem,
-    read_manifest,
-    resolve,
-)
+from helpers.data.datasets.manifest import MANIFEST, DatasetError, Problem
+from helpers.data.datasets.reading import Folder
 from helpers.data.datasets.volumes import Volume, open_volume
 
 
@@ -61,27 +56,73 @@ def open_source(path: str | Path) -> Source:
     return Source(volume, tuple(range(volume.shape[0])), voxel, _state([path]))
 
 
-def _dataset(folder: Path) -> Source:
-    manifest = read_manifest(folder, "microct")
-    images = {entry["z"]: resolve(folder, entry["image"], "image") for entry in manifest["slices"]}
-    z = tuple(sorted(images))
-    planes = [images[each] for each in z]
-    shapes = {read_array(plane, "image").shape for plane in planes}
-    if len(shapes) > 1:
-        found = f"slices of {', '.join(f'{h}×{w}' for h, w in sorted(shapes))} px"
-        problem = Problem("slices", found, "one size", "Export the slices alike.")
-        raise DatasetError(folder, [problem])
-    first = read_array(planes[0], "image")
-    pixel = float(manifest["pixel_size_um"])
+def _dataset(path: Path) -> Source:
+    """The slices of a dataset folder, each an image or a plane of a volume."""
+    folder = Folder(path, "microct", {"areas", "slices"}, {"layers", "roles", "bits"})
+    planes: dict[int, Plane] = {}
+    slices = folder.value(
+        folder.manifest, "slices", _are_slices, "slices that have a `z` each", "Number them."
+    )
+    for index, entry in enumerate(slices or []):
+        read = partial(_plane, folder, entry["z"])
+        planes[entry["z"]] = folder.content(entry, "image", read, f"slices[{index}].")
+    folder.settle_pixel_size()
+    if not folder.errors():
+        shapes = sorted({plane.shape for plane in planes.values()})
+        found = f"slices of {', '.join(f'{h}×{w}' for h, w in shapes)} px"
+        if len(shapes) > 1:
+            folder.note("slices", found, "one size", "Export the slices alike.")
+    if folder.errors():
+        raise DatasetError(path, folder.problems)
+    z = tuple(sorted(planes))
+    ordered = [planes[each] for each in z]
+    shape, dtype = ordered[0].shape, np.result_type(*(plane.dtype for plane in ordered))
+    pixel = float(folder.pixel_size_um)
     apart = float(np.median(np.diff(z))) if len(z) > 1 else 1.0
-    voxel = (pixel * apart, pixel, pixel)
-    read = partial(_read_planes, planes)
-    volume = Volume(folder, (len(z), *first.shape), first.dtype, voxel, read)
-    return Source(volume, z, voxel, _state([folder / MANIFEST, *planes]))
+    voxel = (apart * min(folder.told_depths, default=pixel), pixel, pixel)
+    volume = Volume(path, (len(z), *shape), dtype, voxel, partial(_read_planes, ordered))
+    files = sorted({plane.path for plane in ordered})
+    return Source(volume, z, voxel, _state([path / MANIFEST, *files]))
 
 
-def _read_planes(planes: list[Path], part: tuple[slice, slice, slice]) -> np.ndarray:
-    return np.stack([read_array(plane, "image")[part[1:]] for plane in planes[part[0]]])
+@dataclass(frozen=True)
+class Plane:
+    """Where a slice lies: an image, or plane ``number`` of a volume."""
+
+    path: Path
+    number: int | None
+    shape: tuple[int, int]
+    dtype: np.dtype
+
+
+def _plane(folder: Folder, z: int, path: Path, field: str) -> Plane:
+    volume, number = folder.placed(path, field, z)
+    if volume is not None:
+        return Plane(path, number, volume.shape[1:], volume.dtype)
+    image = read_array(path, field)
+    return Plane(path, None, image.shape, image.dtype)
+
+
+def _are_slices(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(entry, dict) and type(entry.get("z")) is int and "image" in entry
+            for entry in value
+        )
+    )
+
+
+def _read_planes(planes: list[Plane], part: tuple[slice, slice, slice]) -> np.ndarray:
+    return np.stack(
+        [
+            read_array(plane.path, "image")[part[1:]]
+            if plane.number is None
+            else open_volume(plane.path, "image")[plane.number, part[1], part[2]]
+            for plane in planes[part[0]]
+        ]
+    )
 
 
 def _state(paths: list[Path]) -> str:
