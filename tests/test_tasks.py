@@ -99,10 +99,11 @@ def test_networks_of_several_seeds_are_those_of_one_process(tiny_microct, tmp_pa
 def test_a_run_ends_though_a_worker_is_killed_while_it_trains(tiny_population, tmp_path):
     log, out = tmp_path / "epochs", tmp_path / "run"
     values = {
-        "recipe": "quick, encoder_updates=4, decoder_updates=4, nested_updates=4",
+        # no rule ends a training before a worker can be killed in the middle of it
+        "recipe": "quick, encoder_updates=4, decoder_updates=4, nested_updates=4, flat=0",
         "seeds": [0],
         "rows": 40,
-        "steps": 40,
+        "steps": 400,
         "latent_dims": [4],
         "betas": [1.0, 3.0, 10.0],
         "compare_recipes": [],
@@ -123,7 +124,7 @@ def test_a_run_ends_though_a_worker_is_killed_while_it_trains(tiny_population, t
         )
         thread.join()
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "2 Dask workers" in done.stdout
+        assert "Dask workers at" in done.stdout  # one or two, as many as had come by then
         expect_resumed(cluster, log)
     models = {model for _, model, _ in epochs(log)}
     assert len([path for path in (out / "artifacts").glob("vae-*/artifact.json")]) >= 3
