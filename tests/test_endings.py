@@ -62,7 +62,13 @@ def slow(project, two_area_folder, monkeypatch):
         command = [sys.executable, "-m", "helpers.cli", "run", "01_one", "--out", out]
         command += ["--microct", str(two_area_folder.folder)]
         return subprocess.Popen(
-            command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # what is started in the background of a shell inherits that it ignores Ctrl-C
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     start.out = root / "runs" / "a"
@@ -164,7 +170,7 @@ def test_twenty_kills_change_nothing(slow, whom):
     for number in range(20):
         process = slow()
         if whom == "kernel":
-            victim = wait_for(lambda process=process: kernel_of(process) or process.poll())
+            victim = wait_for(lambda p=process: kernel_of(p) or p.poll() is not None)
             time.sleep(chance.uniform(0, 3))
         else:
             victim = process.pid

@@ -198,9 +198,8 @@ def zips(archive):
 
 def test_sections_arrive_as_a_population_dataset(archive, tmp_path, capsys):
     out = get(archive, tmp_path / "out", progress=True)
-    assert (
-        "4 of 4 experiments to fetch: up to" in capsys.readouterr().err.split("experiments:")[0]
-    )  # stated before the work
+    said = capsys.readouterr().err.split("experiments:")[0]  # stated before the work
+    assert "4 of 4 experiments to fetch, up to" in said and "of disk" in said
     dataset = datasets.open_population(out)
     assert (
         dataset.images.shape == (4, 32, 44)

@@ -78,7 +78,7 @@ def test_a_slice_in_blocks_equals_the_slice_in_one_piece(inputs, done):
             grid, prepared.tissue[::STRIDE, ::STRIDE], 95.0 / 1.17 / STRIDE
         )
         whole = area_map.label_map(smooth, raw.shape, STRIDE, prepared.classified)
-        assert len(np.unique(whole)) > 3
+        assert len(np.unique(whole)) > 2  # two areas or more, and what is none
         assert np.array_equal(labels[k], whole[::STRIDE, ::STRIDE])
 
 
