@@ -5,7 +5,8 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 
 @dataclass
@@ -42,6 +43,20 @@ class Archive:
     def asked(self, part):
         """Requests whose path holds ``part``, as (path, range header)."""
         return [request for request in self.requests if part in request[0]]
+
+
+@contextmanager
+def serve_folder(folder):
+    """Address of a folder's files, as a rendered book is served."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
 
 
 @contextmanager

@@ -2,11 +2,8 @@
 that redraw, a region that moves latents, and words where the runtime is missing.
 """
 
-import functools
-import http.server
 import json
 import shutil
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +12,7 @@ import onnxruntime
 import pytest
 import torch
 from IPython.display import HTML
+from local_server import serve_folder
 
 from helpers.book import in_page
 from helpers.book.run import Run
@@ -68,15 +66,8 @@ def case(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def site(case):
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    handler = functools.partial(Quiet, directory=case.folder)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/notebooks/page.html"
-    server.shutdown()
+    with serve_folder(case.folder) as address:
+        yield f"{address}/notebooks/page.html"
 
 
 def test_files_say_what_they_are(case):

@@ -209,3 +209,13 @@ def test_notebooks_side_by_side_give_what_they_give_in_a_row(project, tmp_path):
         assert run_cli("run", "--out", out, "--microct", tmp_path, "--jobs", jobs) == 0
     one, two = (json.loads((tmp_path / f"run{jobs}/claims.json").read_text()) for jobs in (1, 2))
     assert one == two and one
+
+
+def test_provenance_says_how_many_threads_computed(project, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert run_cli("run", "--out", tmp_path / "run", "--microct", tmp_path) == 0
+    noted = json.loads((tmp_path / "run" / "provenance.json").read_text())["notebooks"]
+    assert noted["01_one"]["threads"] == 3
+    assert execution.threads_of({"OMP_NUM_THREADS": "1"}) == 1
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert execution.threads_of({}) == os.cpu_count()

@@ -64,5 +64,5 @@ def test_images_keep_their_shape():
 def test_a_file_notes_its_smallest_letters():
     figure, axis = plt.subplots(figsize=(5, 3))
     stream = io.BytesIO()
-    figure_files.write(figure, stream, "png", 80)
+    figure_files.write(figure, stream, "png", 80, fit_page(figure))
     assert Image.open(stream).text[figure_files.NOTE] == f"{smallest_text(figure):.2f} pt"

@@ -2,9 +2,6 @@
 outside host.
 """
 
-import functools
-import http.server
-import threading
 import urllib.parse
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from local_server import serve_folder
 from PIL import Image
 
 from helpers.book import pages, render
@@ -41,17 +39,8 @@ def site(tiny_run):
     """Address of the rendered tiny run, served from this machine."""
     run, _ = tiny_run
     render.build(run)
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=run / "html")
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with serve_folder(run / "html") as address:
+        yield address
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -2,18 +2,16 @@
 and opacity work, hostile names stay text, and a page opened as a file shows the same.
 """
 
-import functools
-import http.server
 import io
 import json
 import shutil
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from IPython.display import HTML
+from local_server import serve_folder
 from PIL import Image
 
 from helpers.book import in_page, pyramid
@@ -138,15 +136,8 @@ def case(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def site(case):
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    handler = functools.partial(Quiet, directory=case.folder)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/notebooks/page.html"
-    server.shutdown()
+    with serve_folder(case.folder) as address:
+        yield f"{address}/notebooks/page.html"
 
 
 def numbers(tab):

@@ -163,6 +163,7 @@ class Work:
     verbose: bool
     force: bool
     say: Callable[[str], None]
+    threads: int = 0  # of each kernel
 
     def execute(self, jobs: list[Job]) -> list[str]:
         """Execute what is not done, side by side if asked; return the errors."""
@@ -202,6 +203,7 @@ class Work:
             environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
             environment["OMP_WAIT_POLICY"] = "passive"  # a thread that waits leaves its core free
         together = kernels.Kernels(endings.temporary_prefix(self.run), environment)
+        self.threads = threads_of(environment)
         order = Order(jobs, workers)
 
         def one() -> tuple[Job, kernels.Ending]:
@@ -227,6 +229,7 @@ class Work:
     def _note(self, job: Job, ending: kernels.Ending) -> None:
         """Write down how a notebook ended, and what it wrote."""
         facts = {"parameters": job.parameters, "seconds": round(ending.seconds, 1)}
+        facts["threads"] = self.threads  # numbers of a training differ with it
         if ending.peak:
             facts["peak_memory_bytes"] = ending.peak
         if ending.failure:
@@ -236,6 +239,12 @@ class Work:
             written = freshness.outputs(self.run, job.notebook, ending.notes.get("wrote", []))
             facts |= {"key": job.key, "outputs": written}
         provenance.note(self.run, job.notebook, facts)
+
+
+def threads_of(environment: dict[str, str]) -> int:
+    """How many threads a kernel computes with, given what is set for it."""
+    told = environment.get("OMP_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdigit() else os.cpu_count() or 1
 
 
 def branches(jobs: list[Job]) -> int:

@@ -13,12 +13,14 @@ SMALLEST_PT = 7  # points; smaller letters cannot be read
 NOTE = "Smallest text"  # what a PNG file says of its letters
 
 
-def fit_page(figure: plt.Figure) -> None:
+def fit_page(figure: plt.Figure) -> Bbox:
     """Bring a figure to the width of a page, and letters that are smaller than can be read there to
-    the smallest size that can.
+    the smallest size that can; return the box around all that it shows, in inches.
 
-    Wider figures are made as wide as the page, not shrunk as pictures, so that their letters keep
-    their size. Panels of images keep their shape; others keep their height.
+    It is laid out once and for all: a figure is written three times, and left to itself it would be
+    laid out, and measured, before each. Wider figures are made as wide as the page, not shrunk as
+    pictures, so that their letters keep their size. Panels of images keep their shape; others keep
+    their height.
     """
     for text in figure.findobj(Text):
         if text.get_fontsize() < SMALLEST_PT:
@@ -31,12 +33,15 @@ def fit_page(figure: plt.Figure) -> None:
     for _ in range(8):  # what stands beside the panels does not shrink with them
         found = shown_inches(figure)
         if found <= PAGE_INCHES:
-            return
+            break
         width, height = figure.get_size_inches()
         images = [axis.get_aspect() != "auto" for axis in figure.axes]
         share = max(0.3, 1 - (found - PAGE_INCHES + 0.03) / width)
         height *= share if images and sum(images) > len(images) / 2 else 1
         figure.set_size_inches(width * share, height)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure.get_tightbbox().padded(plt.rcParams["savefig.pad_inches"])
 
 
 def shown_inches(figure: plt.Figure) -> float:
@@ -61,11 +66,9 @@ def smallest_text(figure: plt.Figure) -> float:
     return min(sizes, default=float("inf"))
 
 
-def write(
-    figure: plt.Figure, target: Path | io.BytesIO, form: str, dpi: int, box: Bbox | None = None
-) -> None:
-    """Write what of a figure lies in a box (inches; without one, all that it shows) as ``png`` or
-    ``svg``, without a date: the same figure is the same file.
+def write(figure: plt.Figure, target: Path | io.BytesIO, form: str, dpi: int, box: Bbox) -> None:
+    """Write what of a figure lies in a box, see `fit_page`, as ``png`` or ``svg``, without a date:
+    the same figure is the same file.
 
     A PNG file notes the size of its smallest letters.
     """
@@ -73,7 +76,7 @@ def write(
         about = {NOTE: f"{smallest_text(figure):.2f} pt"}
     else:
         about = {"Date": None}
-    figure.savefig(target, format=form, dpi=dpi, bbox_inches=box or "tight", metadata=about)
+    figure.savefig(target, format=form, dpi=dpi, bbox_inches=box, metadata=about)
 
 
 def small_png(picture: Path, width: int = 480) -> bytes:

@@ -135,8 +135,7 @@ class Run:
 
         style.mark_phantom(figure, self.is_phantom and of_data)
         style.write_powers(figure)
-        figure_files.fit_page(figure)
-        box = style.settle(figure)
+        box = figure_files.fit_page(figure)
         for suffix in (".png", ".svg"):
             with self._output("figures", f"{file_name(name)}{suffix}") as temporary:
                 figure_files.write(figure, temporary, suffix[1:], dpi=150, box=box)

@@ -83,8 +83,7 @@ def image_slider(
 
 def figure_png(figure: plt.Figure, dpi: int = 90) -> bytes:
     """Return a matplotlib figure as the bytes of a PNG file, and close it."""
-    figure_files.fit_page(figure)
-    stream = io.BytesIO()
-    figure_files.write(figure, stream, "png", dpi)
+    box, stream = figure_files.fit_page(figure), io.BytesIO()
+    figure_files.write(figure, stream, "png", dpi, box)
     plt.close(figure)
     return stream.getvalue()

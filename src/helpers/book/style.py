@@ -10,7 +10,6 @@ from matplotlib.container import BarContainer
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
 
 from helpers.book.colours import area_colours
 
@@ -66,16 +65,6 @@ def write_powers(figure: plt.Figure) -> None:
         figure.draw_without_rendering()
         for text in figure.findobj(Text):
             text.set_parse_math("\\mathdefault{" in text.get_text())
-
-
-def settle(figure: plt.Figure) -> Bbox:
-    """Lay a figure out once and for all; return the box around all that it shows, in inches.
-
-    A figure is written three times. Left to itself it would be laid out, and measured, before each.
-    """
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    return figure.get_tightbbox().padded(plt.rcParams["savefig.pad_inches"])
 
 
 # ---------------------------------------------------------------------------- axes and legends
