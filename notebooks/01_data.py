@@ -170,7 +170,7 @@ recall = evaluation.scores(confusion)["recall"]
 # %%
 figure = figures.overview(
     piece.image,
-    train.centres,
+    train.centres - piece.offset,
     train.labels,
     train.cut()[:, 0],
     activations,

@@ -46,6 +46,8 @@ def test_window_cuts_image_and_labels_alike(two_area_folder):
     stored = tifffile.imread(two_area_folder.folder / "z120.tif")[10:160, 30:330]
     assert np.allclose(piece.image * 255, stored, atol=1e-4) and piece.areas.shape == (150, 300)
     assert piece.offset == (10, 30) and piece.full_shape == (200, 400)
+    np.testing.assert_array_equal(piece.whole[10:160, 30:330], piece.image)
+    assert piece.whole.shape == (200, 400)
 
 
 @pytest.mark.parametrize(

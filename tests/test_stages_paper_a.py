@@ -2,6 +2,7 @@
 cannot be used.
 """
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -193,6 +194,40 @@ def test_interactive_plot_holds_its_data_and_asks_the_bundled_script_first():
     html = interactive.plotly_html(figure).data
     assert html.index("../_static/vendor/plotly.min.js") < html.index("cdn.plot.ly")
     assert html.count("</script>") == 2 and "(phantom)" in html  # a name cannot end the script
+
+
+def test_a_window_sees_what_its_image_file_has_around_it(run):
+    whole = stages.labelled_test_slice(run)
+    top, left = 40, 56
+    height, width = (4 * (side // 4) - 100 for side in whole.image.shape)
+    cut = np.s_[top : top + height, left : left + width]
+    window = replace(
+        whole,
+        image=whole.image[cut],
+        areas=whole.areas[cut],
+        layers=None,
+        truth={},
+        window=(top, left, height, width),
+    )
+    assert window.whole is whole.whole
+    network = stages.untrained_classifier(run, seed=0)
+    # positions of the window are among those of the whole slice
+    all_of_it, part = (
+        stages.slice_features(run, network, piece, stride=4, progress=False).value
+        for piece in (whole, window)
+    )
+    expected = all_of_it.features[top // 4 : (top + height) // 4, left // 4 : (left + width) // 4]
+    both = part.computed & np.any(expected != 0, axis=-1)
+    assert both[0].any() and both[:, 0].any()  # at its edges too
+    np.testing.assert_allclose(part.features[both], expected[both], atol=1e-4)
+    prepared = stages.prepared_slice(run, window)
+    np.testing.assert_array_equal(prepared.image, stages.prepared_slice(run, whole).image[cut])
+    np.testing.assert_array_equal(prepared.tissue, stages.prepared_slice(run, whole).tissue[cut])
+    drawn = stages.patches(run, "test", 3, only=window)
+    corners = drawn.centres - 64
+    source = np.pad(stages.prepared_slice(run, whole).image, 64, constant_values=drawn.padding[0])
+    for patch, (row, column) in zip(drawn.cut()[:, 0], corners + 64):
+        np.testing.assert_array_equal(patch, source[row : row + 128, column : column + 128])
 
 
 def test_the_untrained_network_stands_in_for_a_trained_one(run):

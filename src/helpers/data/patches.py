@@ -51,6 +51,13 @@ class Patches:
         """The same patches with another value outside of each image."""
         return replace(self, padding=tuple(values))
 
+    def inside(self, images: Sequence[np.ndarray], offsets: Sequence[tuple[int, int]]) -> "Patches":
+        """The same patches, cut out of larger images: `offsets` are row and column of each image's
+        first pixel in the one that holds it. Centres count there.
+        """
+        shift = np.asarray(offsets)[self.slice_index]  # (N, 2)
+        return replace(self, images=tuple(images), centres=self.centres + shift)
+
     def part(self, chosen: np.ndarray) -> "Patches":
         """The patches at the given indices."""
         where = self.slice_index[chosen], self.centres[chosen], self.labels[chosen]

@@ -45,6 +45,9 @@ class Slice:
         Height and width of the image file.
     truth : dict of (H, W) arrays
         Maps that only a phantom knows, in the units of their files.
+    whole : (full_shape) float32 array
+        The image file that a window is part of: what is scaled, and what lies around the window,
+        are known from it. The image itself, where that is the whole of it.
     """
 
     z: int
@@ -55,6 +58,11 @@ class Slice:
     window: tuple[int, int, int, int] | None
     full_shape: tuple[int, int]
     truth: dict[str, np.ndarray] = field(default_factory=dict)
+    whole: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.whole is None:
+            object.__setattr__(self, "whole", self.image)
 
     @property
     def offset(self) -> tuple[int, int]:
@@ -269,6 +277,7 @@ def _read_slice(
         tuple(window) if window else None,
         image.shape,
         {key.removeprefix("truth."): _frozen(array[cut]) for key, array in maps.items()},
+        _frozen(image) if window else None,
     )
 
 

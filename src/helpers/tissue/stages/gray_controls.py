@@ -80,9 +80,9 @@ def _annotated_positions(run: Run, piece: Slice, n: int, seed: int) -> Patches:
     centres = np.stack(np.unravel_index(np.sort(chosen), piece.areas.shape), axis=1)
     prepared = prepared_slice(run, piece)
     return Patches(
-        (prepared.image,),
+        (prepared.whole,),
         np.zeros(len(centres), int),
-        centres,
+        centres + piece.offset,
         piece.areas[tuple(centres.T)],
         padding=(prepared.scale.raw_zero,),
     )

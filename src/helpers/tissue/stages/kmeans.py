@@ -75,7 +75,8 @@ def gray_grid(run: Run, grid: CortexGrid) -> CortexGrid:
     deviation over the cortex, so that neither weighs more.
     """
     prepared = prepared_slice(run, grid.piece)
-    mean, deviation = window_statistics(prepared.image, pad_value=prepared.scale.raw_zero)
+    both = window_statistics(prepared.whole, pad_value=prepared.scale.raw_zero)
+    mean, deviation = map(prepared.cut, both)
     features = np.stack([grid.at_grid(mean), grid.at_grid(deviation)], axis=-1)
     rows = features[grid.inside]
     features = (features - rows.mean(0)) / np.maximum(rows.std(0), 1e-12)

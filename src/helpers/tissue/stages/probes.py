@@ -95,7 +95,7 @@ def _standardise(run: Run, drawn: patch_rules.Patches, raw: np.ndarray) -> np.nd
     """Raw patches as `AreaCNN` reads them: by the scale of the slice, and the rows, that each was
     cut from.
     """
-    pieces = {id(piece.image): piece for piece in run.microct.slices()}
+    pieces = {id(piece.whole): piece for piece in run.microct.slices()}
     scales = [slices.prepared_slice(run, pieces[id(image)]).scale for image in drawn.images]
     out = np.empty(raw.shape, np.float32)
     for i, (index, centre) in enumerate(zip(drawn.slice_index, drawn.centres)):

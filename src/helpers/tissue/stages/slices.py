@@ -101,7 +101,8 @@ def patches(
     """Return balanced patches of one role, or None where that role has no labels.
 
     Training patches lie wholly inside their area; validation and test patches have their centre in
-    it (A §III.1). Without a validation slice, part of each training area, spatially apart, serves.
+    it (A §III.1). Those at the edge of a window see what the image file has beyond it. Without a
+    validation slice, part of each training area, spatially apart, serves.
 
     Parameters
     ----------
@@ -139,15 +140,19 @@ def patches(
     if not pieces:
         return None
     prepared = [prepared_slice(run, piece) for piece in pieces]
-    return patch_rules.sample_patches(
-        [piece.image for piece in (pieces if raw else prepared)],
+    drawn = patch_rules.sample_patches(
+        [piece.image for piece in pieces],
         labels,
         per_area,
         data.areas,
         purity=purity if role == "train" else 0.0,
         seed=[seed, ROLES.index(role)],
         forbidden=forbidden,
-    ).padded([0.0 if raw else one.scale.raw_zero for one in prepared])
+    )
+    around = [piece.whole for piece in (pieces if raw else prepared)]
+    return drawn.inside(around, [piece.offset for piece in pieces]).padded(
+        [0.0 if raw else one.scale.raw_zero for one in prepared]
+    )
 
 
 def _held_out(run: Run, piece: Slice) -> tuple[np.ndarray, np.ndarray]:
@@ -209,6 +214,7 @@ def slice_features(
     prepared = prepared_slice(run, piece)
     shape = piece.image.shape
     wanted = prepared.classified | prepared.featured
+    around = dense.CENTRE, patch_rules.SIZE - dense.CENTRE - 1  # what the outermost windows see
 
     def make(folder: Path) -> None:
         out = np.lib.format.open_memmap(
@@ -219,12 +225,11 @@ def slice_features(
         )
         dense.dense_features(
             trained.value.model,
-            prepared.image,
+            prepared.surrounded(*around),
             stride,
             out=out,
-            pad=True,
             pad_value=prepared.scale.raw_zero,
-            mask=wanted,
+            mask=np.pad(wanted, around),
             device=choose_device(device),
             progress=progress,
         )
