@@ -34,6 +34,7 @@ seeds = [0]  # one network is trained and factorised for each
 # "fast, epochs=20, patches_per_area=1500"
 recipe = "fast"
 stride = 1  # pixels from one position to the next; 1 is every position
+further_stride = 2  # pixels; the same on the second slice
 k = 15  # factors
 p = 6  # factors to choose, at most one per area
 lam = 0.5  # λ, by which leakage is weighed against coverage
@@ -286,11 +287,12 @@ if report.layer_means is not None:
 
 # %%
 if second:
+    coarser = max(stride, further_stride)
     other = stages.nmf_factors(
         run,
         trained[seeds[0]],
         second,
-        stride=stride,
+        stride=coarser,
         basis=fitted[seeds[0]],
     ).value
     origin = "annotated" if other.annotated else "predicted by the network"
@@ -303,7 +305,7 @@ if second:
 if second:
     figure = figures.selected_factors(
         second.image,
-        figures.view_of(other.areas > 0, turns, stride, margin=60),
+        figures.view_of(other.areas > 0, turns, coarser, margin=60),
         [other.on_grid(other.coefficients[:, i]) for i, _ in shown],
         [tops[i] for i, _ in shown],
         [title for _, title in shown],

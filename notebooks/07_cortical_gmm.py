@@ -32,6 +32,7 @@ seeds = [0]  # one network is trained and factorised for each
 # "fast, epochs=20, patches_per_area=1500"
 recipe = "fast"
 stride = 1  # pixels from one position to the next; 1 is every position
+further_stride = 2  # pixels; the same on the second slice
 k = 15  # factors
 n_components = 4  # components of the Gaussian mixture
 gmm_seed = 22  # start of the mixture
@@ -253,9 +254,8 @@ pairs = None
 network, basis = trained[seeds[0]], fitted[seeds[0]]
 if reports and second:
     try:
-        borrowed = stages.nmf_factors(
-            run, network, second, stride=stride, basis=basis
-        )
+        coarser = {"stride": max(stride, further_stride), "basis": basis}
+        borrowed = stages.nmf_factors(run, network, second, **coarser)
         there = stages.cortical_components(run, borrowed, **mixture)
         other = stages.cortex_report(run, there, lam=lam, p=p)
         pairs = stages.matched_shares(report, other)

@@ -72,7 +72,8 @@ FEATURES = 64  # numbers per window: more factors or components there cannot be
 #: By parameter, or by notebook and parameter where the two differ.
 RANGES = {
     "seeds": SEEDS, "kmeans_seeds": SEEDS, "try_seeds": SEEDS, "gmm_seed": SEEDS,
-    "stride": Range(1, 128), "smoothing_um": Range(0), "strip_um": POSITIVE, "margin": Range(0),
+    "stride": Range(1, 128), "further_stride": Range(1, 128), "smoothing_um": Range(0),
+    "strip_um": POSITIVE, "margin": Range(0),
     "evaluation_per_area": COUNT, "train_per_area": Range(2), "test_per_area": Range(2),
     "noise_per_area": COUNT, "noise_variances": Range(0, 1, apart=True), "repeats": COUNT,
     "curve_sizes": Range(1, apart=True), "retrain_per_area": Range(1, apart=True),
