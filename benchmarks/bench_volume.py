@@ -41,22 +41,29 @@ PART = 1856  # columns that are kept
 
 
 def watch_children(stop, most, spent):
-    """Until told to stop: largest resident size of a worker, and processor seconds of each."""
+    """Until told to stop: largest resident size of a worker, and processor seconds of each.
+
+    Workers are looked for once: going through all processes again and again would take a share of
+    the processors that are measured.
+    """
     import psutil
 
-    here = psutil.Process()
+    children = psutil.Process().children(recursive=True)
+    children = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
     while True:
-        for child in here.children(recursive=True):
+        for child in children:
             with contextlib.suppress(psutil.Error):
-                if "spawn_main" in " ".join(child.cmdline()):
-                    most[0] = max(most[0], child.memory_info().rss)
-                    spent[child.pid] = sum(child.cpu_times()[:2])
-        if stop.wait(0.1):
+                most[0] = max(most[0], child.memory_info().rss)
+                spent[child.pid] = sum(child.cpu_times()[:2])
+        if stop.is_set():
             return
+        stop.wait(0.25)
 
 
 def measure(folder, n, found, stride):
-    """Predict n slices: clock, processor seconds of each worker, bytes of the largest."""
+    """Predict n slices: clock, processor seconds of each worker and of this process, which schedules
+    them, bytes of the largest worker.
+    """
     learned = Trained((folder / "net.safetensors").read_bytes(), AREAS, None, "benchmark")
     out = folder / f"out-{n}"
     shutil.rmtree(out, ignore_errors=True)
@@ -66,15 +73,15 @@ def measure(folder, n, found, stride):
     stop.clear()
     watch = threading.Thread(target=watch_children, args=(stop, most, after))
     watch.start()
-    start = time.perf_counter()
+    start, own = time.perf_counter(), time.process_time()
     options = Options(stride=stride)
     file = folder / f"{n}.npy"
     predict_volume(file, out, learned, found, options, progress=False, say=lambda line: None)
-    clock = time.perf_counter() - start
+    clock, own = time.perf_counter() - start, time.process_time() - own
     stop.set()
     watch.join()
     spent = [after[pid] - before.get(pid, 0.0) for pid in after]
-    return clock, [seconds for seconds in spent if seconds > 0.1], most[0]
+    return clock, [seconds for seconds in spent if seconds > 0.1], own, most[0]
 
 
 def main():
@@ -94,21 +101,21 @@ def main():
             np.save(folder / f"{n}.npy", np.stack([drawn[i % len(drawn)] for i in range(n)]))
         one = {}
         print(
-            "workers slices  clock s  of ideal  processor s  a slice   busy  waste  MB a worker  load"
+            "workers slices  clock s  of ideal  processor s  a slice   busy  waste  client s  MB a worker  load"
         )
         for count in arguments.workers:
             with workers(f"local:{count}", memory=1_500_000_000) as found:
                 # every worker imports and loads first; that is paid once, not per slice
                 measure(folder, arguments.slices[min(1, len(arguments.slices) - 1)], found, stride)
                 for n in arguments.slices:
-                    clock, spent, memory = measure(folder, n, found, stride)
+                    clock, spent, own, memory = measure(folder, n, found, stride)
                     total = sum(spent)
                     one.setdefault(n, (clock, total))
                     ideal = one[n][0] * arguments.workers[0] / count / clock
                     busy, waste = total / count / max(spent), one[n][1] / total
                     print(
                         f"{count:7} {n:6} {clock:8.1f} {ideal:9.2f} {total:12.2f} {total / n:8.3f} "
-                        f"{busy:6.2f} {waste:6.2f} {memory / 1e6:12.0f} {os.getloadavg()[0]:5.1f}",
+                        f"{busy:6.2f} {waste:6.2f} {own:9.2f} {memory / 1e6:12.0f} {os.getloadavg()[0]:5.1f}",
                         flush=True,
                     )
 
