@@ -18,3 +18,15 @@ document.addEventListener("DOMContentLoaded", () => {
   name();
   title.after(button);
 });
+/* A figure opens by itself when it is clicked: there it can be enlarged, on a phone too. */
+document.addEventListener("DOMContentLoaded", () => {
+  for (const picture of document.querySelectorAll("article figure:has(.caption-number) img")) {
+    if (picture.closest("a")) continue;
+    const link = document.createElement("a");
+    link.className = "full-size";
+    link.href = picture.getAttribute("src");
+    link.title = "open this figure by itself";
+    picture.replaceWith(link);
+    link.append(picture);
+  }
+});

@@ -115,7 +115,8 @@ run.show(figures.class_balance(balance, data.areas), "A_class_balance")
 # %%
 measured = stages.area_texture(run, piece)
 run.save_table(measured, "texture")
-display(measured.round(3))
+words = measured.rename(columns=lambda name: name.replace("_", " "))
+display(words.round(3).T)
 
 # %%
 if run.is_phantom:

@@ -225,7 +225,7 @@ if grid:
     numbers = [name for name in table if name not in aside]
     rows = table.groupby(["region", "features"], sort=False)
     display(rows["windows"].first().unstack().iloc[:, :1])
-    display(rows[numbers].agg(["mean", "std"]).round(3).T)
+    display(rows[numbers].agg(["mean", "std"]).round(3))
 
 # %%
 if grid:

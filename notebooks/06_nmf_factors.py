@@ -233,7 +233,7 @@ agreement = stages.density_agreement(run, first)
 run.save_table(agreement, "density_agreement")
 whose = "this slice" if report.known else "a drawn section, not of this slice"
 display(Markdown(f"*Areas of {whose}:*"))
-display(agreement.set_index("area").round(2))
+display(agreement.set_index("area").astype(float).round(2).T)
 
 # %%
 if report.known and "WM" in data.areas:

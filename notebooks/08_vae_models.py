@@ -164,7 +164,7 @@ display(networks.set_index(["family", "beta", "L", "seed"]).round(3))
 at_l = losses[losses["L"] == latent_dim].fillna({"beta": 0})
 print(f"Clean test error at L = {latent_dim}:")
 print(at_l.groupby(["family", "beta"])["clean_test_error"].mean().round(2))
-said = wrong or ["Every network is below the linear optimum."]
+said = wrong or ["Every network of the grid is below its linear optimum."]
 display(Markdown("\n".join(f"- {markup.plain(line)}" for line in said)))
 
 # %% [markdown]
@@ -228,8 +228,8 @@ else:
 #
 # The dotted gray line is the **control**: the *mean image*, drawn for everybody. It is the floor. A
 # measure on which it already scores high says little about any model, and what is put in the
-# β-VAE's place must fail its claim. A difference only counts if its lower bound is above zero (2.5
-# % of draws of images and of seeds, the same draws for all models).
+# β-VAE's place must fail its claim. A difference only counts if its lower bound is above zero: the
+# 2.5 % quantile of draws of images and of seeds, the same draws for all models.
 
 # %%
 components = max([*latent_dims, *pca_dims]) + 16

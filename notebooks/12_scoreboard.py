@@ -23,8 +23,9 @@
 #
 # Numbers are means over *n* repeats, ± their standard deviation; rules apply to the mean. A repeat
 # is a newly trained network wherever `seeds` lists several. Pages 03 to 05 also repeat with another
-# draw of windows, or another start of k-means, and the same network. Open a row for its rule, its
-# interval, the figure that decides and the page that computes it.
+# draw of windows, or another start of k-means, and the same network. A row shows the numbers that
+# its rule compares. Open it for the rule, what of it did not hold, the interval, the figure that
+# decides and the page that computes it.
 
 # %% tags=["parameters"]
 run = "runs/quick"  # folder of the run whose claims are shown

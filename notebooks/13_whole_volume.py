@@ -107,7 +107,7 @@ if known:
     run.save_table(table, "volume_against_truth")
     display(table.round(4))
 run.save_table(found.volumes, "volume_areas")
-display(found.volumes.round(4))
+display(found.volumes[["volume_mm3", "share"]].round(4))
 
 # %% [markdown]
 # ## Do neighbours agree?

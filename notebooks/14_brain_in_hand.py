@@ -64,7 +64,7 @@ shown = data.images[stages.spread(data.reference, 6)]
 rebuilt = [
     model.net.decode(model.net.encode(shown)) for model in models.values()
 ]
-labels = ["individual", *(model.label for model in models.values())]
+labels = ["individual", *(model.family for model in models.values())]
 figure = figures.gallery([shown, *rebuilt], labels)
 run.show(figure, "C_brain_in_hand")
 

@@ -215,3 +215,24 @@ def test_a_control_without_a_number_has_not_failed():
     assert decided["verdict"] == claims.NOT_RUN and "untrained" in decided["reason"]
     records[0]["control"]["lower_gap"] = -0.1
     assert claims.decide(claim, records)["verdict"] == claims.REPRODUCED
+
+
+@pytest.mark.parametrize(
+    "rule, said",
+    [
+        ("a > 0 and b <= 2 * a", ["b (3) is not at most 2 × a (1)"]),
+        ("a >= b - 0.5 and b < 3", ["a (1) is not at least b (3) − 0.5", "b (3) is not below 3"]),
+        ("2 <= a <= b", ["2 <= a (1) <= b (3) does not hold"]),
+        ("max(a, a_low) > b", ["max(a (1), a low (-1)) is not above b (3)"]),
+        ("a < b", []),
+    ],
+)
+def test_what_does_not_hold_is_told_in_numbers(rule, said):
+    assert rules.unmet(rule, {"a": 1.0, "b": 3.0, "a_low": -1.0}) == said
+
+
+def test_a_red_row_says_why_and_no_other_does(ledger, run):
+    ledger.record("A.acc.test", 0.5, control=0.9)
+    assert claims.why_not(row(run, "A.acc.test")).startswith("what was found (0.5) is not at least")
+    assert claims.why_not(row(run, "B.acc.validation")) == ""  # not run
+    assert claims.asked_of("A.acc.slice", {"accuracy": 0.9, "positions": 5}) == {"accuracy": 0.9}

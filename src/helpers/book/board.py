@@ -7,10 +7,11 @@ from collections.abc import Callable
 from docutils.nodes import make_id
 from IPython.display import HTML
 
-from helpers.book.claims import VERDICTS, number_text
+from helpers.book.claims import VERDICTS, Control, Interval, asked_of, number_text, why_not
 from helpers.book.markup import file_name
 from helpers.book.scoreboard import found_text
 
+NOTHING = number_text(None)
 PAPERS = {"A": "areas from texture", "B": "factors of a slice", "C": "a population of brains"}
 #: Every row can be hidden by a filter; what is left is counted. The script is the page's own.
 _SCRIPT = """<script>
@@ -92,13 +93,20 @@ def _filter(name: str, label: str, choices: dict[str, str]) -> str:
 
 def _counts(rows: list[dict], recorded: dict[str, list[dict]]) -> str:
     """Return how many claims got each verdict, in this run and in each recorded one."""
-    head = "".join(f'<th class="{verdict_class(one)}">{one}</th>' for one in VERDICTS)
-    lines = []
-    for name, theirs in {"this run": rows, **recorded}.items():
-        counted = Counter(row["verdict"] for row in theirs)
-        cells = "".join(f"<td>{counted[one] or ''}</td>" for one in VERDICTS)
-        lines.append(f"<tr><th scope=row>{html.escape(name)}</th>{cells}</tr>")
+    runs = {"this run": rows, **recorded}
+    counted = [Counter(row["verdict"] for row in theirs) for theirs in runs.values()]
+    head = "".join(f"<th scope=col>{html.escape(name)}</th>" for name in runs)
+    lines = [
+        f'<tr><th scope=row class="{verdict_class(one)}">{one}</th>'
+        f"{''.join(f'<td>{count[one]}</td>' for count in counted)}</tr>"
+        for one in VERDICTS
+    ]
     return f'<table class="board-counts"><tr><td></td>{head}</tr>{"".join(lines)}</table>'
+
+
+def _spaced(value: Control | Interval | None) -> str:
+    """Return numbers as text, their names as words."""
+    return number_text(value).replace("_", " ")
 
 
 def _row(row: dict, others: dict[str, dict[str, dict]], picture: str) -> str:
@@ -110,11 +118,13 @@ def _row(row: dict, others: dict[str, dict[str, dict]], picture: str) -> str:
         for name, found in others.items()
         if row["id"] in found
     )
+    short = {"mean": asked_of(row["id"], row["mean"]), "interval": None}
     cells = {
         "published": text["published"],
-        "found": html.escape(found_text(row)),
-        "control": html.escape(number_text(row["control"])),
+        "found": html.escape(found_text({**row, **short}).replace("_", " ")),
+        "control": html.escape(_spaced(asked_of(row["id"], row["control"]))),
     }
+    several = isinstance(row["mean"], dict) or isinstance(row["control"], dict)
     summary = "".join(
         f'<span class="board-cell"><small>{name}</small> {value}</span>'
         for name, value in cells.items()
@@ -122,15 +132,18 @@ def _row(row: dict, others: dict[str, dict[str, dict]], picture: str) -> str:
     facts = {
         "where in the paper": row["where"],
         "rule": row["rule"],
+        "what the rule lacks": why_not(row),
         "control": row["control_in_words"],
-        "interval (95 %)": number_text(row["interval"]) if row["interval"] else "",
+        "all that was found": _spaced(row["mean"] if several else None),
+        "all of the control": _spaced(row["control"] if several else None),
+        "interval (95 %)": _spaced(row["interval"] or None),
         "data": row["dataset"],
         "why": row["reason"],
     }
     listed = "".join(
         f"<dt>{name}</dt><dd>{html.escape(str(value))}</dd>"
         for name, value in facts.items()
-        if value
+        if value not in ("", NOTHING)
     )
     page = f"{html.escape(row['notebook'])}.html"
     place = make_id(file_name(row["figure"]).lower()) if picture else ""  # as docutils names it

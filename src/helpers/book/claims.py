@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 import yaml
 
 from helpers.book.root import project_root
-from helpers.book.rules import evaluate, names_of, over_seeds
+from helpers.book.rules import evaluate, names_of, over_seeds, unmet
 from helpers.data.files import write_json
 
 REPRODUCED = "reproduced"
@@ -186,7 +186,33 @@ def number_text(value: Control | Interval | None) -> str:
         return ("; " if _nested(value) else ", ").join(parts)
     if isinstance(value, Sequence):
         return f"[{value[0]:.4g}, {value[1]:.4g}]"
-    return f"{value:.4g}"
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def asked_of(id: str, value: Control | None) -> Control | None:
+    """Return what a claim's rule compares of a value or of its controls; other numbers beside it
+    say how it came about.
+    """
+    if not isinstance(value, dict) or id not in load():
+        return value
+    asked = names_of(load()[id].rule)
+    if _nested(value):
+        return {name: asked_of(id, part) for name, part in value.items()}
+    return {name: part for name, part in value.items() if name in asked} or value
+
+
+def why_not(row: dict) -> str:
+    """Return which part of its rule a row does not meet, with the numbers; "" if it meets all, or
+    cannot be asked.
+    """
+    claim, mean = load().get(row["id"]), row["mean"]
+    if row["verdict"] != NOT_REPRODUCED or claim is None or mean is None or _lacking(claim, mean):
+        return ""
+    names = mean if isinstance(mean, dict) else {"value": mean}
+    rules = [claim.rule]
+    if claim.truth_rule and names_of(claim.truth_rule) <= set(names):
+        rules.append(claim.truth_rule)
+    return "; ".join(part for rule in rules for part in unmet(rule, names))
 
 
 def single_controls(claim: Claim, control: Control) -> Iterator[tuple[str, Value]]:

@@ -4,6 +4,7 @@ the means over seeds that they are asked of.
 
 import ast
 import operator
+import re
 from collections.abc import Callable
 
 
@@ -62,6 +63,33 @@ def names_of(rule: str) -> set[str]:
     return {node.id for node in ast.walk(ast.parse(rule)) if isinstance(node, ast.Name)} - set(
         _FUNCTIONS
     )
+
+
+def unmet(rule: str, names: dict[str, float]) -> list[str]:
+    """Return in words which parts of a rule do not hold: of ``a_low > 0 and b > c``, say,
+    ``a low (-0.3) is not above 0``.
+    """
+    whole = ast.parse(rule, mode="eval").body
+    joined = isinstance(whole, ast.BoolOp) and isinstance(whole.op, ast.And)
+    parts = whole.values if joined else [whole]
+    return [_told(part, names) for part in parts if not _evaluate(part, names)]
+
+
+_WORDS = {ast.Lt: "below", ast.LtE: "at most", ast.Gt: "above", ast.GtE: "at least"}
+
+
+def _told(part: ast.expr, names: dict[str, float]) -> str:
+    if isinstance(part, ast.Compare) and len(part.ops) == 1:
+        left, right = _in_numbers(part.left, names), _in_numbers(part.comparators[0], names)
+        return f"{left} is not {_WORDS[type(part.ops[0])]} {right}"
+    return f"{_in_numbers(part, names)} does not hold"
+
+
+def _in_numbers(part: ast.expr, names: dict[str, float]) -> str:
+    words = {name: "what was found" if name == "value" else name for name in names}
+    told = {name: f"{words[name].replace('_', ' ')} ({names[name]:.4g})" for name in names}
+    text = re.sub(r"[^\W\d]\w*", lambda found: told.get(found[0], found[0]), ast.unparse(part))
+    return text.replace(" * ", " × ").replace(" - ", " − ").replace(" / ", "/")
 
 
 def over_seeds(statistic: Callable[[list[float]], float], values: list) -> dict | list | float:

@@ -43,6 +43,7 @@ KEYS = (
 def summary(rows: list[dict]) -> "Figure":
     """Show how many claims of each paper got each verdict."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     papers = sorted({row["id"][0] for row in rows})
     counts = Counter((row["id"][0], row["verdict"]) for row in rows)
@@ -57,6 +58,7 @@ def summary(rows: list[dict]) -> "Figure":
     axis.set_yticks(range(len(papers)), [f"paper {paper}" for paper in papers])
     axis.invert_yaxis()
     axis.set_xlabel("claims")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(ncol=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure
 

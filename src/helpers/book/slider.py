@@ -12,9 +12,9 @@ from IPython.display import HTML
 from helpers.book import figure_files
 
 _PAGE = """<figure class="image-slider" style="margin:0">
-<label style="display:flex;gap:.8em;align-items:center;max-width:40em">
+<label style="display:flex;flex-wrap:wrap;gap:.2em .8em;align-items:center;max-width:40em">
 <span style="white-space:nowrap">{title}</span>
-<input type="range" min="0" max="{last}" value="{start}" step="1" style="flex:1"
+<input type="range" min="0" max="{last}" value="{start}" step="1" style="flex:1 1 8em"
  aria-label="{title}" oninput="this.closest('figure').querySelectorAll('[data-frame]')
  .forEach((e, i) =&gt; e.hidden = i % {count} != this.value)">
 {labels}</label>

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib import patheffects
 from matplotlib.colors import ListedColormap
 from matplotlib.container import BarContainer
 from matplotlib.image import AxesImage
@@ -291,6 +292,10 @@ def scale_bar(
     length_um = fitting_length(length_um, abs(right - left) * pixel_size_um)
     width, height = length_um / pixel_size_um, abs(top - bottom)
     x, y = right - 0.03 * (right - left) - width, bottom - 0.06 * (bottom - top)
+    # A rim of the other shade: what lies under the bar may be dark or bright.
+    rim = [
+        patheffects.withStroke(linewidth=2, foreground="black" if colour == "white" else "white")
+    ]
     axis.plot([x, x + width], [y, y], color=colour, linewidth=2, solid_capstyle="butt")
     axis.text(
         x + width / 2,
@@ -300,6 +305,7 @@ def scale_bar(
         ha="center",
         va="bottom",
         fontsize=7,
+        path_effects=rim,
     )
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from helpers.book import board
-from helpers.book.claims import NOT_RUN, VERDICTS, Control, number_text
+from helpers.book.claims import NOT_RUN, REPRODUCED, VERDICTS, Control, number_text, why_not
 from helpers.book.markup import plain
 
 PLACE = "<!-- what this run found -->"  # in book/welcome.md
@@ -24,14 +24,38 @@ STEPS = {
         ("C_brain_in_hand", "14_brain_in_hand", "a brain to move yourself"),
     ),
 }
-#: Claims that the first page tells of: the number of each that says most, and what it is.
+#: Claims that the first page tells of: what each asks, the number that says most, what that is.
 FIRST = {
-    "A.acc.slice": ("accuracy", "accuracy"),
-    "A.gram.cnn": ("value", "error"),
-    "B.nmf.areas": ("worst_auroc", "least AUROC"),
-    "B.cortex.layers": ("nmi", "normalised mutual information"),
-    "C.quality.fd": ("ahead_of_pca", "PCA's distance greater by"),
-    "C.artifact_latents": ("count", "latents"),
+    "A.acc.slice": (
+        "Can a network name the area at every position of a slice?",
+        "accuracy",
+        "accuracy",
+    ),
+    "A.gram.cnn": (
+        "Are the features of one area alike, and those of two areas not?",
+        "value",
+        "error",
+    ),
+    "B.nmf.areas": (
+        "Do patterns found without labels mark areas?",
+        "worst_auroc",
+        "least area under the ROC curve",
+    ),
+    "B.cortex.layers": (
+        "Do the patterns of cortex follow its layers?",
+        "nmi",
+        "normalised mutual information",
+    ),
+    "C.quality.fd": (
+        "Does the β-VAE draw a crowd of brains more like the real one than its rivals?",
+        "ahead_of_pca",
+        "PCA's distance greater by",
+    ),
+    "C.artifact_latents": (
+        "Do some latents carry damage, and the others anatomy?",
+        "count",
+        "latents that carry damage",
+    ),
 }
 
 
@@ -53,20 +77,53 @@ def findings(
     every = {"this run": rows}
     every |= {f"recorded run {name}": found for name, found in (recorded or {}).items()}
     sentences = [_sentence(id, every) for id in FIRST]
-    counted = Counter(row["verdict"] for row in rows)
-    said = ", ".join(f"{counted[one]} {one}" for one in VERDICTS if counted[one])
-    names = list(dict.fromkeys(row["dataset"] for row in rows if row["dataset"]))
-    data = f" on {', '.join(map(plain, names))}" if names else ""
     return "\n\n".join(
         [
             *filter(None, parts),
             "## What was found",
-            f"Of {len(rows)} statements of the papers{data}: {said}. "
-            "Each was held against a control that must fail it; the "
-            "[scoreboard](../notebooks/12_scoreboard) has them all.",
+            "A statement of a paper is *reproduced* if it meets a rule written before its result "
+            "was known, and a *control*, which lacks what the paper credits, does not "
+            "([how to read a verdict](how_to_read)). The "
+            "[scoreboard](../notebooks/12_scoreboard) has every statement, rule and number.",
+            "\n\n".join(_counted(name, found) for name, found in every.items()),
             "\n".join(f"- {one}" for one in sentences if one),
+            "## Which hold in this run, and why others do not",
+            "\n".join(_folded(verdict, rows) for verdict in VERDICTS),
         ]
     )
+
+
+def _counted(name: str, rows: list[dict]) -> str:
+    """Return a run's data, and how many of its statements got each verdict."""
+    counted = Counter(row["verdict"] for row in rows)
+    said = ", ".join(f"{counted[one]} {_chip(one)}" for one in VERDICTS if counted[one])
+    data = list(dict.fromkeys(row["dataset"] for row in rows if row["dataset"]))
+    on = f", on {' and '.join(map(plain, data))}" if data else ""
+    return f"**{plain(name[0].upper() + name[1:])}**{on}: of {len(rows)} statements {said}."
+
+
+def _chip(verdict: str) -> str:
+    return f'<span class="{board.verdict_class(verdict)}">{verdict}</span>'
+
+
+def _folded(verdict: str, rows: list[dict]) -> str:
+    """Return the statements of one verdict as a list that folds, each with its reason."""
+    lines = "".join(
+        f'<li><a href="../notebooks/12_scoreboard.html#{row["id"]}"><code>{row["id"]}</code></a> '
+        f"{html.escape(row['statement'])}{_because(row)}</li>"
+        for row in rows
+        if row["verdict"] == verdict
+    )
+    opened = " open" * (verdict == REPRODUCED)
+    count = lines.count("<li>")
+    words = f"{count} {_chip(verdict)}"
+    folded = f'<details class="found"{opened}><summary>{words}</summary><ul>{lines}</ul></details>'
+    return folded if count else ""
+
+
+def _because(row: dict) -> str:
+    reason = why_not(row) or (row["reason"] if row["verdict"] == NOT_RUN else "")
+    return f": {plain(reason)}" if reason else ""
 
 
 def _strip(title: str, steps: tuple, pictures: dict[str, str]) -> str:
@@ -88,16 +145,18 @@ def _sentence(id: str, every: dict[str, list[dict]]) -> str:
     for name, rows in every.items():
         row = next((row for row in rows if row["id"] == id), None)
         if row and row["verdict"] != NOT_RUN:
-            key, words = FIRST[id]
+            question, key, words = FIRST[id]
             control = _number(row["control"], key)
             control = f" (control: {control})" if control else ""
-            chip = f'<span class="{board.verdict_class(row["verdict"])}">{row["verdict"]}</span>'
-            told.append(f"{plain(name)}: {words} {_number(row['mean'], key)}{control}, {chip}")
+            told.append(
+                f"{plain(name)}: {words} {_number(row['mean'], key)}{control}, "
+                f"{_chip(row['verdict'])}{_because(row)}"
+            )
             statement, published = row["statement"], row["published"]
     if not told:
         return ""
-    first = statement[0].upper() if statement[0].isascii() else statement[0]  # β stays small
-    return f"{first}{statement[1:]} (published: {published}). {'; '.join(told)}."
+    said = f"**{question}** The paper: {plain(statement)} (published: {published})."
+    return "<br>".join([said, *told])
 
 
 def _number(value: Control | None, key: str) -> str:

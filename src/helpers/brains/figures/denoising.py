@@ -49,7 +49,8 @@ def bars_per_artifact(
         if bottom > 0.5:  # similarities crowd near one
             axis.set_ylim(bottom - 0.05, 1)
         axis.set(title=title, ylabel=label)
-    axes[-1].legend(fontsize=7)
+    handles = axes[-1].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=len(handles[0]), fontsize=7)
     return figure
 
 

@@ -245,12 +245,22 @@ def against_latent_dim(
         axis.set_xscale("log", base=2)
         title = textwrap.fill(title, 60 // columns)
         axis.set(title=title, xlabel="latent dimension L", ylabel=label)
-        axis.set_xticks(ticks, ticks)
-        axis.minorticks_off()
+        axis.set_xticks(ticks, _apart(ticks, 0.35 if columns == 3 else 0.2))
+        axis.xaxis.minorticks_off()
     for axis, letter in zip(axes, letters):
         style.letter(axis, letter)
-    axes[-1].legend(fontsize=7)
+    handles = axes[-1].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=len(handles[0]), fontsize=7)
     return figure
+
+
+def _apart(ticks: list[float], octaves: float) -> list[str]:
+    """Return labels of ticks on a logarithmic axis, "" where one would touch the last before it."""
+    labels, last = [], 0.0
+    for tick in ticks:
+        labels.append("" if last and np.log2(tick / last) < octaves else f"{tick:g}")
+        last = tick if labels[-1] else last
+    return labels
 
 
 def bends_and_power_laws(scores: pd.DataFrame, beta: float, chosen: int) -> plt.Figure:

@@ -172,6 +172,7 @@ def layer_controls(scores: dict[str, dict[str, float]]) -> plt.Figure:
     axis.plot([-0.45, 1.45], [0.5, 0.5], ":", color="#b03030", linewidth=1, label="asked for")
     axis.plot([], [], color="#777777", label="95 % of shifted maps")
     axis.set(xticks=range(len(marks)), xticklabels=marks.values(), ylim=(0, 1.02))
+    axis.set_ylabel("F1, or share near borders")
     style.side_legend(axis)
     return figure
 

@@ -185,6 +185,7 @@ def annotated_slice_with_patches(
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", color=colour, weight="bold")
         for cell, chosen in zip(row, _spread(patch_labels, areas.index(name) + 1, 5)):
             cell.imshow(patches[chosen], cmap="gray", vmin=low, vmax=high)
+            cell.spines[:].set(visible=True, color=colour, linewidth=1.5)
     style.scale_bar(cells[-1, -1], pixel_size_um, 50)
     return figure
 

@@ -79,9 +79,10 @@ def areas_of_volume(table: pd.DataFrame) -> plt.Figure:
     """
     figure, axis = plt.subplots(figsize=(7.5, 2.8))
     bars = table[["true mm³", "predicted mm³"]].rename(columns=lambda name: name[: -len(" mm³")])
-    groups = style.grouped_bars(axis, bars, (TRUE, FOUND), 0.38, 0.36)
-    dice = ["" if np.isnan(each) else f"Dice {each:.2f}" for each in table["Dice"]]
-    axis.bar_label(groups[1], dice, fontsize=6.5, padding=1)
+    style.grouped_bars(axis, bars, (TRUE, FOUND), 0.38, 0.36)
+    for place, (dice, top) in enumerate(zip(table["Dice"], bars.max(axis=1))):
+        if np.isfinite(dice) and np.isfinite(top):
+            axis.text(place, top, f"Dice {dice:.2f}", ha="center", va="bottom", fontsize=6.5)
     axis.set(ylabel="mm³")
     style.side_legend(axis)
     return figure
