@@ -126,7 +126,7 @@ run.save_table(found.agreement.reset_index(), "volume_neighbours")
 #
 # Measured here, on this machine, with whatever else it had to do: seconds grow with the number of
 # blocks, and seconds a slice shrink with the number of workers as far as there are processors for
-# them. So these numbers are shown and not saved: `tables/` holds what every run of the same settings
+# them. So these numbers are shown, not saved: `tables/` holds what every run of the same settings
 # repeats byte for byte.
 
 # %%
