@@ -15,9 +15,10 @@ from helpers.tissue.factors.greedy_selection import Selection
 from helpers.tissue.figures import controls
 from helpers.tissue.figures.views import View
 
-TWELVE = [f"{kind} nucleus of the thalamus {i:02d}"[:30].ljust(30, "x") for i, kind in enumerate(
-    ["ventral", "dorsal", "medial", "lateral", "anterior", "posterior"] * 2
-)]  # fmt: skip
+TWELVE = [
+    f"{f'{kind} nucleus of thalamus':.27} {i:02d}".ljust(30, "x")
+    for i, kind in enumerate(["ventral", "dorsal", "medial", "lateral", "anterior", "rostral"] * 2)
+]
 RNG = np.random.default_rng(0)
 STATE = RNG.bit_generator.state
 VIEW = View(0, 0, 60, 100, 0, 1)
@@ -47,10 +48,11 @@ def everything_apart(figure):
     fit_page(figure)
     assert smallest_text(figure) >= 6.99 and shown_inches(figure) <= PAGE_INCHES + 1e-6
     apart([axis.title for axis in figure.axes], "titles")
+    apart([axis.xaxis.label for axis in figure.axes], "names of axes")
     for axis in figure.axes:
         apart(axis.get_xticklabels(), "names below")
         apart(axis.get_yticklabels(), "names beside")
-        apart(axis.texts, "names inside")
+        apart([axis.title, *axis.texts], "names inside")
         if axis.get_legend():
             apart(axis.get_legend().get_texts(), "legend")
 
@@ -113,6 +115,10 @@ FIGURES = {
 }  # fmt: skip
 
 
+def test_twelve_are_twelve():
+    assert len(set(TWELVE)) == 12 and {len(name) for name in TWELVE} == {30}
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_twelve_long_names_do_not_touch(name):
     everything_apart(FIGURES[name]())
@@ -158,6 +164,19 @@ def test_ticks_keep_colours_and_numbers_are_left_alone():
     assert [label.get_rotation() for label in axis.get_yticklabels()] == [0] * len(
         axis.get_yticks()
     )
+
+
+def test_names_of_axes_are_broken_where_they_are_longer_than_these():
+    figure, axes = plt.subplots(3, 3, figsize=(6, 5))
+    for row in axes:
+        row[0].set_ylabel("β-VAE, L = 4, β = 3")
+        for axis in row:
+            axis.set_xlabel("axons, share of the section, from gray values")
+    fit_page(figure)
+    apart([axis.yaxis.label for axis in axes[:, 0]], "at the sides")
+    for row in axes:
+        apart([axis.xaxis.label for axis in row], "below")
+    assert axes[0, 0].get_ylabel().replace("\n", " ").startswith("β-VAE")
 
 
 def test_names_without_any_room_are_left_out_evenly():

@@ -4,7 +4,7 @@ last place left out, before two of them overlap. Letters are never made smaller 
 
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
 SMALLEST_PT = 7  # points; smaller letters cannot be read
 TICK, LEGEND = 22, 30  # characters of a name on an axis, and of a line of a legend
 TURNED, UPRIGHT = 35, 90  # degrees
-NUMBER, TOP = "number in a cell", "number at a bar"  # marks of what may be left out
+NUMBER, TOP, LETTER = "number in a cell", "number at a bar", "letter of a panel"  # marks
 GAP = 2  # pixels between two names
 
 
@@ -63,12 +63,13 @@ def fit_labels(figure: plt.Figure) -> bool:
     """Fit names on axes, in titles, in cells and at bars of a figure that was drawn to the room
     they have; return whether anything changed.
     """
-    changed = [_fit_titles(figure)]
+    changed = [_fit_sides(figure)]
+    changed += [_fit_rows(figure, of) for of in (lambda a: a.title, lambda a: a.xaxis.label)]
     for axis in figure.axes:
         if not axis.axison or axis.name == "3d":
             continue
         changed += [_fit_ticks(axis, axis.xaxis), _fit_ticks(axis, axis.yaxis)]
-        changed += [_fit_numbers(axis), _fit_bar_labels(axis)]
+        changed += [_fit_numbers(axis), _fit_bar_labels(axis), _fit_letter(axis)]
     return any(changed)
 
 
@@ -164,25 +165,54 @@ def _thin(one: Axis, labels: list[Text], room: float, line: float) -> bool:
     return True
 
 
-def _fit_titles(figure: plt.Figure) -> bool:
-    """Break titles of panels that run into their neighbours', or out of a narrow panel's room."""
-    titled = [axis for axis in figure.axes if axis.title.get_text().strip()]
+def _fit_rows(figure: plt.Figure, of: Callable[[plt.Axes], Text]) -> bool:
+    """Break titles of panels, or names of their axes, that run into those of their neighbours."""
     rows: dict[int, list[plt.Axes]] = {}
-    for axis in titled:
-        rows.setdefault(round(axis.get_window_extent().y1), []).append(axis)
+    for axis in figure.axes:
+        if of(axis).get_text().strip():
+            rows.setdefault(round(axis.get_window_extent().y1), []).append(axis)
     changed = False
     for row in rows.values():
         row.sort(key=lambda axis: axis.get_window_extent().x0)
-        titles = [axis.title for axis in row]
-        if len(row) < 2 or not overlapping(titles):
+        texts = [of(axis) for axis in row]
+        if not overlapping(texts):
             continue
         middles = [(box.x0 + box.x1) / 2 for box in (axis.get_window_extent() for axis in row)]
-        room = float(np.diff(middles).min()) - 2 * GAP
-        letters = max(4, int(room / max(map(_letter, titles))))
-        names = [" ".join(title.get_text().split()) for title in titles]
-        for title, name in zip(titles, wrapped(names, letters, 3)):
-            title.set_text(name)
-        changed = True
+        changed |= _break(texts, float(np.diff(middles).min()) - 2 * GAP)
+    return changed
+
+
+def _fit_sides(figure: plt.Figure) -> bool:
+    """Break names at the sides of axes that are longer than these."""
+    changed = False
+    for axis in figure.axes:
+        text, room = axis.yaxis.label, axis.get_window_extent().height
+        upright = text.get_text().strip() and text.get_rotation() == UPRIGHT
+        if upright and text.get_window_extent().height > room + 2 * GAP:
+            changed |= _break([text], room)
+    return changed
+
+
+def _break(texts: list[Text], room: float) -> bool:
+    """Break texts into up to three lines of a width in pixels; whether that changed them."""
+    letters = max(4, int(room / max(map(_letter, texts))))
+    before = [text.get_text() for text in texts]
+    names = [" ".join(name.split()) for name in before]
+    for text, name in zip(texts, wrapped(names, letters, 3)):
+        text.set_text(name)
+    return before != [text.get_text() for text in texts]
+
+
+def _fit_letter(axis: plt.Axes) -> bool:
+    """Lift the letter of a panel over a title that reaches it."""
+    changed = False
+    for letter in (text for text in axis.texts if text.get_gid() == LETTER):
+        title = axis.title.get_window_extent()
+        if axis.title.get_text() and letter.get_window_extent().overlaps(title):
+            left, up = letter.get_position()
+            lifted = up + 1 + 72 * (title.y1 - letter.get_window_extent().y0) / letter.figure.dpi
+            letter.set_position((left, max(up, lifted)))
+            changed = lifted > up
     return changed
 
 

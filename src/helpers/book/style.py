@@ -12,7 +12,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
 
 from helpers.book.colours import area_colours
-from helpers.book.labels import NUMBER, TOP, shortened
+from helpers.book.labels import LETTER, NUMBER, TOP, shortened
 
 NETWORK_COLOURS = ("#1f4e79", "#c0504d", "#7f9f3f", "#8064a2", "#d98b2b", "#4bacc6", "#7f7f7f")
 
@@ -130,7 +130,7 @@ def bare(axis: plt.Axes, title: str = "", **options: object) -> None:
 def letter(axis: plt.Axes, name: str) -> None:
     """Write the letter that a panel has in the paper beside its upper left corner."""
     place = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right"}
-    axis.annotate(name, (0, 1), xytext=(-5, 5), weight="bold", fontsize=11, **place)
+    axis.annotate(name, (0, 1), xytext=(-5, 5), weight="bold", fontsize=11, gid=LETTER, **place)
 
 
 def patches(
