@@ -278,7 +278,8 @@ if ablations:
         stride=max(4, stride),
     )
     table = evaluation.ablation_table(scores)
-    run.save_table(table, "ablations")
+    # minutes differ from run to run: shown, not saved
+    run.save_table(table.drop(columns="minutes"), "ablations")
     display(table.round(4))
     run.show(figures.ablations(scores), "A_ablations")
 

@@ -126,14 +126,14 @@ run.save_table(found.agreement.reset_index(), "volume_neighbours")
 #
 # Measured here, on this machine, with whatever else it had to do: seconds grow with the number of
 # blocks, and seconds a slice shrink with the number of workers as far as there are processors for
-# them.
+# them. So these numbers are shown, not saved: `tables/` holds what every run of the same settings
+# repeats byte for byte.
 
 # %%
 figure = figures.seconds_and_blocks(
     found.slice_seconds, found.blocks, found.costs
 )
 run.show(figure, "volume_costs", of_data=False)
-run.save_table(found.costs, "volume_costs")
 display(found.costs.round(2))
 
 # %% [markdown]
@@ -146,5 +146,4 @@ share = float((found.labels > 0).mean())
 table = stages.price(
     stages.speeds(run, trained), share, found.bytes_per_position
 )
-run.save_table(table, "volume_price")
 display(table.round(1))

@@ -9,8 +9,10 @@ import nbformat
 import pytest
 import yaml
 
+from helpers import cli
 from helpers.book import captions, pages
 from helpers.book.captions import METADATA
+from helpers.data.datasets import Problem
 
 
 @pytest.fixture
@@ -44,6 +46,39 @@ def test_without_a_file_there_are_no_captions(tmp_path, monkeypatch):
     (tmp_path / "_toc.yml").write_text("")
     monkeypatch.chdir(tmp_path)
     assert captions.caption("one") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "figure", "words"),
+    [
+        ("one: fine\ntwo: a caption: with a colon\n", "two", "line 2, column 15"),
+        ("one: >-\n  fine\nmap_*: >-\n not {\nbad\n", "map_*", "text that is not YAML"),
+        ("two: a\none: fine\n\none: again\n", "one", "line 4, column 1"),
+        ("one: fine\ntwo: [a, b]\n", "two", "list \"['a', 'b']\""),
+        ("one: fine\ntwo:\n", "two", "nothing"),
+        ("one: fine\n12: fine\n", "12", "the name 12"),
+        ("- one\n", "", "a list"),
+        ("", "", "a NoneType"),
+        ("one: \x00", "", "text that is not YAML"),
+    ],
+)
+def test_a_malformed_caption_is_named_in_one_line(written, tmp_path, text, figure, words, capsys):
+    path = tmp_path / "book" / "captions.yml"
+    path.write_text(text)
+    with pytest.raises(Problem) as error:
+        captions.caption("one")
+    said = str(error.value)
+    assert "book/captions.yml" in said and words in said and "\n" not in said
+    assert f"figure {figure}" in said or not figure
+    assert error.value.remedy in said
+
+
+def test_a_book_of_malformed_captions_ends_in_that_line(written, tmp_path, monkeypatch, capsys):
+    (tmp_path / "book" / "captions.yml").write_text("one: [a]\n")
+    monkeypatch.setattr(cli, "_build", lambda arguments: captions.caption("one"))
+    (tmp_path / "run").mkdir()
+    assert cli.main(["build", str(tmp_path / "run")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_words_in_place_of_a_picture_hold_no_markup(written):

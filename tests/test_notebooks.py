@@ -173,6 +173,17 @@ def test_every_figure_is_in_both_formats_and_none_is_empty(tiny_run):
             assert np.asarray(image.convert("L")).std() > 5, f"{path.name} is nearly one colour"
 
 
+def test_no_table_holds_times(tiny_run):
+    """Times differ from run to run; tables of the same settings must not."""
+    run, _ = tiny_run
+    tables = sorted((run / "tables").glob("*.csv"))
+    assert {"ablations.csv", "volume_areas.csv"} <= {path.name for path in tables}
+    timed = re.compile(r"minute|hour|seconds|clock|processor|_s\b")
+    for path in tables:
+        header = path.read_text(encoding="utf-8").splitlines()[0]
+        assert not timed.search(header), f"{path.name}: {header}"
+
+
 def test_area_map_has_the_images_shape_and_the_classes_of_the_table(tiny_run, tiny_microct):
     import numpy as np
     import pandas as pd

@@ -9,10 +9,12 @@ import re
 from pathlib import Path
 
 import nbformat
-import yaml
 
 from helpers.book.markup import file_name
 from helpers.book.root import project_root
+from helpers.data.datasets.manifest import Problem, load_yaml
+
+FILE = "book/captions.yml"
 
 METADATA = "brainbook"  # of an output, where `Run.show` notes which figure it is
 REFERENCE = re.compile(r"\{numref\}`([^`<>]+)`")
@@ -20,12 +22,52 @@ REFERENCE = re.compile(r"\{numref\}`([^`<>]+)`")
 
 @functools.lru_cache
 def _load(path: Path, changed: float) -> dict[str, str]:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        known = load_yaml(path)
+    except Problem as problem:
+        line = int((re.search(r"line (\d+)", problem.field) or [0, 0])[1])
+        figure = _figure_at(path, line)
+        raise Problem(
+            f"{problem.field}{figure and f', figure {figure}'}",
+            problem.found,
+            "`figure: >-`, then its caption indented by two spaces",
+            "Mend that caption and build again; nothing is executed anew.",
+            FILE,
+        ) from None
+    if not isinstance(known, dict):
+        found, expected = f"a {type(known).__name__}", "captions by the names of figures"
+        raise Problem("", found, expected, "Write `figure: caption`, one for each.", FILE)
+    for name, text in known.items():
+        if not isinstance(name, str) or not isinstance(text, str):
+            found = f"the name {name!r}" if not isinstance(name, str) else _shown(text)
+            remedy = f"Write `{name}: >-`, the caption below it, indented by two spaces."
+            raise Problem(f"figure {name}", found, "a caption, which is text", remedy, FILE)
+    return known
+
+
+def _figure_at(path: Path, line: int) -> str:
+    """The figure whose caption a line is part of, "" if there is none."""
+    try:
+        above = path.read_text(encoding="utf-8").splitlines()[:line]
+    except (OSError, UnicodeDecodeError):
+        return ""
+    names = [found[1] for found in map(re.compile(r"([\w*]+)\s*:").match, above) if found]
+    return names[-1] if names else ""
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
 
 
 def caption(name: str) -> str:
-    """Return the caption of a figure in Markdown, "" where it has none."""
-    path = project_root() / "book" / "captions.yml"
+    """Return the caption of a figure in Markdown, "" where it has none.
+
+    Raises
+    ------
+    Problem
+        If ``book/captions.yml`` is not a list of captions; it names the figure where it can.
+    """
+    path = project_root() / FILE
     if not path.exists():
         return ""
     known = _load(path, path.stat().st_mtime)

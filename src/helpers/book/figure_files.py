@@ -8,8 +8,9 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
+from helpers.book.labels import SMALLEST_PT, fit_labels, fit_legends
+
 PAGE_INCHES = 7.5  # 720 pixels, the width of a page, at 96 pixels an inch
-SMALLEST_PT = 7  # points; smaller letters cannot be read
 NOTE = "Smallest text"  # what a PNG file says of its letters
 
 
@@ -20,8 +21,9 @@ def fit_page(figure: plt.Figure) -> Bbox:
     It is laid out once and for all: a figure is written three times, and left to itself it would be
     laid out, and measured, before each. Wider figures are made as wide as the page, not shrunk as
     pictures, so that their letters keep their size. Panels of images keep their shape; others keep
-    their height.
+    their height. Names that have no room there are wrapped, turned or cut.
     """
+    fit_legends(figure)
     for text in figure.findobj(Text):
         if text.get_fontsize() < SMALLEST_PT:
             text.set_fontsize(SMALLEST_PT)
@@ -30,6 +32,18 @@ def fit_page(figure: plt.Figure) -> Bbox:
             sizes = [label.get_fontsize() for label in one.get_ticklabels()]
             if sizes and min(sizes) < SMALLEST_PT:
                 one.set_tick_params(labelsize=SMALLEST_PT)
+    _narrow(figure)
+    for _ in range(2):  # names that were turned leave the panels another size
+        if not fit_labels(figure):
+            break
+        _narrow(figure)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure.get_tightbbox().padded(plt.rcParams["savefig.pad_inches"])
+
+
+def _narrow(figure: plt.Figure) -> None:
+    """Make a figure that is wider than the page as wide as it."""
     for _ in range(8):  # what stands beside the panels does not shrink with them
         found = shown_inches(figure)
         if found <= PAGE_INCHES:
@@ -39,9 +53,6 @@ def fit_page(figure: plt.Figure) -> Bbox:
         share = max(0.3, 1 - (found - PAGE_INCHES + 0.03) / width)
         height *= share if images and sum(images) > len(images) / 2 else 1
         figure.set_size_inches(width * share, height)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    return figure.get_tightbbox().padded(plt.rcParams["savefig.pad_inches"])
 
 
 def shown_inches(figure: plt.Figure) -> float:

@@ -13,6 +13,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
 
 from helpers.book.colours import area_colours
+from helpers.book.labels import LETTER, NUMBER, TOP, shortened
 
 NETWORK_COLOURS = ("#1f4e79", "#c0504d", "#7f9f3f", "#8064a2", "#d98b2b", "#4bacc6", "#7f7f7f")
 
@@ -113,11 +114,11 @@ def small_multiples(
     return figure, axes.flat[:count]
 
 
-def shortened(names: Iterable[str], longest: int = 22) -> list[str]:
-    """Return names cut to a length that ticks have room for; all whole where two would be one."""
-    names = [*map(str, names)]
-    short = [name if len(name) <= longest else f"{name[: longest - 1]}…" for name in names]
-    return short if len(set(short)) == len(set(names)) else names
+def columns_beside(names: Sequence[str]) -> int | None:
+    """Return in how many columns of `small_multiples` matrices of so many names stand: all beside
+    one another, or, where their numbers had no room then, one below the other.
+    """
+    return 1 if len(names) > 8 else None
 
 
 def bare(axis: plt.Axes, title: str = "", **options: object) -> None:
@@ -130,7 +131,7 @@ def bare(axis: plt.Axes, title: str = "", **options: object) -> None:
 def letter(axis: plt.Axes, name: str) -> None:
     """Write the letter that a panel has in the paper beside its upper left corner."""
     place = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right"}
-    axis.annotate(name, (0, 1), xytext=(-5, 5), weight="bold", fontsize=11, **place)
+    axis.annotate(name, (0, 1), xytext=(-5, 5), weight="bold", fontsize=11, gid=LETTER, **place)
 
 
 def patches(
@@ -248,7 +249,17 @@ def numbers(
                 va="center",
                 fontsize=size,
                 color="white" if white[row, column] else "black",
+                gid=NUMBER,
             )
+
+
+def bar_numbers(axis: plt.Axes, bars: BarContainer, labels: Sequence[str] | str = "{:.2f}") -> None:
+    """Write numbers at the ends of bars, in one format or one by one; left out where they would
+    touch.
+    """
+    said = {"fmt": labels} if isinstance(labels, str) else {"labels": labels}
+    for text in axis.bar_label(bars, **said, fontsize=6.5, padding=1):
+        text.set_gid(TOP)
 
 
 # ---------------------------------------------------------------------------- images

@@ -104,8 +104,10 @@ class _PlainLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         mapping = super().construct_mapping(node, deep)
         if len(mapping) < len(node.value):
-            said = "a key that stands twice in this mapping"
-            raise yaml.MarkedYAMLError(problem=said, problem_mark=node.start_mark)
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+            again = next(i for i, key in enumerate(keys) if key in keys[:i])
+            mark = node.value[again][0].start_mark
+            raise yaml.MarkedYAMLError(problem="a key that stands twice", problem_mark=mark)
         return mapping
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -139,9 +141,10 @@ def load_yaml(path: Path) -> Any:
         OSError,
     ) as error:
         mark = getattr(error, "problem_mark", None)
+        said = " ".join(str(getattr(error, "problem", None) or error).split())[:120]
         raise Problem(
             f"line {mark.line + 1}, column {mark.column + 1}" if mark else "",
-            f"text that is not YAML ({getattr(error, 'problem', None) or str(error)[:120]})"
+            f"text that is not YAML ({said})"
             if not isinstance(error, RecursionError)
             else "text that is nested too deeply",
             "plain YAML, without aliases, each key once",

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from helpers.data.datasets.chunk_sizes import check_chunk
 from helpers.data.datasets.images import check_size
 from helpers.data.datasets.manifest import Problem, leaves_folder, strange
 from helpers.data.datasets.pixel_sizes import VoxelSize, in_um, known
 
 METADATA, GROUPS = (".zarray", "zarr.json"), (".zgroup",)
 LONGEST_METADATA = 2**22  # bytes
-MOST_BYTES_A_CHUNK = 2**31
+MOST_BYTES_A_CHUNK, LARGE_CHUNK = 2**31, 2**26
+MOST_TIMES = 16  # that a large chunk may be larger than its array
 COMPRESSORS = ("blosc", "zlib", "gzip", "zstd", "lz4")
 LAYOUT = ("bytes", "transpose", "crc32c")  # what format 3 calls codecs as well
 MOST_CHUNKS = 1_000_000
@@ -64,10 +66,11 @@ def decoded(path: Path, part: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a chunk holds more or fewer values than the metadata say.
+        If a chunk holds more or fewer values than the metadata say; more are never unpacked.
     """
     import zarr
 
+    _check_chunks(path, part)
     array = zarr.open_array(str(path), mode="r")
     if int(zarr.__version__.split(".")[0]) > 2:
         return np.asarray(array[part])
@@ -76,6 +79,29 @@ def decoded(path: Path, part: Any) -> np.ndarray:
     *rows, columns = np.broadcast_to(np.zeros((), array.dtype), array.shape)[part].shape or (1,)
     gaps = np.empty((*rows, columns + 1), array.dtype)[..., :columns]
     return np.ascontiguousarray(array.get_basic_selection(part, out=gaps))
+
+
+def _check_chunks(path: Path, part: Any) -> None:
+    """Refuse chunks of a part that unpack to more than they declare."""
+    shape, chunks, _, dtype, codecs, key = _layout(path)
+    part = part if isinstance(part, tuple) else (part,)
+    if Ellipsis in part:
+        at = part.index(Ellipsis)
+        part = part[:at] + (slice(None),) * (len(shape) - len(part) + 1) + part[at + 1 :]
+    part += (slice(None),) * (len(shape) - len(part))
+    touched = []
+    for wanted, size, step in zip(part, shape, chunks):
+        places = range(size)[wanted] if isinstance(wanted, slice) else [range(size)[wanted]]
+        touched.append(range(min(places) // step, max(places) // step + 1) if places else [])
+    compressor = next((codec for codec in codecs if codec in COMPRESSORS), "")
+    for where in itertools.product(*touched):
+        check_chunk(path / key(where), compressor, math.prod(chunks) * dtype.itemsize)
+
+
+def _layout(path: Path) -> tuple:
+    """Shape, chunks, fill value, type, codecs as they are encoded, and the name of a chunk."""
+    name = next(name for name in METADATA if (path / name).exists())
+    return {".zarray": _format_2, "zarr.json": _format_3}[name](_json(path / name))
 
 
 def inspect(path: Path, field: str) -> About:
@@ -95,10 +121,7 @@ def inspect(path: Path, field: str) -> About:
     if not names:
         raise _problem(path, field, "a folder without an array", "a zarr array")
     try:
-        about = _json(path / names[0])
-        shape, chunks, fill, dtype, codecs, key = {".zarray": _format_2, "zarr.json": _format_3}[
-            names[0]
-        ](about)
+        shape, chunks, fill, dtype, codecs, key = _layout(path)
         grid = [range(math.ceil(size / step)) for size, step in zip(shape, chunks, strict=True)]
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
         raise _problem(path, field, f"a {names[0]} that is not understood", "an array's") from None
@@ -107,6 +130,12 @@ def inspect(path: Path, field: str) -> About:
     for codec in codecs:
         if codec not in (*COMPRESSORS, *LAYOUT):
             raise _problem(path, field, f"the codec {codec!r}", f"one of {', '.join(COMPRESSORS)}")
+    packed = [codec for codec in codecs if codec in COMPRESSORS]
+    after = codecs[codecs.index(packed[0]) + 1 :] if packed else []
+    if len(packed) > 1 or any(codec != "crc32c" for codec in after):
+        raise _problem(
+            path, field, f"the codecs {', '.join(codecs)}", "compressed once, at the end"
+        )
     count = math.prod(map(len, grid))
     if not 0 < count <= MOST_CHUNKS or min(shape) < 1:
         raise _problem(path, field, f"shape {shape} in {count} chunks", f"1 to {MOST_CHUNKS}")
@@ -117,8 +146,10 @@ def inspect(path: Path, field: str) -> About:
     if missing:
         found = f"{missing} of {count} chunks missing, read as {fill}"
         warnings = [_problem(path, field, found, "all of them", severity="warning")]
-    if math.prod(chunks) * dtype.itemsize > MOST_BYTES_A_CHUNK:
-        raise _problem(path, field, f"chunks of {chunks}", "chunks below 2 GB")
+    size, needed = (math.prod(sizes) * dtype.itemsize for sizes in (chunks, shape))
+    if size > min(MOST_BYTES_A_CHUNK, max(LARGE_CHUNK, MOST_TIMES * needed)):
+        found = f"chunks of {size:,} bytes for an array of {needed:,}"
+        raise _problem(path, field, found, "chunks below 2 GB, not far larger than the array")
     return About(path, shape, dtype, None, warnings)
 
 
@@ -191,7 +222,7 @@ def _problem(path: Path, field: str, found: str, expected: str, **more: str) -> 
 
 
 def _format_2(about: dict) -> tuple:
-    codecs = [codec["id"] for codec in [about["compressor"], *(about["filters"] or [])] if codec]
+    codecs = [codec["id"] for codec in [*(about["filters"] or []), about["compressor"]] if codec]
     separator = about.get("dimension_separator", ".")
     key = lambda where: separator.join(map(str, where))
     sizes = [_sizes(about[name]) for name in ("shape", "chunks")]

@@ -33,7 +33,8 @@ def training_curves(histories: dict[int, pd.DataFrame]) -> plt.Figure:
 def confusion(matrices: list[pd.DataFrame], titles: list[str], areas: list[str]) -> plt.Figure:
     """Show row-normalised confusion matrices side by side (A Fig. 3, top)."""
     side = max(4.6, 2.2 + 0.4 * len(areas))
-    figure, axes = style.small_multiples(len(matrices), side, side - 0.4)
+    columns = style.columns_beside(areas)
+    figure, axes = style.small_multiples(len(matrices), side, side - 0.4, columns=columns)
     for axis, matrix, title in zip(axes, matrices, titles):
         counts = np.asarray(matrix, float)
         shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -49,7 +50,7 @@ def scores_per_area(table: pd.DataFrame) -> plt.Figure:
     figure, axis = plt.subplots(figsize=(7.5, 2.8))
     scores = table[["precision", "recall", "f1"]].rename(columns={"f1": "F1"})
     for bars in style.grouped_bars(axis, scores, ("#4f81bd", "#c0504d", "#9bbb59"), 0.27, 0.25):
-        axis.bar_label(bars, fmt="%.2f", fontsize=6.5, padding=1)
+        style.bar_numbers(axis, bars)
     axis.set(ylim=(0, 1.12), ylabel="whole slice")
     axis.legend(ncol=3, loc="upper center", bbox_to_anchor=(0.5, 1.18))
     return figure

@@ -75,9 +75,9 @@ def areas_and_layers(
     note : str
         Where the layers come from.
     """
-    figure, axis = plt.subplots(
-        figsize=(3.6, 1.5 * view.aspect + 0.6) if view.aspect > 1 else (9, 9 * view.aspect)
-    )
+    height = max(1.5 * view.aspect + 0.6, 0.2 * len([*areas, *layer_names]))  # of the legend, too
+    upright = max(3.6, height / view.aspect + 2.8), height
+    figure, axis = plt.subplots(figsize=upright if view.aspect > 1 else (9, 9 * view.aspect))
     gray = style.thumbnail(view.pixels(image), 1400)
     axis.imshow(gray, cmap="gray", vmin=0, vmax=np.percentile(gray, 99.7), extent=view.extent)
     blues = _layer_colours(len(layer_names))
@@ -88,14 +88,9 @@ def areas_and_layers(
         cmap = style.label_colourmap(colours)
         show_map(axis, view, shown, cmap=cmap, vmin=0, vmax=len(colours), alpha=alpha)
     handles = style.patches(areas)
-    style.side_legend(
-        axis,
-        style.patches(layer_names, blues) + handles[: cortex - 1] + handles[cortex:],
-        handlelength=1,
-        title=f"{note}; areas",
-        title_fontsize=7,
-        fontsize=7,
-    )
+    shown = style.patches(layer_names, blues) + handles[: cortex - 1] + handles[cortex:]
+    small = {"handlelength": 1, "title_fontsize": 7, "fontsize": 7}
+    style.side_legend(axis, shown, title=f"{note}; areas", **small)
     style.bare(axis)
     style.letter(axis, "A1")
     return figure
@@ -141,6 +136,7 @@ def component_map(
         outlines(axis, view, layers, "#777777", 0.6)
         style.square(axis, view.rectangle(*box, box_size), box_size, colour, 1.4)
         style.bare(axis, title)
+        axis.axis(view.extent)  # of a small cortex the box shows more
     scale_below(over, view, pixel_size_um, 200)
     style.letter(alone, "A2")
     handles = style.patches(names, component_colours(len(names)), EDGE)

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.book import style
+from helpers.book.labels import TICK, wrapped
 from helpers.tissue.figures.views import View, annotated_slice
 
 #: Layers of the network and how tall each is drawn: convolutions, then fully connected ones.
@@ -98,21 +99,16 @@ def _slice_with_boxes(
 def _patch_columns(
     axis: plt.Axes, patches: np.ndarray, labels: np.ndarray, areas: list[str]
 ) -> None:
-    canvas = np.full((-(-len(areas) // 2) * 140, 280), np.nan)
+    """Draw one window of every area in two columns, its name beside it."""
+    step = 140, 330  # pixels from window to window; what is left beside one has room for its name
+    canvas = np.full((-(-len(areas) // 2) * step[0], 2 * step[1]), np.nan)
+    names = wrapped(areas, 13, 3)
     for index, colour in enumerate(style.area_colours(areas)):
-        y, x = index // 2 * 140, index % 2 * 140
+        y, x = index // 2 * step[0], index % 2 * step[1]
         for chosen in _spread(labels, index + 1, 1):
             canvas[y : y + 128, x : x + 128] = patches[chosen]
             style.square(axis, (x, y), 127, colour, 2)
-            axis.text(
-                x + 5,
-                y + 20,
-                areas[index],
-                color="white",
-                fontsize=7,
-                weight="bold",
-                bbox={"facecolor": "black", "alpha": 0.55, "pad": 1.2, "linewidth": 0},
-            )
+            axis.text(x + 138, y + 64, names[index], fontsize=7, va="center", linespacing=0.95)
     low, high = np.percentile(patches, [0.5, 99.5])
     axis.imshow(canvas, cmap="gray", vmin=low, vmax=high)
     style.bare(axis, "128 × 128 px each")
@@ -172,8 +168,9 @@ def annotated_slice_with_patches(
     pixel_size_um: float,
 ) -> plt.Figure:
     """Show an annotated slice (H, W) above five example patches of every area (A Fig. 2)."""
-    figure = plt.figure(figsize=(9, 3 + 1.1 * len(areas)))
-    top, bottom = figure.subfigures(2, 1, height_ratios=[2.4, 1.15 * len(areas)])
+    above = max(2.6, 0.25 * len(areas))  # inches; beside the slice stands a line for every area
+    figure = plt.figure(figsize=(9, above + 1.15 * len(areas)))
+    top, bottom = figure.subfigures(2, 1, height_ratios=[above, 1.15 * len(areas)])
     axis = top.subplots()
     annotated_slice(axis, image, labels, areas, pixel_size_um=pixel_size_um)
     style.side_legend(axis, style.patches(areas), handlelength=1)
@@ -181,9 +178,10 @@ def annotated_slice_with_patches(
     low, high = np.percentile(patches, [0.5, 99.5])
     for cell in cells.flat:
         style.bare(cell)
-    for row, name, colour in zip(cells, areas, style.area_colours(areas)):
+    names = wrapped(areas, TICK)
+    for row, area, name, colour in zip(cells, areas, names, style.area_colours(areas)):
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", color=colour, weight="bold")
-        for cell, chosen in zip(row, _spread(patch_labels, areas.index(name) + 1, 5)):
+        for cell, chosen in zip(row, _spread(patch_labels, areas.index(area) + 1, 5)):
             cell.imshow(patches[chosen], cmap="gray", vmin=low, vmax=high)
             cell.spines[:].set(visible=True, color=colour, linewidth=1.5)
     style.scale_bar(cells[-1, -1], pixel_size_um, 50)

@@ -111,7 +111,7 @@ def error_intervals(
 
 def area_similarity(matrices: dict[str, np.ndarray], areas: list[str]) -> plt.Figure:
     """Draw tables of the mean Gram entry of each pair of areas, one per network, on one scale."""
-    side, columns = max(3.1, 1.6 + 0.32 * len(areas)), 4 if len(areas) < 8 else 2
+    side, columns = max(3.1, 1.6 + 0.32 * len(areas)), style.columns_beside(areas) or 4
     figure, axes = style.small_multiples(
         len(matrices), side, side, columns=min(columns, len(matrices)), margin=(0.9, 0)
     )

@@ -132,7 +132,11 @@ def factor_tables(
     """
     relative = means / np.maximum(np.nanmax(means, axis=1, keepdims=True), 1e-12)
     figure, axes = style.small_multiples(
-        3, max(3.3, 0.42 * len(areas)), 0.28 * len(means) + 1.1, sharey=True
+        3,
+        max(3.3, 0.42 * len(areas)),
+        0.28 * len(means) + 1.1,
+        columns=style.columns_beside(areas),
+        sharey=True,
     )
     for axis, values, low, title in (
         (axes[0], relative, 0, "mean coefficient\n(of the factor's largest)"),
@@ -155,7 +159,11 @@ def score_table(selection: Selection, areas: list[str]) -> plt.Figure:
     form = f"{{:.{2 if largest < 10 else 1 if largest < 100 else 0}f}}"
     scale = {"cmap": "RdBu", "vmin": -largest, "vmax": largest, "form": form}
     figure, axes = style.small_multiples(
-        3, max(3.3, 0.42 * len(areas)), 0.28 * tables.shape[1] + 1.0, sharey=True
+        3,
+        max(3.3, 0.42 * len(areas)),
+        0.28 * tables.shape[1] + 1.0,
+        columns=style.columns_beside(areas),
+        sharey=True,
     )
     for axis, values, name in zip(axes, tables, ("coverage", "leakage (λ included)", "score")):
         white, title = np.abs(values) > 0.6 * largest, f"{name},\nthousands of positions"

@@ -31,7 +31,7 @@ def probe_scores(table: pd.DataFrame, end_to_end: float, chance: float) -> plt.F
     )
     colours, width = map(PROBE_COLOURS.get, probes), 0.8 / len(probes)
     for bars in style.grouped_bars(axis, means, colours, width, width * 0.92, errors):
-        axis.bar_label(bars, fmt="%.2f", fontsize=6.5, padding=1)
+        style.bar_numbers(axis, bars)
         for network, bar in zip(networks, bars):
             if network == "untrained CNN":
                 bar.set(hatch="////", edgecolor="white", linewidth=0)

@@ -40,7 +40,8 @@ def orthogonal_views(
     grid = figure.add_gridspec(2, 2, width_ratios=(6, 1), height_ratios=(3.2, 1))
     colours = style.label_colourmap(style.area_colours(areas))
     tall, wide = height * voxel_um[1], width * voxel_um[2]
-    edges = z[0] - 0.5, z[-1] + 0.5
+    half = (z[-1] - z[0]) / (2 * max(1, n - 1)) or 0.5
+    edges = z[0] - half, z[-1] + half
     cuts = (
         (grid[0, 0], index, (0, wide, tall, 0), f"slice z = {z[index]}"),
         (grid[1, 0], np.s_[:, row], (0, wide, edges[1], edges[0]), "cut along the slices' rows"),
@@ -53,7 +54,7 @@ def orthogonal_views(
             gray, shown = gray.T, shown.T
         options = {"extent": extent, "aspect": "auto", "interpolation": "nearest"}
         axis.imshow(gray, cmap="gray", **options)
-        axis.imshow(shown, cmap=colours, vmin=0.5, vmax=len(areas) + 0.5, alpha=0.6, **options)
+        axis.imshow(shown, cmap=colours, vmin=0, vmax=len(areas), alpha=0.6, **options)
         axis.set_title(title, fontsize=9)
     top, below, side = figure.axes
     top.axhline((row + 0.5) * voxel_um[1], color="white", linewidth=0.7, linestyle=":")
@@ -79,10 +80,9 @@ def areas_of_volume(table: pd.DataFrame) -> plt.Figure:
     """
     figure, axis = plt.subplots(figsize=(7.5, 2.8))
     bars = table[["true mm³", "predicted mm³"]].rename(columns=lambda name: name[: -len(" mm³")])
-    style.grouped_bars(axis, bars, (TRUE, FOUND), 0.38, 0.36)
-    for place, (dice, top) in enumerate(zip(table["Dice"], bars.max(axis=1))):
-        if np.isfinite(dice) and np.isfinite(top):
-            axis.text(place, top, f"Dice {dice:.2f}", ha="center", va="bottom", fontsize=6.5)
+    groups = style.grouped_bars(axis, bars, (TRUE, FOUND), 0.38, 0.36)
+    dice = ["" if np.isnan(each) else f"Dice {each:.2f}" for each in table["Dice"]]
+    style.bar_numbers(axis, groups[1], dice)
     axis.set(ylabel="mm³")
     style.side_legend(axis)
     return figure
