@@ -411,6 +411,33 @@ def test_structure_that_random_weights_have_too():
     assert verdict("A.pca.separable", found["A.pca.separable"]) == SO_DOES_CONTROL
 
 
+def test_areas_that_are_arranged_at_random_are_not_arranged_as_the_paper_says():
+    """Both gaps are above 0 in every third arrangement, whatever the untrained network does."""
+    claimed = ("A.gram.similar", "A.pca.neighbours")
+    green, gaps = dict.fromkeys(claimed, 0), dict.fromkeys(claimed, 0)
+    labels = np.repeat(np.arange(1, len(AREAS) + 1), 8)
+    groups = np.arange(len(labels)) % 8 // 2
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        rows = np.abs(rng.normal(size=(len(AREAS), 12)))[labels - 1]
+        rows = rows + 0.05 * np.abs(rng.normal(size=rows.shape))
+        alike = 1 + 0.3 * np.abs(rng.normal(size=rows.shape))
+        of = lambda features: FeatureSet(features, labels, groups)  # noqa: B023
+        tested = {CNN: of(rows), UNTRAINED: of(alike)}
+        found = of_structure.structure_claims(gram.structure_draws(tested, AREAS, 20), labels)
+        for claim in claimed:
+            gaps[claim] += min(found[claim].value[name] for name in gram.ALIKE) > 0
+            green[claim] += verdict(claim, found[claim]) == REPRODUCED
+    assert min(gaps.values()) >= 15 and max(green.values()) <= 3, (gaps, green)
+
+
+def test_four_areas_have_too_few_names():
+    few = FeatureSet(*(each[TRAINED.labels <= 4] for each in vars(TRAINED).values()))
+    draws = gram.structure_draws({CNN: few, UNTRAINED: few}, AREAS[:4], 20)
+    found = of_structure.structure_claims(draws, few.labels)
+    assert found["A.gram.similar"] == found["A.pca.neighbours"] == of_structure.TOO_FEW_AREAS
+
+
 def test_longer_features_are_not_further_apart():
     """Centroid distances are in units of their mean: the spread of a network is no arrangement."""
     near = area_features(0.6)
