@@ -375,6 +375,20 @@ def test_an_order_without_blocks_is_none():
     assert verdict("A.gram.order", found) == NOT
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_an_order_of_what_knows_its_tile_alone_is_none(seed):
+    """A random direction for each tile, all a little alike: no area has anything of its own."""
+    rng = np.random.default_rng(seed)
+    tiles = np.abs(rng.normal(size=(len(AREAS) * 10, 400))) * (rng.random((60, 400)) < 0.3)
+    rows = tiles[(TRAINED.labels - 1) * 10 + TRAINED.groups]
+    rows = rows + 0.01 * np.abs(rng.normal(size=rows.shape))
+    of_tiles = FeatureSet(rows, TRAINED.labels, TRAINED.groups)
+    found = structure(cnn=of_tiles, untrained=ALL_ALIKE, inception=SOME, resnet=MORE)
+    finding = found["A.gram.order"]
+    assert finding.value["cnn"] < 0.41 and finding.value["lower_cnn_to_inception"] > 0
+    assert verdict("A.gram.order", finding) == NOT
+
+
 def test_an_arrangement_that_only_lost_what_all_windows_share_was_not_learned():
     untrained = area_features(0.9, noise=0.01)
     common = untrained.features.min(axis=0) * 0.95  # no window is left without length

@@ -11,7 +11,7 @@ from helpers.tissue.features import gram
 from helpers.tissue.features.intervals import lead
 from helpers.tissue.features.resampling import interval
 from helpers.tissue.stages.claims_of_features import NO_NETWORK, ahead
-from helpers.tissue.stages.gram import ALIKE, is_network
+from helpers.tissue.stages.gram import ALIKE, BETWEEN_TILES, is_network
 from helpers.tissue.stages.networks import TRAINED, UNTRAINED
 
 NO_PAIRS = "the areas that it names are not in this dataset"
@@ -40,8 +40,7 @@ def structure_claims(draws: pd.DataFrame, labels: np.ndarray) -> dict[str, objec
 def error_claims(draws: pd.DataFrame, labels: np.ndarray) -> dict[str, object]:
     """Values of the claims on block-diagonal errors, from the same draws."""
     errors, below = (
-        draws.xs(measure, axis=1, level="measure")
-        for measure in ("error", "error below nothing alike")
+        draws.xs(measure, axis=1, level="measure") for measure in ("error", BETWEEN_TILES)
     )
     nulls = gram.null_errors(labels)
     controls = {
@@ -86,7 +85,7 @@ def _order(
         "cnn": cnn.iloc[0],
         "cnn_to_inception": first,
         "inception_to_resnet18": second,
-        "lower_cnn_to_no_two_alike": interval(below[1:])[0],
+        "lower_between_tiles": interval(below[1:])[0],
         "lower_cnn_to_inception": ends_of_first[0],
         "lower_inception_to_resnet18": ends_of_second[0],
     }

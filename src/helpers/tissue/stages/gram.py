@@ -19,6 +19,7 @@ PAIRS = {
     "cortex_vp": ("cortex", "vp"),
 }
 ALIKE = ("cortex_striatum", "vp_zi")  # more so than the third
+BETWEEN_TILES = "error between tiles below all equally alike"
 ARRANGEMENTS = 2000  # of names, at most, that a pair's gap is held against
 
 
@@ -62,9 +63,10 @@ def structure_draws(
     -------
     DataFrame (1 + draws, networks × measures)
         Columns (network, measure); row 0 is every patch once. ``error``: block-diagonal error;
-        ``error below nothing alike``: by how much it is below that of features in which no two
-        patches are alike; ``silhouette`` of the areas in three principal components; for the pairs
-        that the paper calls alike, and if the areas are there, ``similarity …``: mean Gram entry of
+        `BETWEEN_TILES`: by how much it is below that of features all of whose pairs are equally
+        alike, over patches from different tiles; ``silhouette`` of the areas in three principal
+        components; for the pairs that the paper calls alike, and if the areas are there,
+        ``similarity …``: mean Gram entry of
         the pair minus that of cortex and VP; ``similarity share …``: the same in units of how far
         areas are from alike, 1 − the mean entry over all pairs of areas (0 where all are alike);
         and ``distance …``: distance of the centroids of cortex and VP minus that of the pair, in
@@ -79,8 +81,9 @@ def structure_draws(
     for name, part in tested.items():
         scores, _ = gram.principal_components(part.features)
         columns[name, "error"] = gram.bootstrap_errors(part.features, part.labels, weights)
-        nothing_alike = gram.bootstrap_errors_of_nothing_alike(part.labels, weights)
-        columns[name, "error below nothing alike"] = nothing_alike - columns[name, "error"]
+        columns[name, BETWEEN_TILES] = gram.bootstrap_gaps_between_tiles(
+            part.features, part.labels, weights, part.groups
+        )
         columns[name, "silhouette"] = gram.bootstrap_silhouettes(scores, part.labels, weights)
         for measure, gap in _pair_gaps(part, scores, weights, areas).items():
             columns[name, measure] = gap
