@@ -20,9 +20,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "power_law_elbows",
         ],
         "damage": [
+            "FEWEST_WAYS",
             "artifact_latents",
             "bright_in_words",
             "brightness_trend",
+            "chosen_anew",
             "counted",
             "denoising",
             "detection_by_kind",
