@@ -140,13 +140,20 @@ def test_distances_need_lower_bounds_and_the_mean_image_is_far():
     real = generator.standard_normal((80, 4)) * (3, 2, 1, 1)
     shrunk = lambda share, seeds: np.stack([share * real] * seeds)
     rivals = {"vae": shrunk(0.8, 2), "pca": shrunk(0.7, 1)}
-    control = findings.distance_ahead(real, shrunk(0.0, 2), rivals, 60)[0]
-    good, interval = findings.distance_ahead(real, shrunk(0.95, 2), rivals, 60)
+
+    def found(stack, rivals=rivals):
+        nearer = findings.distance_ahead(real, stack, rivals, 60)
+        floor = findings.nearer_than_mean(real, stack, shrunk(0.0, 1), 60)
+        return nearer[0] | floor[0], nearer[1] | floor[1]
+
+    control = found(shrunk(0.0, 2))[0]
+    good, interval = found(shrunk(0.95, 2))
     is_reproduced("C.quality.fd", Finding(good, control, interval))
-    is_not(
-        "C.quality.fd",
-        Finding(findings.distance_ahead(real, shrunk(0.75, 2), rivals, 60)[0], control),
-    )
+    is_not("C.quality.fd", Finding(found(shrunk(0.75, 2))[0], control))
+    wrong = generator.permutation(shrunk(0.95, 2), axis=1)  # the right brains of other individuals
+    others = found(wrong, {"vae": shrunk(0.5, 2), "pca": shrunk(0.4, 1)})[0]
+    assert others["ahead_of_vae_low"] > 0 and others["ahead_of_pca_low"] > 0
+    is_not("C.quality.fd", Finding(others, control))
 
 
 def test_texture_is_the_networks_merit_only_if_the_linear_vae_has_none():

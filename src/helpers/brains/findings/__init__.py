@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "elbows",
             "large_dimensions",
             "largest_step",
+            "nearer_than_mean",
             "power_law_elbows",
         ],
         "damage": [
