@@ -55,7 +55,6 @@ from helpers.tissue.features import intervals, probes
 from helpers.tissue.stages import claims_of_features
 
 run = open_run(run, "03_transfer_and_noise", microct=microct, weights=weights)
-chance = 1 / len(run.microct.areas)
 pretrained, problems = stages.pretrained_networks(run)
 
 # %%
@@ -109,6 +108,7 @@ predictions = {
 role = stages.evaluation_role(run)
 said = pd.concat(predictions.values())
 tested = said[said["role"] == role]
+chance = probes.guessing(tested["truth"])
 scores = probes.score_table(tested)
 run.save_table(scores, "A_fig4_probes")
 
@@ -162,9 +162,7 @@ found = {}
 for seed, every in predictions.items():
     mine = every[every["role"] == role]
     chosen = claims_of_features.chosen_probes(every)
-    found[seed] = claims_of_features.probe_claims(
-        intervals.resampled_scores(mine, seed=seed), chosen, chance
-    )
+    found[seed] = claims_of_features.probe_claims(mine, chosen, seed)
 run.record_all(found)
 
 # %% [markdown]
@@ -190,7 +188,8 @@ noisy = {
     ).value
     for seed in seeds
 }
-noise_scores = probes.score_table(pd.concat(noisy.values()))
+said = pd.concat(noisy.values())
+noise_scores = probes.score_table(said)
 run.save_table(noise_scores, "A_fig4_noise")
 
 # %%
@@ -200,7 +199,8 @@ examples = {
     variance: probes.add_noise(shown, variance, seed=seeds[0])
     for variance in noise_variances
 }
-figure = figures.noise_curves(noise_scores, examples, chance)
+guess = probes.guessing(said["truth"])
+figure = figures.noise_curves(noise_scores, examples, guess)
 run.show(figure, "A_fig4_noise")
 
 # %% [markdown]
@@ -212,9 +212,7 @@ run.show(figure, "A_fig4_noise")
 
 # %%
 robust = {
-    seed: intervals.resampled_robustness(
-        intervals.resampled_scores(each, seed=seed), chance
-    )
+    seed: intervals.resampled_robustness(each, seed=seed)
     for seed, each in noisy.items()
 }
 left = sum(robust.values()) / len(seeds)

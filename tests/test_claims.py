@@ -184,6 +184,27 @@ def test_every_claim_has_a_rule_that_parses_and_a_notebook_of_the_plan():
         assert claim.notebook[:2] in {f"{n:02}" for n in range(1, 12)} and claim.id[0] in "ABC"
 
 
+def test_a_control_of_many_draws_passes_by_how_many_of_them_do(ledger, run):
+    """A mean of draws fails a rule that a third of them meet; a twentieth may by luck."""
+    meets = {"two_hold": 0.8, "largest": 0.5, "density_ratio": 1.6}
+    fails = {"two_hold": 0.8, "largest": 0.5, "density_ratio": 1.0}
+    claim, seeds = claims.load()["B.gmm.layers"], []
+    for passing, verdict in ((66, "holds, but so does the control"), (10, "reproduced")):
+        control = claims.over_draws(claim.id, [meets] * passing + [fails] * (200 - passing))
+        assert control["draws_that_pass"] == passing / 200 and control["density_ratio"] < 1.5
+        seeds.append({"value": meets, "control": control})
+        assert claims.decide(claim, seeds[-1:])["verdict"] == verdict
+    assert claims.decide(claim, seeds)["control_passes"]  # 0.19 on average
+    old = {name: number for name, number in control.items() if name != "draws_that_pass"}
+    row = claims.decide(claim, [{"value": meets, "control": old}])  # the mean of draws alone
+    assert row["verdict"] == "not run" and "without draws_that_pass" in row["reason"]
+    other = Ledger(ledger.path.parent / "07_cortical_gmm.json", "07_cortical_gmm", "made up")
+    with pytest.raises(ValueError, match="drawn many times and needs draws_that_pass"):
+        other.record(claim.id, meets, control=old)
+    with pytest.raises(KeyError, match="nothing"):
+        claims.over_draws("nothing", [meets])
+
+
 def test_what_was_recorded_under_an_older_rule_is_no_verdict():
     claim = dataclasses.replace(claims.load()["A.acc.test"], rule="new > 1")
     found = claims.decide(claim, [{"value": {"old": 2.0}}])

@@ -169,12 +169,30 @@ def test_silhouettes_of_draws_are_those_of_the_rows_without_their_copies():
     assert drawn == pytest.approx(total / weights[1].sum())
 
 
-def test_error_of_nothing_alike_in_each_repeat_is_that_of_the_identity():
-    labels = np.repeat([1, 2, 3], [4, 5, 6])
-    weights = np.random.default_rng(0).integers(0, 3, (7, 15)).astype(float)
-    found = gram.bootstrap_errors_of_nothing_alike(labels, np.vstack([np.ones(15), weights]))
-    assert found[0] == pytest.approx(gram.null_errors(labels)["nothing alike"])
-    for repeat, error in zip(weights.astype(int), found[1:]):
-        drawn = np.repeat(np.arange(15), repeat)  # copies of a sample are alike
-        wanted = gram.block_diagonal_error(np.eye(15)[drawn], labels[drawn])
-        assert error == pytest.approx(wanted)
+def test_gap_between_tiles_is_that_of_the_pairs_one_by_one():
+    rng = np.random.default_rng(0)
+    labels, groups = np.repeat([1, 2, 3], [4, 5, 6]), np.tile([0, 1, 2], 5)
+    features = np.abs(rng.normal(size=(15, 4)))
+    weights = np.vstack([np.ones(15), rng.integers(0, 3, (3, 15))])
+    found = gram.bootstrap_gaps_between_tiles(features, labels, weights, groups)
+    similarity = gram.gram_matrix(features)
+    for weight, gap in zip(weights, found):
+        drawn = np.repeat(np.arange(15), weight.astype(int))
+        pairs = [(i, j) for i in drawn for j in drawn if groups[i] != groups[j]]
+        same = np.array([labels[i] == labels[j] for i, j in pairs], float)
+        alike = np.array([similarity[i, j] for i, j in pairs])
+        best = min(
+            np.sqrt(np.mean((same - c) ** 2)) for c in (*np.linspace(0, 1, 101), same.mean())
+        )
+        assert gap == pytest.approx(best - np.sqrt(np.mean((alike - same) ** 2)))
+
+
+def test_what_knows_its_tile_alone_has_no_gap_between_tiles():
+    labels, groups = np.repeat([1, 2, 3], 30), np.arange(90) // 5
+    once = np.ones((1, 90))
+    tiles = np.eye(18)[groups]
+    assert gram.block_diagonal_error(tiles, labels) < gram.null_errors(labels)["nothing alike"]
+    assert gram.bootstrap_gaps_between_tiles(tiles, labels, once, groups)[0] < 0
+    areas = gram.bootstrap_gaps_between_tiles(np.eye(3)[labels - 1], labels, once, groups)[0]
+    assert areas > 0.4  # no error at all
+    assert np.isnan(gram.bootstrap_gaps_between_tiles(tiles, labels, once, np.zeros(90))[0])

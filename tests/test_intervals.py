@@ -86,8 +86,9 @@ def test_robustness_of_every_draw():
     rng = np.random.default_rng(0)
     curve = {0.1: 0.5, 0.0: 0.9}  # in any order
     rows = [table(rng.random(600) < p, variance=v) for v, p in curve.items()]
-    scores = intervals.resampled_scores(pd.concat(rows).drop(columns="probe"))
-    found = intervals.resampled_robustness(scores, chance=1 / 3)["a"]
+    both = pd.concat(rows).drop(columns="probe")
+    scores = intervals.resampled_scores(both)
+    found = intervals.resampled_robustness(both)["a"]
     clean, noisy = scores["a", 0.0], scores["a", 0.1]
     expected = (1 + (noisy - 1 / 3) / (clean - 1 / 3)) / 2
     np.testing.assert_allclose(found, expected)

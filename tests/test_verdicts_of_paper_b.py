@@ -34,8 +34,9 @@ def anatomy():
     areas = np.zeros((HEIGHT, WIDTH), np.uint8)
     areas[:DEEPEST] = CORTEX
     areas[DEEPEST : DEEPEST + 16] = WM
-    for index, area in enumerate((STRIATUM, VP, ZI)):
-        areas[DEEPEST + 16 :, 54 * index : 54 * (index + 1)] = area
+    # of different sizes: turned along the slice, no area comes to lie where another was
+    for area, start, end in ((STRIATUM, 0, 110), (VP, 110, 135), (ZI, 135, WIDTH)):
+        areas[DEEPEST + 16 :, start:end] = area
     depth = (np.arange(HEIGHT) + 0.5) / DEEPEST
     layers = 1 + np.digitize(depth, [0.1, 0.35, 0.5, 0.7])
     layers = np.where(areas == CORTEX, layers[:, None], 0).astype(np.uint8)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
 from helpers.book import claims
 from helpers.book.claims import CONTROL_HOLDS, NOT_REPRODUCED, REPRODUCED, Finding
@@ -139,13 +140,20 @@ def test_distances_need_lower_bounds_and_the_mean_image_is_far():
     real = generator.standard_normal((80, 4)) * (3, 2, 1, 1)
     shrunk = lambda share, seeds: np.stack([share * real] * seeds)
     rivals = {"vae": shrunk(0.8, 2), "pca": shrunk(0.7, 1)}
-    control = findings.distance_ahead(real, shrunk(0.0, 2), rivals, 60)[0]
-    good, interval = findings.distance_ahead(real, shrunk(0.95, 2), rivals, 60)
+
+    def found(stack, rivals=rivals):
+        nearer = findings.distance_ahead(real, stack, rivals, 60)
+        floor = findings.nearer_than_mean(real, stack, shrunk(0.0, 1), 60)
+        return nearer[0] | floor[0], nearer[1] | floor[1]
+
+    control = found(shrunk(0.0, 2))[0]
+    good, interval = found(shrunk(0.95, 2))
     is_reproduced("C.quality.fd", Finding(good, control, interval))
-    is_not(
-        "C.quality.fd",
-        Finding(findings.distance_ahead(real, shrunk(0.75, 2), rivals, 60)[0], control),
-    )
+    is_not("C.quality.fd", Finding(found(shrunk(0.75, 2))[0], control))
+    wrong = generator.permutation(shrunk(0.95, 2), axis=1)  # the right brains of other individuals
+    others = found(wrong, {"vae": shrunk(0.5, 2), "pca": shrunk(0.4, 1)})[0]
+    assert others["ahead_of_vae_low"] > 0 and others["ahead_of_pca_low"] > 0
+    is_not("C.quality.fd", Finding(others, control))
 
 
 def test_texture_is_the_networks_merit_only_if_the_linear_vae_has_none():
@@ -301,6 +309,53 @@ def test_extremes_and_asymmetry_are_judged_on_artifact_latents_alone():
     nothing = of_field(field(bright([0, 1])), 0)
     assert nothing["C.extrema"] == nothing["C.asymmetry"]
     assert nothing["C.extrema"] == "no latent tells damaged from clean images"
+
+
+def random_field(generator, spread):
+    """Eight latents whose bright pixels and tails follow smooth curves that know nothing."""
+    weights = np.linspace(-7, 7, 141)
+    curves = gaussian_filter1d(generator.standard_normal((8, 500)), 20, axis=1)[:, 150:291]
+    share = generator.uniform(0.3, 0.6, (8, 2))
+    variance = np.zeros((8, 5, 12, 12))
+    inside = (Images.atlas > 0) / (Images.atlas > 0).sum()
+    outside = (Images.atlas == 0) / (Images.atlas == 0).sum()
+    for tail in (0, 1):
+        part = share[:, tail, None, None]
+        variance[:, 2 + tail] = part * inside + (1 - part) * outside
+    return {"variance": variance, "bright": np.exp(spread * curves), "weights": weights}
+
+
+@pytest.mark.parametrize("carriers", [1, 2, 3])
+def test_random_fields_have_neither_bright_extremes_nor_opposite_sides(carriers):
+    """By the rules without their nulls, one in four had, while the other latents had not."""
+    generator = np.random.default_rng(20 + carriers)
+    chosen, others = np.arange(carriers), np.arange(carriers, 8)
+    green, before = np.zeros(2), np.zeros(2)
+    for _ in range(300):
+        field = random_field(generator, spread=6.0)
+        trends = [findings.brightness_trend(field, each) for each in (chosen, others)]
+        _, share = findings.chosen_anew(field, chosen, range(8))
+        anew = {"rho": 0.0, claims.DRAWS_THAT_PASS: share}
+        control = {"other latents": trends[1], "latents chosen anew": anew}
+        sides = [
+            findings.tail_asymmetry(field, each, range(8), Images.atlas)
+            for each in (chosen, others)
+        ]
+        green[0] += verdict("C.extrema", Finding(trends[0], control))[0] == REPRODUCED
+        green[1] += verdict("C.asymmetry", Finding(*sides))[0] == REPRODUCED
+        apart = [
+            one["median_asymmetry"] >= 0.3 and one["roi_share_opposite"] > one["roi_share_same"]
+            for one in sides
+        ]
+        before += trends[0]["rho"] > 0 >= trends[1]["rho"], apart[0] and not apart[1]
+    assert (before > 0.15 * 300).all() and (green <= 0.06 * 300).all(), (before, green)
+
+
+def test_one_artifact_latent_of_few_is_too_few_to_tell():
+    own = field(bright([0]), tails=(0.2, 0.8))
+    sides = [findings.tail_asymmetry(own, [0], range(n), Images.atlas) for n in (4, 8)]
+    assert [one["ways"] for one in sides] == [8, findings.FEWEST_WAYS]
+    assert sides[1]["opposed"] > sides[1]["opposed_null"]
 
 
 def test_biology_must_vary_more_than_in_the_images_themselves_and_than_in_a_pca():

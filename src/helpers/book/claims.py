@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,9 @@ BY_CONSTRUCTION = "by construction"
 NOT_RUN = "not run"
 VERDICTS = (REPRODUCED, CONTROL_HOLDS, NOT_REPRODUCED, BY_CONSTRUCTION, NOT_RUN)
 
+DRAWS_THAT_PASS = "draws_that_pass"  # of a control drawn many times: share that meets the rule
+FEW = 0.05  # such a control meets the rule if more than this share of its draws do
+
 Value = float | dict[str, float]  # a number, or one number per name that a rule compares
 Control = Value | dict[str, Value]  # of several controls, one value each by name
 Interval = Sequence[float] | dict[str, Sequence[float]]  # (low, high), or one per name
@@ -37,8 +40,9 @@ class Claim:
     its names, which need ground truth. ``in_words`` says the same to people.
 
     ``controls`` names what must fail the rule, ``control_in_words`` says what it is and why; a
-    claim without a control says there why it needs none. ``by_construction`` marks what holds on
-    any data.
+    claim without a control says there why it needs none. ``drawn`` names those that are drawn many
+    times and pass by their share of draws (see `over_draws`). ``by_construction`` marks what holds
+    on any data.
     """
 
     id: str
@@ -50,6 +54,7 @@ class Claim:
     in_words: str
     control_in_words: str
     controls: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
     truth_rule: str = ""
     by_construction: bool = False
     figure: str = ""  # the one of the run's figures that shows it best
@@ -72,7 +77,11 @@ def load(path: Path | None = None) -> dict[str, Claim]:
     """Return every claim by its id, in the order of the file."""
     path = path or project_root() / "book" / "claims.yml"
     rows = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return {row["id"]: Claim(**{**row, "controls": tuple(row["controls"])}) for row in rows}
+    named = ("controls", "drawn")
+    return {
+        row["id"]: Claim(**{**row, **{name: tuple(row.get(name, ())) for name in named}})
+        for row in rows
+    }
 
 
 def decide(claim: Claim, records: list[dict]) -> dict:
@@ -111,12 +120,12 @@ def decide(claim: Claim, records: list[dict]) -> dict:
         return found
     holds = _holds(claim, found["mean"])
     if controls:
-        each = [one for _, one in single_controls(claim, found["control"])]
-        if lacking := next(filter(None, (_lacking(claim, one) for one in each)), ""):
+        each = dict(single_controls(claim, found["control"]))
+        if lacking := next(filter(None, (lacking_in(claim, *one) for one in each.items())), ""):
             # A control that the rule cannot judge has not failed it.
             found["reason"] = f"its control was recorded under an older rule, without {lacking}"
             return found
-        found["control_passes"] = any(_holds(claim, one) for one in each)
+        found["control_passes"] = any(_control_holds(claim, one) for one in each.values())
     if claim.by_construction:
         found["verdict"] = BY_CONSTRUCTION
     elif not holds:
@@ -134,6 +143,25 @@ def decide(claim: Claim, records: list[dict]) -> dict:
     notes = dict.fromkeys([found["reason"], *(row.get("note", "") for row in records)])
     found["reason"] = "; ".join(filter(None, notes))
     return found
+
+
+def over_draws(id: str, draws: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Return a control that is drawn many times, as a control of its claim: the mean of each number
+    to be shown, and ``draws_that_pass``, the share of draws that meet the rule.
+
+    A rule is not linear: the mean of draws of which a third meet it may fail it. So `decide` asks
+    for the share, and a control passes if more than one draw in twenty does.
+
+    Parameters
+    ----------
+    id : str
+        The claim, whose rule each draw is held against.
+    draws : sequence of dict
+        The claim's value of each draw.
+    """
+    passing = [_holds(load()[id], draw) for draw in draws]
+    shown = over_seeds(lambda numbers: float(fmean(numbers)), list(draws))
+    return {**shown, DRAWS_THAT_PASS: fmean(passing)}
 
 
 def scoreboard(run: Path) -> list[dict]:
@@ -238,6 +266,13 @@ def _holds(claim: Claim, value: Value) -> bool:
     return holds
 
 
+def _control_holds(claim: Claim, value: Value) -> bool:
+    """Return whether a control meets the rule: by its share of draws, where it has many."""
+    if isinstance(value, dict) and DRAWS_THAT_PASS in value:
+        return value[DRAWS_THAT_PASS] > FEW
+    return _holds(claim, value)
+
+
 def _not_computed(claim: Claim, records: list[dict]) -> list[str]:
     """Return the controls that the claim names and that some of its records lack, or hold numbers
     for that are none: a control fails by what it scores, not by having no score.
@@ -255,11 +290,15 @@ def _not_computed(claim: Claim, records: list[dict]) -> list[str]:
     return [name for name in claim.controls if not all(computed(name, row) for row in records)]
 
 
-def _lacking(claim: Claim, value: Value) -> str:
+def lacking_in(claim: Claim, control: str, value: Value) -> str:
+    """Return what a control needs to be judged by its claim's rule and does not hold, as text."""
+    return _lacking(claim, value, {DRAWS_THAT_PASS} if control in claim.drawn else set())
+
+
+def _lacking(claim: Claim, value: Value, more: Collection[str] = ()) -> str:
     """Return the names that the rule compares and the value does not hold, as text."""
-    return ", ".join(
-        sorted(names_of(claim.rule) - set(value if isinstance(value, dict) else {"value"}))
-    )
+    names = names_of(claim.rule) | set(more)
+    return ", ".join(sorted(names - set(value if isinstance(value, dict) else {"value"})))
 
 
 def _read(path: Path) -> dict:

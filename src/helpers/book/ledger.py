@@ -9,6 +9,7 @@ from helpers.book.claims import (
     Interval,
     Value,
     decide,
+    lacking_in,
     load,
     single_controls,
 )
@@ -123,6 +124,12 @@ def _checked_controls(claim: Claim, control: Control) -> Control:
         name: _checked(claim, value, f"its control {name!r}")
         for name, value in single_controls(claim, control)
     }
+    for name in set(checked) & set(claim.drawn):
+        if lacking := lacking_in(claim, name, checked[name]):
+            raise ValueError(
+                f"claim {claim.id}: its control {name!r} is drawn many times and needs {lacking}, "
+                f"as of `claims.over_draws`; found {', '.join(checked[name])}"
+            )
     unknown = sorted(set(checked) - set(claim.controls))
     if unknown:
         raise ValueError(

@@ -208,6 +208,31 @@ def distance_ahead(
     return _with_bounds(name, differences, drawn)
 
 
+def nearer_than_mean(
+    reference: np.ndarray, ours: np.ndarray, mean: np.ndarray, count: int = 200
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """How much nearer a model's picture of each brain lies to it than the mean image does.
+
+    A Fréchet distance compares populations: pictures of the right brains in the wrong order have
+    one of 0. Image by image they are further off than the mean image is.
+
+    Parameters
+    ----------
+    reference : (N, d) array
+        Scores of real images in the metric's own PCA.
+    ours : (S, N, d) array
+        Those of what each seed made of the same images.
+    mean : (1, N, d) array
+        Those of the mean image.
+
+    Returns
+    -------
+    As `ahead`, of the rival ``mean``: differences of Euclidean distances; positive is better.
+    """
+    ours, mean = (-np.linalg.norm(stack - reference, axis=-1) for stack in (ours, mean))
+    return ahead(ours, {"mean": mean}, count)
+
+
 def _with_bounds(
     name: str, differences: dict[str, float], drawn: dict[str, Sequence[float]]
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:

@@ -1,6 +1,8 @@
 """What models and their latents do with damaged images (C §3.2, §3.3)."""
 
 from collections.abc import Sequence
+from itertools import combinations, product
+from math import comb
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,8 @@ from helpers.brains.findings.comparisons import ahead
 SHORT = {"β-VAE": "beta_vae", "VAE": "vae", "PCA": "pca", "mean image": "mean"}
 KINDS = ("leakage", "missing")  # of which the paper says that the β-VAE removes them best
 AUC = 0.75  # from which a latent tells damaged from clean images
+MOST_CHOICES = 2000  # of latents and of the order of their tails
+FEWEST_WAYS = 16  # one artifact latent of the paper's eight: with fewer, chance alone has over 6 %
 FEWEST = 5  # damaged images of one kind, or nothing is said of it
 
 
@@ -127,35 +131,116 @@ def bright_in_words(
 
 
 def tail_asymmetry(
-    fields: dict[str, np.ndarray], chosen: Sequence[int], atlas: np.ndarray
+    fields: dict[str, np.ndarray], chosen: Sequence[int], active: Sequence[int], atlas: np.ndarray
 ) -> dict[str, float] | None:
     """Bright pixels on one side, anatomy on the other? Over the chosen latents; None if there are
     none.
 
-    ``roi_share_opposite`` and ``roi_share_same``: share of a tail's variance that falls into
-    regions, for the tail opposite the bright one and for the bright one.
+    Any two tails differ, and one of any two has the higher share of regions: of random fields, one
+    in four is asymmetric with the regions on the right side. So each latent's asymmetry is
+    multiplied by how far the opposite tail is ahead, and the mean of that is held against other
+    choices of as many active latents, with the tails of each in either order.
+
+    Returns
+    -------
+    dict
+        ``median_asymmetry``, of the bright pixels; ``roi_share_opposite`` and ``roi_share_same``,
+        share of a tail's variance that falls into regions, for the tail opposite the bright one and
+        for the bright one; ``opposed``: mean of asymmetry × (opposite − same); ``opposed_null``:
+        its 95 % quantile over the choices; ``ways``: how many choices there are.
     """
     if not len(chosen):
         return None
-    bright = fields["bright"][chosen], fields["weights"]
-    asymmetry = np.abs(np.nan_to_num(projective_field.asymmetry_index(*bright)))
-    brighter = projective_field.tail_brightness(*bright).argmax(1)  # 0 negative, 1 positive
-    tails = fields["variance"][chosen][:, [2, 3]]  # (K, 2, H, W) negative, positive
-    share = tails[..., atlas > 0].sum(-1) / np.maximum(tails.sum((2, 3)), 1e-30)  # (K, 2)
-    each = np.arange(len(chosen))
+    every = np.union1d(active, chosen)
+    asymmetry, opposite, same = _sides(fields, every, atlas)
+    mine = np.isin(every, chosen)
+    opposed = asymmetry * (opposite - same)
+    ways, null = _choices(opposed, int(mine.sum()))
     return {
-        "median_asymmetry": float(np.median(asymmetry)),
-        "roi_share_opposite": float(share[each, 1 - brighter].mean()),
-        "roi_share_same": float(share[each, brighter].mean()),
+        "median_asymmetry": float(np.median(asymmetry[mine])),
+        "roi_share_opposite": float(opposite[mine].mean()),
+        "roi_share_same": float(same[mine].mean()),
+        "opposed": float(opposed[mine].mean()),
+        "opposed_null": float(np.quantile(null, 0.95)),
+        "ways": float(ways),
     }
 
 
-def brightness_trend(fields: dict[str, np.ndarray], chosen: Sequence[int]) -> float | None:
-    """Rank correlation of the size of c with the bright pixels of the chosen latents, mean; None if
-    there are none.
+def _sides(
+    fields: dict[str, np.ndarray], latents: Sequence[int], atlas: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Asymmetry of the bright pixels of each latent, and the share of regions in the variance of
+    the tail opposite the bright one and of the bright one: three (K,) arrays.
+    """
+    bright = fields["bright"][latents], fields["weights"]
+    asymmetry = np.abs(np.nan_to_num(projective_field.asymmetry_index(*bright)))
+    brighter = projective_field.tail_brightness(*bright).argmax(1)  # 0 negative, 1 positive
+    tails = fields["variance"][latents][:, [2, 3]]  # (K, 2, H, W) negative, positive
+    share = tails[..., atlas > 0].sum(-1) / np.maximum(tails.sum((2, 3)), 1e-30)  # (K, 2)
+    each = np.arange(len(latents))
+    return asymmetry, share[each, 1 - brighter], share[each, brighter]
+
+
+def _choices(values: np.ndarray, size: int, seed: int = 0) -> tuple[int, np.ndarray]:
+    """How many choices of as many values with either sign there are, and the means of all of them,
+    or of `MOST_CHOICES` random ones.
+    """
+    ways = comb(len(values), size) * 2**size
+    if ways <= MOST_CHOICES:
+        signs = np.array(list(product((1, -1), repeat=size)))  # (2^K, K)
+        chosen = np.array(list(combinations(range(len(values)), size)))
+        return ways, (values[chosen][:, None] * signs).mean(-1).ravel()
+    generator = np.random.default_rng(seed)
+    chosen = generator.random((MOST_CHOICES, len(values))).argsort(1)[:, :size]
+    return ways, (values[chosen] * generator.choice((1, -1), chosen.shape)).mean(1)
+
+
+def brightness_trend(
+    fields: dict[str, np.ndarray], chosen: Sequence[int]
+) -> dict[str, float] | None:
+    """Do the bright pixels of the chosen latents rise with the size of c? None if there are none.
+
+    Returns
+    -------
+    dict
+        ``rho``: rank correlation of the size of c with their mean; ``rise``: how many more there
+        are in the tails than between them.
     """
     if not len(chosen):
         return None
-    bright = fields["bright"][chosen]
-    size = np.abs(fields["weights"])
-    return float(spearmanr(size, bright.mean(0))[0]) if np.ptp(bright.mean(0)) else 0.0
+    curve, size = fields["bright"][chosen].mean(0), np.abs(fields["weights"])
+    return {
+        "rho": float(spearmanr(size, curve)[0]) if np.ptp(curve) else 0.0,
+        "rise": float(_rises(fields)[chosen].mean()),
+    }
+
+
+def chosen_anew(
+    fields: dict[str, np.ndarray], chosen: Sequence[int], active: Sequence[int]
+) -> tuple[int, float]:
+    """How the rise of bright pixels compares with other choices of as many active latents, tails
+    and middle in either order.
+
+    Any smooth curve rises with the size of c or falls with it: of random fields every second has a
+    ``rho`` above 0, and the other latents then have one below it every second time.
+
+    Returns
+    -------
+    ways : int
+        How many choices there are.
+    share : float
+        Of those that rise by more than the chosen latents do, and half of those that rise alike (as
+        the chosen do themselves).
+    """
+    every = np.union1d(active, chosen)
+    rises, mine = _rises(fields)[every], np.isin(every, chosen)
+    ways, null = _choices(rises, int(mine.sum()))
+    own = rises[mine].mean()
+    alike = np.isclose(null, own, rtol=1e-9, atol=0)
+    return ways, float(((null > own) & ~alike).mean() + alike.mean() / 2)
+
+
+def _rises(fields: dict[str, np.ndarray]) -> np.ndarray:
+    """Bright pixels of each latent in the tails less those between them: (K,)."""
+    tails = np.isin(projective_field.stratum(fields["weights"]), (2, 3))
+    return fields["bright"][:, tails].mean(1) - fields["bright"][:, ~tails].mean(1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from helpers.book.claims import Finding
+from helpers.book.claims import DRAWS_THAT_PASS, Finding
 from helpers.brains import findings, projective_field, receptive_field
 from helpers.brains.preparation import Prepared
 from helpers.brains.stages.claims_of_models import NO_LIST
@@ -90,15 +90,27 @@ def _artifact_claims(
         )
     }
     none = "no latent tells damaged from clean images"
-    rho, other_rho = (findings.brightness_trend(field, each) for each in (chosen, others))
-    control = None if other_rho is None else {"rho": other_rho}
-    found["C.extrema"] = none if rho is None else Finding({"rho": rho}, control)
+    trend, other_trend = (findings.brightness_trend(field, each) for each in (chosen, others))
+    if trend is None:
+        return found | dict.fromkeys(("C.extrema", "C.asymmetry"), none)
+    ways, share = findings.chosen_anew(field, chosen, active)
+    # Every choice is there with either sign, so that their means are 0.
+    control = {"latents chosen anew": {"rho": 0.0, "rise": 0.0, DRAWS_THAT_PASS: share}}
+    if other_trend:
+        control["other latents"] = other_trend
+    few = (
+        f"its artifact latents, {len(chosen)} of {len(active)}, and the order of their tails can "
+        f"be chosen in {ways} ways, too few to tell theirs from chance"
+    )
+    if ways < findings.FEWEST_WAYS:
+        return found | dict.fromkeys(("C.extrema", "C.asymmetry"), few)
+    found["C.extrema"] = Finding(trend, control)
     if not data.regions:
         return found | {"C.asymmetry": "the population has no atlas"}
     sides, others_sides = (
-        findings.tail_asymmetry(field, each, data.atlas) for each in (chosen, others)
+        findings.tail_asymmetry(field, each, active, data.atlas) for each in (chosen, others)
     )
-    found["C.asymmetry"] = none if sides is None else Finding(sides, others_sides)
+    found["C.asymmetry"] = Finding(sides, others_sides)
     return found
 
 

@@ -136,7 +136,9 @@ def quality_claims(
             mine = np.broadcast_to(similar[ours], similar["beta_vae"].shape)
             return findings.ahead(mine, {rival: similar[rival] for rival in rivals})
         mine = np.broadcast_to(points[ours], points["beta_vae"].shape)
-        return findings.distance_ahead(real, mine, {rival: points[rival] for rival in rivals})
+        nearer = findings.distance_ahead(real, mine, {rival: points[rival] for rival in rivals})
+        floor = findings.nearer_than_mean(real, mine, points["mean"])
+        return nearer[0] | floor[0], nearer[1] | floor[1]
 
     found = {}
     for claim, column in (("C.quality.cwssim", "cwssim"), ("C.quality.fd", "fd_clean")):

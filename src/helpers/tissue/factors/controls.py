@@ -12,9 +12,9 @@ from scipy import ndimage
 
 from helpers.tissue.factors import hals
 
-#: Shares of the slice's length by which its area map is shifted: far enough that no area keeps its
-#: place.
-SHIFTS = (0.3, 0.4, 0.5, 0.6, 0.7)
+#: Shares of the slice's length by which its area map is shifted, from and to: far enough that no
+#: area keeps its place.
+SHIFTS = (0.3, 0.7)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,9 @@ def lowest_error(X: Any, k: int) -> float:
     return float(np.sqrt(power[: len(power) - k].sum() / power.sum()))
 
 
-def shifted_maps(labels: np.ndarray, included: np.ndarray) -> Iterator[np.ndarray]:
+def shifted_maps(
+    labels: np.ndarray, included: np.ndarray, draws: int = 200
+) -> Iterator[np.ndarray]:
     """Area maps whose areas are elsewhere: shifted along the slice, around its end.
 
     Parameters
@@ -76,16 +78,17 @@ def shifted_maps(labels: np.ndarray, included: np.ndarray) -> Iterator[np.ndarra
     labels : (h, w) int array
     included : (h, w) bool array
         Positions with features; the map is shifted within the rectangle that they fill.
+    draws : int
+        Shifts, evenly from the first to the last of `SHIFTS`.
 
     Yields
     ------
     (h, w) int array
-        One for each of `SHIFTS`.
     """
     (box,) = ndimage.find_objects(included.astype(np.uint8))
     inner = labels[box]
     axis = int(np.argmax(inner.shape))
-    for share in SHIFTS:
+    for share in np.linspace(*SHIFTS, draws):
         shifted = np.zeros_like(labels)
         shifted[box] = np.roll(inner, round(share * inner.shape[axis]), axis)
         yield shifted

@@ -79,14 +79,40 @@ def bootstrap_errors(features: np.ndarray, labels: np.ndarray, weights: np.ndarr
     return np.sqrt(totals) / weights.sum(axis=1)
 
 
-def bootstrap_errors_of_nothing_alike(labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Error of G = I in each bootstrap repeat: (repeats,). A sample that is drawn twice is like its
-    copy, so that this is below `null_errors` of all samples, as is every network's error.
+def bootstrap_gaps_between_tiles(
+    features: np.ndarray, labels: np.ndarray, weights: np.ndarray, groups: np.ndarray
+) -> np.ndarray:
+    """By how much the block-diagonal error is below that of windows all equally alike, over windows
+    from different tiles, in each bootstrap repeat: (repeats,).
+
+    Windows of one tile overlap, and nearly all are of one area: features that know nothing but
+    their tile have a block for each, and an error below that of features without any. Between tiles
+    they have none.
+    Of features all of whose pairs are equally alike, the best are alike by the share p of pairs
+    that are of one area; their error is √(p(1 − p)), below that of G = 0, which is √p.
+
+    Parameters
+    ----------
+    features : (N, d) array
+    labels, groups : (N,) arrays
+        Area and tile of each window.
+
+    Returns
+    -------
+    (repeats,) array
+        Above 0 if windows of one area are more alike than others; NaN with a single tile.
     """
-    weights = np.asarray(weights, float)
-    per_area = weights @ _membership(labels, weights.shape[1])
-    within = (per_area**2).sum(axis=1) - (weights**2).sum(axis=1)
-    return np.sqrt(within) / weights.sum(axis=1)
+    rows, weights = normalise_rows(features), np.asarray(weights, float)
+    labels, groups = (_checked_labels(each, len(rows)) for each in (labels, groups))
+    sums = np.zeros((3, len(weights)))  # of squares, of pairs of one area, of pairs
+    for part in utils.gen_batches(len(rows), BLOCK):
+        apart = (groups[part, None] != groups).astype(float)
+        same = (labels[part, None] == labels).astype(float)
+        for total, matrix in zip(sums, ((rows[part] @ rows.T - same) ** 2, same, 1.0)):
+            total += np.einsum("bi,bi->b", weights[:, part] @ (matrix * apart), weights)
+    with np.errstate(invalid="ignore"):
+        error, share = sums[:2] / sums[2]
+    return np.sqrt(share * (1 - share)) - np.sqrt(error)
 
 
 def null_errors(labels: np.ndarray) -> dict[str, float]:

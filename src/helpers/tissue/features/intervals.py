@@ -8,7 +8,7 @@ and repeats whose test patches share tiles are not taken for independent.
 import numpy as np
 import pandas as pd
 
-from helpers.tissue.features.probes import GMM, robustness
+from helpers.tissue.features.probes import GMM, guessing, robustness
 from helpers.tissue.features.resampling import bootstrap_weights, interval
 
 
@@ -46,15 +46,17 @@ def resampled_scores(table: pd.DataFrame, draws: int = 200, seed: int = 0) -> pd
     return pd.DataFrame(columns).rename_axis(columns=["network", measure])
 
 
-def resampled_robustness(scores: pd.DataFrame, chance: float) -> pd.DataFrame:
+def resampled_robustness(table: pd.DataFrame, draws: int = 200, seed: int = 0) -> pd.DataFrame:
     """Return what is left under noise, see `probes.robustness`, per network and draw.
 
     Parameters
     ----------
-    scores : DataFrame
-        From `resampled_scores` of a table with a column variance.
-    chance : float
+    table : DataFrame
+        As for `resampled_scores`, with a column variance.
+    draws : int
+    seed : int
     """
+    scores, chance = resampled_scores(table, draws, seed), guessing(table["truth"])
     names = scores.columns.get_level_values("network").unique()
     curves = {name: scores[name].sort_index(axis=1) for name in names}
     return pd.DataFrame(

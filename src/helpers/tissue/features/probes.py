@@ -164,6 +164,21 @@ def add_noise(patches: np.ndarray, variance: float, seed: int = 0) -> np.ndarray
     return np.clip(patches + np.float32(np.sqrt(variance)) * noise, 0, 1)
 
 
+def guessing(truth: np.ndarray) -> float:
+    """Accuracy of the best answer that does not look: the share of the commonest area among those
+    that the windows show.
+
+    An area that no window shows is never right, so that guessing on balanced windows of four areas
+    scores a quarter, however many areas the dataset names.
+
+    Parameters
+    ----------
+    truth : (N,) array
+        Area of each test window.
+    """
+    return float(np.unique(truth, return_counts=True)[1].max() / len(truth))
+
+
 def robustness(variances: np.ndarray, accuracies: np.ndarray, chance: float) -> np.ndarray:
     """Area under (accuracy − chance) / (clean accuracy − chance) against noise variance, over the
     range of variances.

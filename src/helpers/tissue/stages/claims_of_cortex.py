@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from helpers.book.artifacts import Artifact
-from helpers.book.claims import Finding
+from helpers.book.claims import Finding, over_draws
 from helpers.book.run import Run
 from helpers.tissue.cortex import mixtures
 from helpers.tissue.cortex.depth import interior
@@ -70,9 +70,12 @@ def cortex_claims(run: Run, report: CortexReport, untrained: Artifact | str) -> 
         axons, dense = _dense_axons(run, named.found)
         barrels = _barrels(named)
         controlled["B.gmm.layers"] = _layers_shifted(run, named)
-        controlled["B.gmm.barrels"] = {
-            name: float(np.mean(draws)) for name, draws in barrels.items()
-        }
+        null = {}
+        if "precision" in barrels:
+            null = {"precision_null": float(np.percentile(barrels["precision"], 95))}
+        each = [dict(zip(barrels, numbers)) | null for numbers in zip(*barrels.values())]
+        controlled["B.gmm.barrels"] = over_draws("B.gmm.barrels", each)
+        values = {**values, "B.gmm.barrels": {**values["B.gmm.barrels"], **null}}
     claims = {name: Finding(values[name], control) for name, control in controlled.items()}
     # where layers are not called as in the paper, the reason stands in place of a value
     claims |= {name: value for name, value in values.items() if isinstance(value, str)}
@@ -159,7 +162,7 @@ def _layers_shifted(run: Run, report: CortexReport) -> dict[str, float]:
         findings.split_of_layers(components[order], layers, cells, n)
         for order in depth_shifts(depth, width, DRAWS)
     ]
-    return {name: float(np.mean([draw[name] for draw in draws])) for name in draws[0]}
+    return over_draws("B.gmm.layers", draws)
 
 
 def _dense_axons(run: Run, found: CorticalComponents) -> tuple[dict, Finding | str]:

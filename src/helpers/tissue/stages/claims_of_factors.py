@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from helpers.book.artifacts import Artifact
-from helpers.book.claims import Finding
+from helpers.book.claims import Finding, over_draws
 from helpers.book.run import Run
 from helpers.tissue.cortex.nulls import depth_shifts
 from helpers.tissue.factors import alignment, controls, findings, greedy_selection, nmf
@@ -14,6 +14,8 @@ from helpers.tissue.stages.kmeans import as_published
 from helpers.tissue.stages.report_of_factors import BLOCK, FactorReport, factor_report
 
 CONTROL_STRIDE = 4  # pixels between positions at which null draws are measured, at least
+SHIFT_STRIDE = 8  # the same for shifted area maps: 200 AUROCs of areas, which are much larger
+SHIFT_BINS = 1 << 12  # of coefficients, in those AUROCs
 RANDOM_ROWS = 100_000  # positions, at most, that random components are fitted to
 
 
@@ -61,13 +63,16 @@ def factor_claims(run: Run, report: FactorReport, untrained: FactorReport | str)
             "selected": alignment.mean_absolute_correlation(report.correlation, selection.factors),
             "null_05": float(np.percentile(choices, 5)),
         }
-    shifted = [_shifted(report, labels, thin, step) for labels in _elsewhere(report, step)]
+    shifted = _shifted(report)
     own = {"trained": own_auroc(report.selection, report.auroc)}
     if isinstance(untrained, FactorReport):
         own["untrained"] = own_auroc(untrained.selection, untrained.auroc)
     own["area map shifted"] = np.nanmean([one for one, _ in shifted], axis=0)
     layers, lows = _layers(report, thin, step)
-    moved = {"B.nmf.areas": {"area map shifted": _mean([value for _, value in shifted])}}
+    moved = {}
+    if report.asked:
+        elsewhere = over_draws("B.nmf.areas", [value for _, value in shifted])
+        moved["B.nmf.areas"] = {"area map shifted": elsewhere}
     if len(layers):
         null = {"layers_null": float(np.percentile(layers, 95))}
         found["B.nmf.shared"] = {**found["B.nmf.shared"], **null}
@@ -143,9 +148,9 @@ def null_panels_of_factors(claims: FactorClaims) -> list[controls.Panel]:
     return panels
 
 
-def thinned(report: FactorReport) -> tuple[np.ndarray, int]:
-    """Return which positions lie on a grid of `CONTROL_STRIDE` pixels (n,), and its step."""
-    step = max(1, CONTROL_STRIDE // report.found.grid.stride)
+def thinned(report: FactorReport, stride: int = CONTROL_STRIDE) -> tuple[np.ndarray, int]:
+    """Return which positions lie on a grid of as many pixels (n,), and its step."""
+    step = max(1, stride // report.found.grid.stride)
     return (np.argwhere(report.found.grid.included) % step == 0).all(axis=1), step
 
 
@@ -178,25 +183,26 @@ def _rank(run: Run, report: FactorReport) -> Finding | str:
     )
 
 
-def _elsewhere(report: FactorReport, step: int) -> list[np.ndarray]:
-    """Return labels of the thinned positions under area maps shifted along the slice."""
-    grid = report.found.grid
-    labels = grid.at_grid(report.found.areas)[::step, ::step]
+def _shifted(report: FactorReport) -> list[tuple[np.ndarray, dict]]:
+    """Select and measure the same factors, as `factor_report` does, under area maps shifted along
+    the slice.
+    """
+    thin, step = thinned(report, SHIFT_STRIDE)
+    grid, n_areas = report.found.grid, report.auroc.shape[1]
+    rows, size = np.asarray(report.found.coefficients)[thin], len(report.selection.factors)
+    areas = grid.at_grid(report.found.areas)[::step, ::step]
     included = grid.included[::step, ::step]
-    return [shifted[included] for shifted in controls.shifted_maps(labels, included)]
-
-
-def _shifted(
-    report: FactorReport, labels: np.ndarray, thin: np.ndarray, step: int
-) -> tuple[np.ndarray, dict | str]:
-    """Select and measure the same factors under another area map, as `factor_report` does."""
-    rows, n_areas = np.asarray(report.found.coefficients)[thin], report.auroc.shape[1]
-    size = len(report.selection.factors)
-    selection = greedy_selection.select_factors(rows, labels, size, report.lam, present=True)
-    means = alignment.area_means(rows, labels, n_areas)
-    auroc = alignment.auroc(rows, labels, n_areas)
-    value = findings.aligned_areas(selection, means, auroc, report.asked) if report.asked else {}
-    return own_auroc(selection, auroc), value
+    found = []
+    for shifted in controls.shifted_maps(areas, included):
+        labels = shifted[included]
+        selection = greedy_selection.select_factors(rows, labels, size, report.lam, present=True)
+        means = alignment.area_means(rows, labels, n_areas)
+        auroc = alignment.auroc(rows, labels, n_areas, SHIFT_BINS)
+        value = (
+            findings.aligned_areas(selection, means, auroc, report.asked) if report.asked else {}
+        )
+        found.append((own_auroc(selection, auroc), value))
+    return found
 
 
 def _layers(report: FactorReport, thin: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
@@ -222,7 +228,3 @@ def _layers(report: FactorReport, thin: np.ndarray, step: int) -> tuple[np.ndarr
         ]
     )
     return draws.T
-
-
-def _mean(values: list[dict]) -> dict[str, float]:
-    return {name: float(np.mean([value[name] for value in values])) for name in values[0]}

@@ -10,7 +10,7 @@ import pandas as pd
 
 from helpers.book.claims import Finding
 from helpers.tissue.features import probes
-from helpers.tissue.features.intervals import lead
+from helpers.tissue.features.intervals import lead, resampled_scores
 from helpers.tissue.features.resampling import interval
 from helpers.tissue.stages.networks import TRAINED, UNTRAINED
 from helpers.tissue.stages.probes import END_TO_END
@@ -36,22 +36,25 @@ def chosen_probes(predictions: pd.DataFrame) -> dict[str, str]:
     return {network: best[1] for network, best in mean.groupby("network").idxmax().items()}
 
 
-def probe_claims(scores: pd.DataFrame, chosen: dict[str, str], chance: float) -> dict[str, object]:
+def probe_claims(
+    predictions: pd.DataFrame, chosen: dict[str, str], seed: int = 0
+) -> dict[str, object]:
     """Values of the claims on probes (A Fig. 4, top), of one seed.
 
     Parameters
     ----------
-    scores : DataFrame
-        From `intervals.resampled_scores`, on test windows. Networks that are neither the trained
-        nor the untrained CNN are pretrained ones.
+    predictions : DataFrame
+        From `probe_predictions`, those of test windows. Networks that are neither the trained nor
+        the untrained CNN are pretrained ones.
     chosen : dict
         From `chosen_probes`.
-    chance : float
-        Accuracy of a guess: 1 over the number of areas.
+    seed : int
+        Of the bootstrap over tiles.
     """
+    scores = resampled_scores(predictions, seed=seed)
     now, end_to_end = scores.iloc[0], scores[TRAINED, END_TO_END]
     worst = {network: _worst(scores[network], end_to_end) for network in (TRAINED, UNTRAINED)}
-    floor = {"chance": chance}
+    floor = {"chance": probes.guessing(predictions["truth"])}
     networks = scores.columns.get_level_values(0).unique()
     rivals = [name for name in networks if name not in (TRAINED, UNTRAINED)]
     found = {"A.probes.supervised": Finding(worst[TRAINED] | floor, worst[UNTRAINED] | floor)}

@@ -11,10 +11,11 @@ from helpers.tissue.features import gram
 from helpers.tissue.features.intervals import lead
 from helpers.tissue.features.resampling import interval
 from helpers.tissue.stages.claims_of_features import NO_NETWORK, ahead
-from helpers.tissue.stages.gram import ALIKE, is_network
+from helpers.tissue.stages.gram import ALIKE, BETWEEN_TILES, is_network
 from helpers.tissue.stages.networks import TRAINED, UNTRAINED
 
 NO_PAIRS = "the areas that it names are not in this dataset"
+TOO_FEW_AREAS = "its four areas alone can be named in too few ways to tell theirs from chance"
 
 
 def structure_claims(draws: pd.DataFrame, labels: np.ndarray) -> dict[str, object]:
@@ -28,9 +29,10 @@ def structure_claims(draws: pd.DataFrame, labels: np.ndarray) -> dict[str, objec
     labels : (N,) array
         Areas of the patches, for the errors of features that know nothing.
     """
+    n_areas = len(np.unique(labels))
     return error_claims(draws, labels) | {
-        "A.gram.similar": _alike(draws, "similarity"),
-        "A.pca.neighbours": _alike(draws, "distance"),
+        "A.gram.similar": _alike(draws, "similarity", n_areas),
+        "A.pca.neighbours": _alike(draws, "distance", n_areas),
         "A.pca.separable": ahead(draws.xs("silhouette", axis=1, level="measure")),
     }
 
@@ -38,8 +40,7 @@ def structure_claims(draws: pd.DataFrame, labels: np.ndarray) -> dict[str, objec
 def error_claims(draws: pd.DataFrame, labels: np.ndarray) -> dict[str, object]:
     """Values of the claims on block-diagonal errors, from the same draws."""
     errors, below = (
-        draws.xs(measure, axis=1, level="measure")
-        for measure in ("error", "error below nothing alike")
+        draws.xs(measure, axis=1, level="measure") for measure in ("error", BETWEEN_TILES)
     )
     nulls = gram.null_errors(labels)
     controls = {
@@ -84,17 +85,21 @@ def _order(
         "cnn": cnn.iloc[0],
         "cnn_to_inception": first,
         "inception_to_resnet18": second,
-        "lower_cnn_to_no_two_alike": interval(below[1:])[0],
+        "lower_between_tiles": interval(below[1:])[0],
         "lower_cnn_to_inception": ends_of_first[0],
         "lower_inception_to_resnet18": ends_of_second[0],
     }
     return value, {"cnn_to_inception": ends_of_first, "inception_to_resnet18": ends_of_second}
 
 
-def _alike(draws: pd.DataFrame, measure: str) -> Finding | str:
-    """Gaps of the pairs that are alike, of the trained CNN and, as control, of the untrained."""
+def _alike(draws: pd.DataFrame, measure: str, n_areas: int) -> Finding | str:
+    """Gaps of the pairs that are alike, of the trained CNN and, as control, of the untrained; both
+    beside the gaps under names dealt out anew.
+    """
     if (TRAINED, f"{measure} {ALIKE[0]}") not in draws:
         return NO_PAIRS
+    if n_areas <= len(ALIKE) * 2:
+        return TOO_FEW_AREAS
 
     def value(network: str) -> tuple[dict, dict]:
         names = {name: f"{measure} {name}" for name in ALIKE}
@@ -106,6 +111,8 @@ def _alike(draws: pd.DataFrame, measure: str) -> Finding | str:
         for name, column in names.items():
             numbers[f"lower_{name}"] = ends[name][0]
             numbers[f"untrained_{name}"] = draws[UNTRAINED, column].iloc[0]
+        for name, column in (("least_gap", "least"), ("named_anew", "named anew")):
+            numbers[name] = draws[network, f"{measure} {column}"].iloc[0]
         return numbers, ends
 
     numbers, ends = value(TRAINED)

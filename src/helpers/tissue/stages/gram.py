@@ -1,6 +1,7 @@
 """Stages of paper A, Fig. 5: how the features of areas lie to each other."""
 
 from collections.abc import Sequence
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,8 @@ PAIRS = {
     "cortex_vp": ("cortex", "vp"),
 }
 ALIKE = ("cortex_striatum", "vp_zi")  # more so than the third
+BETWEEN_TILES = "error between tiles below all equally alike"
+ARRANGEMENTS = 2000  # of names, at most, that a pair's gap is held against
 
 
 def structure_sets(
@@ -60,13 +63,16 @@ def structure_draws(
     -------
     DataFrame (1 + draws, networks × measures)
         Columns (network, measure); row 0 is every patch once. ``error``: block-diagonal error;
-        ``error below nothing alike``: by how much it is below that of features in which no two
-        patches are alike; ``silhouette`` of the areas in three principal components; for the pairs
-        that the paper calls alike, and if the areas are there, ``similarity …``: mean Gram entry of
+        `BETWEEN_TILES`: by how much it is below that of features all of whose pairs are equally
+        alike, over patches from different tiles; ``silhouette`` of the areas in three principal
+        components; for the pairs that the paper calls alike, and if the areas are there,
+        ``similarity …``: mean Gram entry of
         the pair minus that of cortex and VP; ``similarity share …``: the same in units of how far
         areas are from alike, 1 − the mean entry over all pairs of areas (0 where all are alike);
         and ``distance …``: distance of the centroids of cortex and VP minus that of the pair, in
-        units of the mean over all pairs of areas. The last six are above 0 if the paper is right.
+        units of the mean over all pairs of areas. These six are above 0 if the paper is right.
+        ``similarity least`` and ``distance least``: the smaller of the two gaps; ``… named anew``:
+        the 95 % quantile of the same over the ways to give the four names to areas.
     """
     first = next(iter(tested.values()))
     weights = resampling.bootstrap_weights(first.labels, draws, first.groups, seed)
@@ -75,8 +81,9 @@ def structure_draws(
     for name, part in tested.items():
         scores, _ = gram.principal_components(part.features)
         columns[name, "error"] = gram.bootstrap_errors(part.features, part.labels, weights)
-        nothing_alike = gram.bootstrap_errors_of_nothing_alike(part.labels, weights)
-        columns[name, "error below nothing alike"] = nothing_alike - columns[name, "error"]
+        columns[name, BETWEEN_TILES] = gram.bootstrap_gaps_between_tiles(
+            part.features, part.labels, weights, part.groups
+        )
         columns[name, "silhouette"] = gram.bootstrap_silhouettes(scores, part.labels, weights)
         for measure, gap in _pair_gaps(part, scores, weights, areas).items():
             columns[name, measure] = gap
@@ -102,7 +109,33 @@ def _pair_gaps(
         gap, none = found[f"similarity {name}"], np.zeros_like(apart)
         found[f"similarity share {name}"] = np.divide(gap, apart, out=none, where=apart > 1e-9)
         found[f"distance {name}"] = distance[:, c, d] - distance[:, a, b]
+    for measure, matrices in (("similarity", similarity), ("distance", -distance)):
+        named = _least_gaps(matrices, _namings(pairs, len(areas)))
+        found[f"{measure} least"] = named[:, 0]
+        # "higher": no more than one arrangement in twenty lies above, whatever their number
+        found[f"{measure} named anew"] = np.quantile(named, 0.95, axis=1, method="higher")
     return found
+
+
+def _namings(pairs: dict[str, tuple[int, int]], n_areas: int) -> np.ndarray:
+    """Return ways to give the names of `PAIRS`, in the order cortex, striatum, VP, ZI, to areas:
+    (n, 4) int, the true one first; then all of them, or `ARRANGEMENTS` random ones.
+    """
+    true = [place for name in ALIKE for place in pairs[name]]
+    if n_areas <= 7:
+        return np.array([true, *permutations(range(n_areas), len(true))])
+    rng = np.random.default_rng(0)
+    drawn = [rng.permutation(n_areas)[: len(true)] for _ in range(ARRANGEMENTS)]
+    return np.array([true, *drawn])
+
+
+def _least_gaps(matrices: np.ndarray, named: np.ndarray) -> np.ndarray:
+    """Return by how much both pairs of `ALIKE` are above the third at least: (repeats, c, c) and
+    (n, 4) -> (repeats, n).
+    """
+    cortex, striatum, vp, zi = named.T
+    alike = np.minimum(matrices[:, cortex, striatum], matrices[:, vp, zi])
+    return alike - matrices[:, cortex, vp]
 
 
 def structure_table(draws: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
