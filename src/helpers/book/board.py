@@ -78,10 +78,6 @@ def verdict_class(verdict: str) -> str:
     return "verdict-" + short.get(verdict, verdict.replace(" ", "-"))
 
 
-def _datasets(rows: list[dict]) -> list[str]:
-    return [row["dataset"] for row in rows if row["dataset"]]
-
-
 def _filter(name: str, label: str, choices: dict[str, str]) -> str:
     options = "".join(
         f'<option value="{html.escape(value)}">{html.escape(text)}</option>'

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from helpers.data.datasets.chunk_sizes import check_chunk
-from helpers.data.datasets.images import check_size
 from helpers.data.datasets.manifest import Problem, leaves_folder, strange
 from helpers.data.datasets.pixel_sizes import VoxelSize, in_um, known
 
@@ -40,19 +39,6 @@ class About:
 def is_zarr(path: Path) -> bool:
     """Whether a folder holds a zarr array of format 2 or 3, or an OME-Zarr image."""
     return path.is_dir() and any((path / name).exists() for name in (*METADATA, *GROUPS))
-
-
-def read_zarr(path: Path, field: str) -> tuple[np.ndarray, list[Problem]]:
-    """Return a numeric zarr array and warnings about chunks that are not there.
-
-    Raises
-    ------
-    Problem
-        As :func:`inspect` does; nothing is decoded then.
-    """
-    about = inspect(path, field)
-    check_size(path, field, about.shape, about.dtype.itemsize)
-    return decoded(about.path, ...), about.warnings
 
 
 def decoded(path: Path, part: Any) -> np.ndarray:
