@@ -103,6 +103,7 @@
         ...this.facts.regions.map((name, i) => element("option", { value: i + 1, textContent: name })),
       );
       this.gain = element("input", { type: "range", min: 0.5, max: 1.5, step: 0.05, value: 1 });
+      this.gain.setAttribute("aria-label", "brightness of the region"); // the label around it names the region's list
       this.gain.oninput = () => this.brighten(Number(this.region.value), Number(this.gain.value));
       this.region.onchange = () => this.gain.oninput();
       const random = element("button", { type: "button", textContent: "a random brain", onclick: () => this.random() });

@@ -57,6 +57,19 @@ def tiny_run(tmp_path_factory, tiny_microct, tiny_population):
 
 
 @pytest.fixture(scope="session")
+def site(tiny_run):
+    """Address of the rendered tiny run, served from this machine."""
+    from local_server import serve_folder
+
+    from helpers.book import render
+
+    run, _ = tiny_run
+    render.build(run)
+    with serve_folder(run / "html") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def real_data():
     """Folder with real slices, atlas files and network files; tests that need it are skipped
     without.

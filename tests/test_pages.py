@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import yaml
 from bs4 import BeautifulSoup
-from local_server import serve_folder
 from PIL import Image
 
 from helpers.book import pages, render
@@ -32,15 +31,6 @@ CUT_OFF = """() => {
   return [...document.querySelectorAll(".cell_input pre")].filter(
     (one) => one.scrollWidth > one.clientWidth + 1).length;
 }"""
-
-
-@pytest.fixture(scope="module")
-def site(tiny_run):
-    """Address of the rendered tiny run, served from this machine."""
-    run, _ = tiny_run
-    render.build(run)
-    with serve_folder(run / "html") as address:
-        yield address
 
 
 @pytest.mark.parametrize("page", PAGES)

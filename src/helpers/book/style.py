@@ -292,7 +292,8 @@ def fitting_length(length_um: float, width_um: float) -> float:
     width.
     """
     lengths = [length_um, *(step * 10.0**ten for ten in range(4, -4, -1) for step in (5, 2, 1))]
-    return next(each for each in lengths if each <= length_um and each <= width_um / 3)
+    third = 1.01 * width_um / 3  # 50 µm in a window of 149.8 µm
+    return next(each for each in lengths if each <= length_um and each <= third)
 
 
 def scale_bar(
