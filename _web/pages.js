@@ -30,3 +30,7 @@ document.addEventListener("DOMContentLoaded", () => {
     link.append(picture);
   }
 });
+/* On paper the lists of the first page stand open. */
+addEventListener("beforeprint", () => {
+  document.querySelectorAll("details.found").forEach((one) => (one.open = true));
+});

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from helpers.book import board, claims
+from helpers.book import board, claims, scoreboard
 
 
 @pytest.fixture
@@ -27,6 +27,23 @@ def test_every_claim_stands_there_once_and_names_are_no_markup(rows):
     assert page.count("<script>") == 1 and "mine &lt;script&gt;" in page
     assert page.count("real: <span") == 3
     assert page.count("<img ") == len(rows)
+
+
+def test_a_row_shows_what_its_rule_compares_and_says_what_it_lacks(rows):
+    own = next(row for row in rows if row["id"] == "B.nmf.rank")
+    found = {"error": 0.2, "svd_error": 0.1, "positions": 54321.0}
+    own |= {"verdict": "not reproduced", "mean": found, "values": [found]}
+    page = board.board([own]).data
+    summary = re.search("<summary>.*?</summary>", page)[0]
+    assert "error 0.2, svd error 0.1" in summary and "positions" not in summary
+    assert "positions 54,321" in page
+    lacks = re.search("<dt>what the rule lacks</dt><dd>(.*?)</dd>", page)[1]
+    assert lacks == "error (0.2) is not at most 1.25 × svd error (0.1)"
+
+
+def test_whole_claims_are_counted_in_whole_steps(rows):
+    axis = scoreboard.summary([row for row in rows if row["id"][0] == "B"][:5]).axes[0]
+    assert all(tick == int(tick) for tick in axis.get_xticks())
 
 
 def test_every_verdict_has_its_colour():

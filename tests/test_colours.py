@@ -59,6 +59,7 @@ def test_names_are_shown_as_they_are_and_powers_as_powers(tmp_path):
 
 def test_a_scale_bar_fits():
     assert style.fitting_length(500, 6000) == 500
+    assert style.fitting_length(50, 128 * 1.17) == 50  # a third of the papers' window, by a hair
     assert style.fitting_length(500, 450) == 100
     assert style.fitting_length(150, 330) == 100
     assert style.fitting_length(2000, 0.5) == pytest.approx(0.1)

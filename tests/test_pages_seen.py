@@ -132,6 +132,16 @@ def test_whatever_can_be_operated_has_a_name(page):
         assert page.evaluate(UNNAMED) == []
 
 
+def test_the_first_page_unfolds_on_paper(site, browser):
+    tab = browser.new_page()
+    tab.goto(f"{site}/book/welcome.html")
+    tab.pdf()
+    folded = tab.locator("details.found:not([open])").count()
+    listed = tab.locator("details.found").count()
+    tab.close()
+    assert folded == 0 and listed > 2
+
+
 @pytest.fixture(scope="module")
 def scoreboard(site, browser):
     tab = browser.new_page(viewport={"width": PHONE[0], "height": PHONE[1]})
