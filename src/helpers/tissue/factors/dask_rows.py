@@ -160,8 +160,8 @@ def _updated(rows: np.ndarray, W: np.ndarray | None, facts: tuple) -> tuple:
         X, w = hals.block(rows, part), hals.coefficients(new, part, H.device)
         hals.sweep_coefficients(w, H @ X.T, G, sweeps)
         new[part] = w.T.numpy()
-        C += (w @ X).double()
-        D += (w @ w.T).double()
+        for whole, share in zip((C, D), hals.products(w, X)):
+            whole += share
     return new, (C.numpy(), D.numpy())
 
 

@@ -85,6 +85,14 @@ def sweep_components(H: torch.Tensor, C: torch.Tensor, D: torch.Tensor, sweeps: 
                     H[j] = row
 
 
+def products(w: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Share of a block in WᵀX (k, d) and WᵀW (k, k), from W (k, b) and X (b, d), in double
+    precision: `squared_error` is a small difference of large sums.
+    """
+    w, rows = w.double(), rows.double()
+    return w @ rows, w @ w.T
+
+
 def squared_error(total: float, H: torch.Tensor, C: torch.Tensor, D: torch.Tensor) -> float:
     """‖X − WH‖² from ‖X‖², WᵀX and WᵀW."""
     H, C, D = H.double(), C.double(), D.double()
@@ -148,7 +156,6 @@ def alternate(
     error : float
         Squared error.
     """
-    total = squared_norm(X)
     H = H / H.norm(dim=1, keepdim=True)
     W = torch.zeros(len(H), len(X), device=X.device)
     sweep_coefficients(W, H @ X.T, H @ H.T, 5 * SWEEPS)
@@ -160,7 +167,9 @@ def alternate(
         ahead_W = (new_W + beta * (new_W - W)).clamp_min(0)
         C, D = ahead_W @ X, ahead_W @ ahead_W.T
         sweep_components(new_H, C, D, SWEEPS)
-        error = squared_error(total, new_H, C, D)
+        # from the differences themselves: where the fit is good, rounding of the three sums would
+        # decide which steps are taken back, and rows that are nearly equal would go other ways
+        error = squared_norm(torch.addmm(X, ahead_W.T, new_H, alpha=-1))
         if error > last:  # went too far: step back, and be more careful from here on
             beta_max, beta = beta, beta / 1.5
             ahead_W, ahead_H, last = W, H, np.inf
@@ -195,7 +204,7 @@ def refine(
         rows, w = block(X, part, H.device), coefficients(W, part, H.device)
         sweep_coefficients(w, H @ rows.T, G, sweeps)
         W[part] = w.T.cpu().numpy()
-        return (w @ rows).double(), (w @ w.T).double()
+        return products(w, rows)
 
     passes = tqdm(range(1, max_iter + 1), "NMF: passes over all rows", disable=not progress)
     with workers(H.device) as pool, passes:
