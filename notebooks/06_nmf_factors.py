@@ -365,7 +365,8 @@ if panels:
 # its dot, the slice and not the training makes the match. In {numref}`B_factor_nulls`, the mean
 # correlation between the selected factors stands against random choices of as many, and the
 # contrast between layers 4 and 6 and the others, in the factor chosen for VP, against columns
-# turned along depth.
+# turned along depth. The area map is shifted by 200 distances: if more than one shifted map in
+# twenty meets the rule on areas, large areas do, and the factors need not know any.
 
 # %% [markdown]
 # ## Explore

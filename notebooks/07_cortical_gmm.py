@@ -422,7 +422,8 @@ if reports:
 # A red row says that the rule did not hold here. The network learned areas, so it need not keep
 # what tells layers apart, least of all on a phantom or after a short training; components then
 # follow something else, brightness for example. A row that its control meets too says that such
-# maps of this size meet the rule whether or not they know of layers. How much of
+# maps of this size meet the rule whether or not they know of layers: more than one shifted map in
+# twenty does (`draws_that_pass`). How much of
 # cortex two components hold depends on where the mixture starts, so try other values of `gmm_seed`
 # before taking that row for a finding.
 

@@ -229,7 +229,9 @@ else:
 # The dotted gray line is the **control**: the *mean image*, drawn for everybody. It is the floor. A
 # measure on which it already scores high says little about any model, and what is put in the
 # β-VAE's place must fail its claim. A difference only counts if its lower bound is above zero: the
-# 2.5 % quantile of draws of images and of seeds, the same draws for all models.
+# 2.5 % quantile of draws of images and of seeds, the same draws for all models. PCA-FD knows
+# populations only: right brains of the wrong individuals would have the best of all, so its row
+# also asks that each image lies nearer to its own picture than to the mean image.
 
 # %%
 components = max([*latent_dims, *pca_dims]) + 16

@@ -231,7 +231,9 @@ live.latent_sliders(model.net, z0[0])
 # Each seed is judged on its own latents: they come in another order, and with other signs, every
 # time. The **controls**: a PCA of as many components, moved and measured in the same way, for
 # whatever a sum of pictures does too is not the network's merit; kinds of damage permuted over the
-# images; and, for bright pixels, the latents that carry no artifact.
+# images; and, for bright pixels, the latents that carry no artifact. Of latents that know nothing,
+# any one rises or falls, and leans to one side or the other: so those that carry artifacts also
+# have to stand out among all choices of as many latents, seen from either end.
 #
 # How to read the rows. Far from the data almost any decoder overshoots somewhere, so bright pixels
 # rise along nearly every latent: then the row on extremes "holds, but so does the control". Where

@@ -245,7 +245,9 @@ live.region_brightness(model.net, example[0], masks, brightness, data.regions)
 # regions too, for a hole in an image changes any projection of it; and matrices whose *rows are
 # shuffled*, so that each region keeps its strength and latents lose what makes them one latent.
 # What these show as well is true, and says nothing about the β-VAE. For the two fields: independent
-# matrices must fail, and so must equal ones.
+# matrices must fail, and so must equal ones. Where shuffled rows reach all latents already, nothing
+# could exceed them, and the row is not run. Where every region moves every latent, the hippocampus
+# does nothing of its own: it and the striatum have to do more than other pairs of regions.
 #
 # How to read the rows. Impact counts both from filling, which takes images far from the data, and
 # from gentle gains. An order of decorrelation scores counts only if its lower bounds, over images

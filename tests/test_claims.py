@@ -198,6 +198,8 @@ def test_a_control_of_many_draws_passes_by_how_many_of_them_do(ledger, run):
     old = {name: number for name, number in control.items() if name != "draws_that_pass"}
     row = claims.decide(claim, [{"value": meets, "control": old}])  # the mean of draws alone
     assert row["verdict"] == "not run" and "without draws_that_pass" in row["reason"]
+    row = claims.decide(claim, [{"value": fails, "control": old}])  # decided without its control
+    assert row["verdict"] == "not reproduced" and row["control_passes"] is None
     other = Ledger(ledger.path.parent / "07_cortical_gmm.json", "07_cortical_gmm", "made up")
     with pytest.raises(ValueError, match="drawn many times and needs draws_that_pass"):
         other.record(claim.id, meets, control=old)

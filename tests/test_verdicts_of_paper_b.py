@@ -149,7 +149,7 @@ def test_factors_that_follow_nothing_are_red(case):
 
 def test_an_untrained_network_as_good_voids_the_claim(case):
     rows = factor_verdicts(case, true_factors(case), true_factors(case))
-    for id in ("B.nmf.areas", "B.nmf.axons"):
+    for id in FACTOR_CLAIMS:
         assert rows[id]["verdict"] == "holds, but so does the control"
 
 

@@ -383,9 +383,11 @@ def of_impact(filled, gentle=None, pca=FLAT, untrained=FLAT):
 
 
 def test_hippocampus_moves_almost_all_latents_and_a_weak_change_none():
-    every = np.full((6, 8), 5.0)
+    every = np.full((6, 8), 0.01)  # most regions move few latents
+    every[:, :2] = every[1] = every[2, :6] = 5.0
     is_reproduced("C.kl.hpf", of_impact(every)["C.kl.hpf"])
     is_not("C.kl.hpf", of_impact(every, gentle=every / 1000)["C.kl.hpf"])
+    is_not("C.kl.hpf", of_impact(np.full((6, 8), 5.0))["C.kl.hpf"])  # as any other region does
     one_takes_all = every.copy()
     one_takes_all[1, 0] = 500  # the others are a hundredth of the region's largest
     is_not("C.kl.hpf", of_impact(one_takes_all)["C.kl.hpf"])
@@ -393,14 +395,45 @@ def test_hippocampus_moves_almost_all_latents_and_a_weak_change_none():
     assert verdict("C.kl.hpf", of_impact(every, untrained=both)["C.kl.hpf"])[0] == CONTROL_HOLDS
 
 
+def test_regions_that_move_latents_at_random_are_not_told_by_their_names():
+    generator, green, before = np.random.default_rng(31), 0, 0
+    for _ in range(400):
+        moves = generator.random((6, 8)) < generator.choice((0.3, 0.9, 1.0), (6, 1))
+        shares = findings.moved_share(*[np.where(moves, 5.0, 0.01)] * 2, REGIONS)
+        green += verdict("C.kl.hpf", Finding(shares, {"PCA": shares, "untrained": shares}))[1]
+        before += shares["hpf_filled"] >= 7 / 8 and shares["str_filled"] >= 5 / 8
+    assert before > 100 and green <= 0.05 * 400
+    few = claims_of_latents.impact_claims(FLAT, FLAT, FLAT, REGIONS[:5])["C.kl.hpf"]
+    assert few == claims_of_latents.TOO_FEW_REGIONS
+
+
+@pytest.mark.parametrize("claim", ["C.kl.sparse", "C.kl.local"])
+def test_a_null_that_cannot_be_exceeded_leaves_nothing_to_say(claim):
+    """Every latent is left alone by many regions, in any order of the rows."""
+    full = np.random.default_rng(33).random((6, 8)) < 0.3
+    full = np.where(full, 5.0, 0.01)
+    if claim == "C.kl.local":
+        full = np.zeros((6, 8)) + (np.arange(6) == 0)[:, None]
+        full[1:, 0] = 5.0  # wherever the others' only latents come to lie, one region is enough
+    assert "leaves no room" in of_impact(full)[claim]
+    local = np.full((6, 8), 0.05)
+    local[np.arange(8) % 6, range(8)] = 5.0
+    own = spread_out() if claim == "C.kl.sparse" else local
+    pca = claims_of_latents.Impact(full, full)
+    found = of_impact(own, pca=pca)[claim]
+    assert set(found.control) == {"row shuffles"}  # the PCA has not failed: it could not pass
+    assert verdict(claim, found)[0] == claims.NOT_RUN
+
+
 def test_unmoved_latents_must_outnumber_those_of_shuffled_rows():
-    is_reproduced("C.kl.sparse", of_impact(spread_out())["C.kl.sparse"])
+    dense = claims_of_latents.Impact(*[np.full((6, 8), 5.0)] * 2)
+    is_reproduced("C.kl.sparse", of_impact(spread_out(), pca=dense)["C.kl.sparse"])
     is_not("C.kl.sparse", of_impact(np.full((6, 8), 5.0))["C.kl.sparse"])
     for seed in range(5):  # the same entries, but of no latent in particular
         rows = findings.row_shuffles(spread_out(), 1, seed + 40)[0]
         assert verdict("C.kl.sparse", of_impact(rows)["C.kl.sparse"])[1] is False
     lost = np.random.default_rng(7).permuted(np.repeat([[0.01] * 4 + [5.0] * 4], 6, 0), axis=1)
-    is_not("C.kl.sparse", of_impact(lost)["C.kl.sparse"])
+    assert "leaves no room" in of_impact(lost)["C.kl.sparse"]
 
 
 def test_local_fields_must_outnumber_those_of_shuffled_rows():

@@ -121,11 +121,12 @@ def decide(claim: Claim, records: list[dict]) -> dict:
     holds = _holds(claim, found["mean"])
     if controls:
         each = dict(single_controls(claim, found["control"]))
-        if lacking := next(filter(None, (lacking_in(claim, *one) for one in each.items())), ""):
+        lacking = next(filter(None, (lacking_in(claim, *one) for one in each.items())), "")
+        if lacking and holds and not claim.by_construction:
             # A control that the rule cannot judge has not failed it.
             found["reason"] = f"its control was recorded under an older rule, without {lacking}"
             return found
-        found["control_passes"] = any(_control_holds(claim, one) for one in each.values())
+        found["control_passes"] = None if lacking else any(_control_holds(claim, one) for one in each.values())
     if claim.by_construction:
         found["verdict"] = BY_CONSTRUCTION
     elif not holds:

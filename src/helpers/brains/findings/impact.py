@@ -11,6 +11,7 @@ from helpers.brains import receptive_field as rf
 BIOLOGY = ("SSp", "HPF", "RSP")  # the regions in which the paper saw anatomy vary (C §3.3)
 MOVED_NATS = 0.1  # KL from which a latent can count as moved by a region
 MOVED_SHARE = 0.1  # of the region's largest KL, which it has to exceed as well
+ALMOST_ALL, MANY = 7 / 8, 5 / 8  # of the active latents, which the paper's regions move
 LOCAL = 0.4  # of a latent's impact that one region holds if its field is local
 SHUFFLES = 200
 
@@ -29,14 +30,33 @@ def moved_share(
     """Share of latents that the hippocampus, and the striatum, move: when filled and when gently
     scaled; None without them.
 
-    ``filled`` and ``gentle`` are (R, active latents).
+    Parameters
+    ----------
+    filled, gentle : (R, active latents) arrays
+
+    Returns
+    -------
+    dict
+        ``hpf_filled``, ``hpf_gentle``, ``str_filled``, ``str_gentle``; ``margin``: by how much all
+        of them exceed `ALMOST_ALL`, and `MANY`; ``margin_null``: the 95 % quantile of the same over
+        all pairs of regions given these names. Where every region moves every latent, the
+        hippocampus does nothing that others do not.
     """
     if "HPF" not in regions or "STR" not in regions:
         return None
+    shares = np.stack([moved(impact).mean(1) for impact in (filled, gentle)])  # (2, R)
+    hpf, striatum = regions.index("HPF"), regions.index("STR")
+    as_hpf, as_str = (shares - least for least in (ALMOST_ALL, MANY))
+    margins = np.minimum(as_hpf.min(0)[:, None], as_str.min(0))  # (R, R): named HPF, named STR
+    pairs = margins[~np.eye(len(margins), dtype=bool)]
     return {
-        f"{name}_{how}": float(moved(impact)[regions.index(region)].mean())
-        for how, impact in (("filled", filled), ("gentle", gentle))
-        for name, region in (("hpf", "HPF"), ("str", "STR"))
+        f"{name}_{how}": float(share[region])
+        for how, share in zip(("filled", "gentle"), shares)
+        for name, region in (("hpf", hpf), ("str", striatum))
+    } | {
+        "margin": float(margins[hpf, striatum]),
+        # "higher": no more than one pair in twenty lies above
+        "margin_null": float(np.quantile(pairs, 0.95, method="higher")),
     }
 
 

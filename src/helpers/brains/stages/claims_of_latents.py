@@ -13,6 +13,9 @@ from helpers.brains.preparation import Prepared
 from helpers.brains.stages.claims_of_models import NO_LIST
 
 TOO_FEW = "fewer than two latents are active"
+TOO_FEW_REGIONS = (
+    "the atlas has fewer than six regions: in too few pairs to tell HPF and STR"
+)
 
 
 def drawn_per_region(variance: np.ndarray, data: Prepared) -> np.ndarray:
@@ -140,22 +143,42 @@ def impact_claims(model: Impact, pca: Impact, untrained: Impact, regions: Sequen
         return dict.fromkeys(("C.kl.hpf", "C.kl.sparse", "C.kl.local"), TOO_FEW)
     shares = [findings.moved_share(m.filled, m.gentle, regions) for m in (model, pca, untrained)]
     found = {"C.kl.hpf": "the atlas has no HPF and STR"}
-    if shares[0]:
+    if shares[0] and len(regions) < 6:
+        found["C.kl.hpf"] = TOO_FEW_REGIONS
+    elif shares[0]:
         found["C.kl.hpf"] = Finding(shares[0], {"PCA": shares[1], "untrained": shares[2]})
     return found | {
-        "C.kl.sparse": _against_shuffles(findings.unmoved_count, "count", model, pca),
+        "C.kl.sparse": _against_shuffles(
+            findings.unmoved_count, "count", model, pca, most=lambda impact: impact.shape[1]
+        ),
         "C.kl.local": _against_shuffles(findings.local_share, "share", model, pca),
     }
 
 
 def _against_shuffles(
-    statistic: Callable[[np.ndarray], float], name: str, model: Impact, pca: Impact
-) -> Finding:
-    """A statistic with the 95 % quantile of its row shuffles; controls: a shuffle, and a PCA."""
+    statistic: Callable[[np.ndarray], float],
+    name: str,
+    model: Impact,
+    pca: Impact,
+    most: Callable[[np.ndarray], float] = lambda impact: 1.0,
+) -> Finding | str:
+    """A statistic with the 95 % quantile of its row shuffles; controls: a shuffle, and a PCA.
+
+    ``most`` is what the statistic can be at most. A null that is there already cannot be exceeded:
+    then nothing is said of the model, and a PCA whose null is there has not failed.
+    """
     median, null = findings.shuffled(statistic, model.filled)
-    value = {name: statistic(model.filled), "null": null}
-    other = {name: statistic(pca.filled), "null": findings.shuffled(statistic, pca.filled)[1]}
-    return Finding(value, {"row shuffles": {name: median, "null": null}, "PCA": other})
+    own, limit = statistic(model.filled), most(model.filled)
+    if null >= limit:
+        return (
+            f"its null leaves no room: {name} {own:g} of at most {limit:g}, and in more than one "
+            "row shuffle in twenty just as many"
+        )
+    control = {"row shuffles": {name: median, "null": null}}
+    null_of_pca = findings.shuffled(statistic, pca.filled)[1]
+    if null_of_pca < most(pca.filled):
+        control["PCA"] = {name: statistic(pca.filled), "null": null_of_pca}
+    return Finding({name: own, "null": null}, control)
 
 
 def field_asymmetry_claim(

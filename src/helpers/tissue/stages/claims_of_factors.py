@@ -53,7 +53,6 @@ def factor_claims(run: Run, report: FactorReport, untrained: FactorReport | str)
         The same of a network with random weights, or the reason why there is none.
     """
     found = dict(report.values)
-    thin, step = thinned(report)
     selection = report.selection
     found["B.nmf.rank"] = _rank(run, report)
     size = len(selection.factors)
@@ -68,28 +67,25 @@ def factor_claims(run: Run, report: FactorReport, untrained: FactorReport | str)
     if isinstance(untrained, FactorReport):
         own["untrained"] = own_auroc(untrained.selection, untrained.auroc)
     own["area map shifted"] = np.nanmean([one for one, _ in shifted], axis=0)
-    layers, lows = _layers(report, thin, step)
+    layers = _layers(report)
     moved = {}
     if report.asked:
         elsewhere = over_draws("B.nmf.areas", [value for _, value in shifted])
         moved["B.nmf.areas"] = {"area map shifted": elsewhere}
+    theirs = {}
+    if isinstance(untrained, FactorReport):
+        theirs = {c: value for c, value in untrained.values.items() if isinstance(value, dict)}
     if len(layers):
-        null = {"layers_null": float(np.percentile(layers, 95))}
-        found["B.nmf.shared"] = {**found["B.nmf.shared"], **null}
-        draw = {"layers": float(layers.mean()), "layers_low": float(lows.mean())}
-        moved["B.nmf.shared"] = {**found["B.nmf.shared"], **draw}
+        found["B.nmf.shared"] = {**found["B.nmf.shared"], **_null(layers)}
+        if "B.nmf.shared" in theirs:
+            theirs["B.nmf.shared"] = theirs["B.nmf.shared"] | _null(_layers(untrained))
     for claim in ("B.nmf.areas", "B.nmf.axons", "B.nmf.shared"):
-        value = found[claim]
-        if isinstance(value, str):
+        if isinstance(found[claim], str):
             continue
-        control = moved.get(claim, {})
-        if claim != "B.nmf.shared" and isinstance(untrained, FactorReport):
-            theirs = untrained.values[claim]
-            if isinstance(theirs, dict):
-                control = {**control, "untrained": theirs}
-        if claim == "B.nmf.axons":
-            control = control.get("untrained")
-        found[claim] = Finding(value, control or None)
+        control = theirs.get(claim)
+        if claim in moved:
+            control = moved[claim] | ({"untrained": control} if control else {})
+        found[claim] = Finding(found[claim], control)
     return FactorClaims(found, choices, own, layers)
 
 
@@ -205,26 +201,23 @@ def _shifted(report: FactorReport) -> list[tuple[np.ndarray, dict]]:
     return found
 
 
-def _layers(report: FactorReport, thin: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the contrast of layers and its lower bound in draws of columns turned along depth:
-    two (draws,) arrays, empty where the claim has no value.
+def _null(layers: np.ndarray) -> dict[str, float]:
+    return {"layers_null": float(np.percentile(layers, 95))}
+
+
+def _layers(report: FactorReport) -> np.ndarray:
+    """Return the contrast of layers in draws of columns turned along depth: (draws,), empty where
+    the claim has no value.
     """
     if not isinstance(report.values["B.nmf.shared"], dict):
-        return np.zeros(0), np.zeros(0)
+        return np.zeros(0)
+    thin, step = thinned(report)
     grid, cortex = report.found.grid, report.cortex
     published = as_published(cortex["layers"], cortex["layer_names"])
     depth = np.where(published > 0, cortex["depth"], np.nan)[::step, ::step]
     depth = np.where(grid.included[::step, ::step], depth, np.nan)
     used = ~np.isnan(depth)
-    values, places = (
-        array[thin][used[grid.included[::step, ::step]]]
-        for array in (report.shared_factor, report.found.places)
-    )
+    values = report.shared_factor[thin][used[grid.included[::step, ::step]]]
     deep = np.isin(published[::step, ::step][used], (3, 5))
-    draws = np.array(
-        [
-            alignment.bootstrap_difference(values[order], deep, ~deep, places, BLOCK, 400)[:2]
-            for order in depth_shifts(depth, BLOCK / (grid.stride * step))
-        ]
-    )
-    return draws.T
+    shifts = depth_shifts(depth, BLOCK / (grid.stride * step))
+    return np.array([values[order][deep].mean() - values[order][~deep].mean() for order in shifts])
