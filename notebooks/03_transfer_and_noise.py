@@ -188,6 +188,8 @@ noisy = {
     ).value
     for seed in seeds
 }
+
+# %%
 said = pd.concat(noisy.values())
 noise_scores = probes.score_table(said)
 run.save_table(noise_scores, "A_fig4_noise")

@@ -126,7 +126,9 @@ def decide(claim: Claim, records: list[dict]) -> dict:
             # A control that the rule cannot judge has not failed it.
             found["reason"] = f"its control was recorded under an older rule, without {lacking}"
             return found
-        found["control_passes"] = None if lacking else any(_control_holds(claim, one) for one in each.values())
+        found["control_passes"] = (
+            None if lacking else any(_control_holds(claim, one) for one in each.values())
+        )
     if claim.by_construction:
         found["verdict"] = BY_CONSTRUCTION
     elif not holds:

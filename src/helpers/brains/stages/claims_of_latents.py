@@ -13,9 +13,7 @@ from helpers.brains.preparation import Prepared
 from helpers.brains.stages.claims_of_models import NO_LIST
 
 TOO_FEW = "fewer than two latents are active"
-TOO_FEW_REGIONS = (
-    "the atlas has fewer than six regions: in too few pairs to tell HPF and STR"
-)
+TOO_FEW_REGIONS = "the atlas has fewer than six regions: in too few pairs to tell HPF and STR"
 
 
 def drawn_per_region(variance: np.ndarray, data: Prepared) -> np.ndarray:
