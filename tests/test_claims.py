@@ -207,6 +207,16 @@ def test_a_control_of_many_draws_passes_by_how_many_of_them_do(ledger, run):
         claims.over_draws("nothing", [meets])
 
 
+def test_what_fails_by_the_names_that_it_holds_is_decided_without_the_rest():
+    assert rules.refuted("a > 1 and b > 1", {"a": 0}) and not rules.refuted("b > 1", {"a": 0})
+    assert not rules.refuted("a > 1 and b > 1", {"a": 2})
+    assert not rules.refuted("a > 1 or b > 1", {"a": 0})
+    claim = dataclasses.replace(claims.load()["A.acc.test"], rule="old > 1 and new > 1")
+    found = claims.decide(claim, [{"value": {"old": 0.0}}])
+    assert found["verdict"] == "not reproduced" and found["control_passes"] is None
+    assert claims.decide(claim, [{"value": {"old": 2.0}}])["verdict"] == "not run"
+
+
 def test_what_was_recorded_under_an_older_rule_is_no_verdict():
     claim = dataclasses.replace(claims.load()["A.acc.test"], rule="new > 1")
     found = claims.decide(claim, [{"value": {"old": 2.0}}])

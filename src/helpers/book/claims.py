@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 import yaml
 
 from helpers.book.root import project_root
-from helpers.book.rules import evaluate, names_of, over_seeds, unmet
+from helpers.book.rules import evaluate, names_of, over_seeds, refuted, unmet
 from helpers.data.files import write_json
 
 REPRODUCED = "reproduced"
@@ -115,6 +115,8 @@ def decide(claim: Claim, records: list[dict]) -> dict:
     if not values:
         return found
     if lacking := _lacking(claim, found["mean"]):
+        if fails_anyway(claim, found["mean"]):
+            return found | {"verdict": NOT_REPRODUCED}
         # What was recorded under an older rule is no verdict of this one.
         found["reason"] = f"recorded under an older rule, without {lacking}; run the page again"
         return found
@@ -124,7 +126,10 @@ def decide(claim: Claim, records: list[dict]) -> dict:
         lacking = next(filter(None, (lacking_in(claim, *one) for one in each.items())), "")
         if lacking and holds and not claim.by_construction:
             # A control that the rule cannot judge has not failed it.
-            found["reason"] = f"its control was recorded under an older rule, without {lacking}"
+            found["reason"] = (
+                f"its control was recorded under an older rule, without {lacking}; "
+                "run the page again, or record the run anew"
+            )
             return found
         found["control_passes"] = (
             None if lacking else any(_control_holds(claim, one) for one in each.values())
@@ -291,6 +296,11 @@ def _not_computed(claim: Claim, records: list[dict]) -> list[str]:
         return value is not None and all(math.isfinite(number) for number in known)
 
     return [name for name in claim.controls if not all(computed(name, row) for row in records)]
+
+
+def fails_anyway(claim: Claim, value: Value) -> bool:
+    """Return whether a value fails its claim's rule, whatever the names that it lacks."""
+    return refuted(claim.rule, value if isinstance(value, dict) else {"value": value})
 
 
 def lacking_in(claim: Claim, control: str, value: Value) -> str:

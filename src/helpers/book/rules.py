@@ -92,6 +92,16 @@ def _in_numbers(part: ast.expr, names: dict[str, float]) -> str:
     return text.replace(" * ", " × ").replace(" - ", " − ").replace(" / ", "/")
 
 
+def refuted(rule: str, names: dict[str, float]) -> bool:
+    """Return whether a rule fails whatever the names that it compares and that are not known: one
+    of the parts that it joins by ``and`` fails by itself.
+    """
+    body = ast.parse(rule, mode="eval").body
+    joined = isinstance(body, ast.BoolOp) and isinstance(body.op, ast.And)
+    parts = [ast.unparse(part) for part in (body.values if joined else [body])]
+    return any(names_of(part) <= set(names) and not evaluate(part, names) for part in parts)
+
+
 def over_seeds(statistic: Callable[[list[float]], float], values: list) -> dict | list | float:
     """Return a statistic over seeds of numbers, of pairs, or of what all seeds name alike."""
     if isinstance(values[0], dict):
