@@ -16,9 +16,6 @@ import pytest
 from helpers import cli
 
 TOLERANCE = 1e-3  # of every number that a claim rests on (see book/decisions.md)
-# Correlations of factors: the factorisation follows differences of 1e-7 in its features along
-# directions that hardly change its error, so that single correlations move by some thousandths.
-LOOSER = {"B.nmf.uncorrelated": 5e-3}
 PAGES = ("02_area_classifier", "04_gram_structure", "06_nmf_factors")
 
 
@@ -32,11 +29,6 @@ def numbers(value, name=""):
             yield from numbers(part, f"{name}[{i}]")
     elif isinstance(value, float):
         yield name, value
-
-
-def tolerance(name):
-    """What a number of this name, such as ``A.acc.test[0]``, may differ by."""
-    return LOOSER.get(name.split("[")[0], TOLERANCE)
 
 
 @pytest.mark.long
@@ -61,6 +53,6 @@ def test_claims_do_not_hang_on_the_number_of_threads(tiny_microct, tmp_path):
     far = {
         name: (one, found["2"][name])
         for name, one in found["1"].items()
-        if abs(one - found["2"][name]) > tolerance(name) * max(1.0, abs(one))
+        if abs(one - found["2"][name]) > TOLERANCE * max(1.0, abs(one))
     }
     assert not far

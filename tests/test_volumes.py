@@ -5,6 +5,7 @@ of their metadata told before anything is decoded.
 import gzip
 import json
 import math
+import os
 import pickle
 import resource
 import time
@@ -318,3 +319,17 @@ def test_axes_differ(tmp_path, axes):
     ome_zarr(tmp_path / "v.zarr", axes=axes)
     with pytest.raises(Problem, match="expected axes that all differ"):
         inspect(tmp_path / "v.zarr", "image")
+
+
+@pytest.mark.parametrize("shape", [(0, 12, 17), (5, 0, 17), (5, 12, 0)])
+def test_a_volume_without_voxels_is_refused(shape, tmp_path):
+    np.save(tmp_path / "v.npy", np.zeros(shape, np.uint8))
+    with pytest.raises(Problem, match="v.npy: found .*expected at least one plane"):
+        open_volume(tmp_path / "v.npy")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "v.npy")
+    with pytest.raises(Problem, match="v.npy: found a pipe or a device"):
+        open_volume(tmp_path / "v.npy")

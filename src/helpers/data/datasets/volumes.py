@@ -112,6 +112,9 @@ def open_volume(path: str | Path, field: str = "") -> Volume:
         declares more than it can hold.
     """
     path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):  # opening a pipe waits for ever
+        found, expected = "a pipe or a device", "a file or a folder"
+        raise Problem(field, found, expected, "Copy its content into a file.", file=path.name)
     try:
         volume = _opener(path, field)(path, field)
     except Problem:
@@ -126,6 +129,9 @@ def open_volume(path: str | Path, field: str = "") -> Volume:
             "Save one channel, without colours.",
             file=path.name,
         )
+    if 0 in volume["shape"]:
+        found, expected = f"an array of shape {volume['shape']}", "at least one plane with pixels"
+        raise Problem(field, found, expected, "Export the volume again.", file=path.name)
     check_size(path, field, volume["shape"], volume["dtype"].itemsize, most=MOST_VOXELS)
     return Volume(path, **volume)
 
