@@ -273,10 +273,11 @@ if report.layer_means is not None:
     listed = ", ".join(markup.plain(n) for i, n in shown if i in silent)
     words = (
         f"Silent in cortex: {listed or 'none of the selected factors'}. "
-        "A factor that is silent in cortex cannot be shared with its layers, "
-        "and that is what claim B.nmf.shared asks of the factor chosen for VP."
+        "A factor that is silent in cortex cannot be shared with its layers"
     )
-    display(Markdown(words))
+    if data.role("thalamus_vp"):
+        words += "; claim B.nmf.shared asks it of the factor chosen for VP"
+    display(Markdown(f"{words}."))
 
 # %% [markdown]
 # ## The same basis on a second slice

@@ -19,6 +19,7 @@ from helpers.tissue.prepared_slice import PreparedSlice
 from helpers.tissue.stages import volume
 from helpers.tissue.volumes import blocks, schedule, tables
 from helpers.tissue.volumes.request import Request, block_side
+from helpers.tissue.volumes.scale import slice_scale
 
 TILE = dense.TILE // STRIDE  # positions
 
@@ -105,6 +106,14 @@ def test_log_probabilities_of_blocks_are_those_of_the_slice_to_the_last_bit(
     factors = result.request.factors(files)[0].read(region)[:, 0][:, here].T
     assert np.abs(factors - expected).max() < 2e-3 * expected.max()
     assert factors.min() == 0 and expected.max() > 0
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 1e30])
+def test_a_voxel_that_is_no_gray_value_is_counted_and_named(value):
+    raw = np.random.default_rng(0).random((64, 80))
+    raw[3, 5] = value
+    with pytest.raises(ValueError, match="1 of 5120 voxels that are NaN, infinite or beyond"):
+        slice_scale(raw)
 
 
 def test_bands_change_nothing(inputs, tmp_path, done, small_blocks, monkeypatch):

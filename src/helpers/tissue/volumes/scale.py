@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from helpers.data import intensity
-from helpers.data.datasets.images import as_unit_float
+from helpers.data.datasets.images import LARGEST_GRAY, as_unit_float
 from helpers.tissue.prepared_slice import RIM
 
 
@@ -65,7 +65,20 @@ class SliceScale:
 
 
 def slice_scale(raw: np.ndarray) -> SliceScale:
-    """Find the scale of a slice (H, W) of raw gray values; nothing is tissue in a flat one."""
+    """Find the scale of a slice (H, W) of raw gray values; nothing is tissue in a flat one.
+
+    Raises
+    ------
+    ValueError
+        If a voxel is not finite, or so far from all others that they would be one gray beside it.
+    """
+    if raw.dtype.kind == "f":
+        wrong = int((~(np.abs(raw) <= LARGEST_GRAY)).sum())  # NaN is not below anything
+        if wrong:
+            raise ValueError(
+                f"found {wrong} of {raw.size} voxels that are NaN, infinite or beyond "
+                f"±{LARGEST_GRAY:.0e}; expected gray values. Replace them, for example by 0"
+            )
     if raw.dtype.kind in "biu":
         low, span = 0.0, float(np.iinfo(raw.dtype).max if raw.dtype.kind != "b" else 1)
     else:
