@@ -203,6 +203,15 @@ def test_two_threads_take_a_branch_each_and_help_from_the_end():
         assert [said(second), said(second), said(first), said(second)] == ["09", "13", "02", "03"]
 
 
+def test_who_comes_to_help_begins_with_the_page_that_another_waits_for():
+    order = execution.Order(_jobs("02", "03", execution.FACTORS, "07", "08"), 2)
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+        said = lambda thread: thread.submit(order.next).result().notebook
+        assert [said(first), said(second)] == ["02", "08"]
+        assert [said(second), said(second)] == [execution.FACTORS, "07"]
+        assert said(first) == "03"
+
+
 def test_notebooks_side_by_side_give_what_they_give_in_a_row(project, tmp_path):
     for jobs in (1, 2):
         out = tmp_path / f"run{jobs}"

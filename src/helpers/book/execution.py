@@ -20,6 +20,7 @@ from helpers.data.datasets.manifest import MANIFEST, load_yaml
 from helpers.data.files import lock
 
 SCOREBOARD = "12_scoreboard"  # reads what all others recorded, so it runs last
+FACTORS = "06_nmf_factors"  # makes what page 07 reads as well: at the same time, one would wait
 REGIONS = "11_receptive_field"  # perturbs regions of an atlas, and nothing else
 # How a run is started, watched or rendered shapes no result.
 NO_PART = ("render", "execution", "kernels", "endings", "freshness")
@@ -258,7 +259,8 @@ def branches(jobs: list[Job]) -> int:
 class Order:
     """Which notebook is next: those of slices and those of populations share nothing, so two
     threads take one branch each, from its beginning. A thread whose branch is done helps with the
-    other from its end, which needs least of what is being made there.
+    other: first with the factors, which another page needs, then from its end, which needs least of
+    what is being made there.
     """
 
     def __init__(self, jobs: list[Job], threads: int) -> None:
@@ -275,7 +277,10 @@ class Order:
             number = self._own.setdefault(get_ident(), len(self._own))
             if number < len(self._branches) and self._branches[number]:
                 return self._branches[number].popleft()
-            return max(self._branches, key=len).pop()
+            longest = max(self._branches, key=len)
+            early = next((job for job in longest if job.notebook == FACTORS), longest[-1])
+            longest.remove(early)
+            return early
 
 
 def _job_key(notebook: str, values: dict, code: str, states: dict[str, str]) -> str:
