@@ -280,7 +280,7 @@ if ablations:
     table = evaluation.ablation_table(scores)
     # minutes differ from run to run: shown, not saved
     run.save_table(table.drop(columns="minutes"), "ablations")
-    display(table.round(4))
+    display(table.round(4).T)
     run.show(figures.ablations(scores), "A_ablations")
 
 # %% [markdown]

@@ -1,4 +1,4 @@
-"""The page on the package, written from the package itself so that it cannot fall behind."""
+"""The pages on the package, written from the package itself so that they cannot fall behind."""
 
 import ast
 import re
@@ -12,31 +12,36 @@ use stages, figures and live views; those use methods; all of them use what come
 stages join a dataset, a method and a stored result.
 
 What a wing exports can be imported from the wing itself, wherever it lies:
-`from helpers.tissue import AreaCNN`. This page is written from the source at every build.
+`from helpers.tissue import AreaCNN`. These pages are written from the source at every build, one
+for each wing.
 """
 
 
-def api_page() -> str:
-    """Return the page ``book/api`` (MyST): every module of the package, section by section.
+def api_pages() -> dict[str, str]:
+    """Return the pages ``book/api`` and ``book/api_<wing>`` (MyST) by name: every module of the
+    package.
 
-    Each folder and module directly below ``helpers`` is a section. It lists its modules with the
-    first paragraph of their docstrings, then documents what each of them defines. Modules are read
-    here, not imported; Sphinx imports them when it renders the page.
+    Each folder directly below ``helpers`` is a page. It lists its modules with the first paragraph
+    of their docstrings, then documents what each of them defines. Modules are read here, not
+    imported; Sphinx imports them when it renders the pages.
     """
     wings = sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))
     alone = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
-    sections = [_wing(path) for path in wings] + [_documented(path, "##") for path in alone]
-    return "\n".join([INTRODUCTION, *sections])
+    links = [
+        f"- {{doc}}`api_{wing.name}`: {_first_paragraph(wing / '__init__.py')}" for wing in wings
+    ]
+    first = [INTRODUCTION, *links, "", *(_documented(path) for path in alone)]
+    return {"api": "\n".join(first), **{f"api_{wing.name}": _wing(wing) for wing in wings}}
 
 
 def _wing(folder: Path) -> str:
     files = sorted(folder.rglob("*.py"), key=_name)
     contents = [f"- {{py:mod}}`{_name(path)}`: {_first_paragraph(path)}" for path in files]
-    modules = [_documented(path, "###") for path in files]
-    return "\n".join([f"## The wing `{folder.name}`", "", *contents, "", *modules])
+    title = f"# The wing `{folder.name}`"
+    return "\n".join([title, "", *contents, "", *(_documented(path) for path in files)])
 
 
-def _documented(path: Path, heading: str) -> str:
+def _documented(path: Path) -> str:
     """Return a heading and what Sphinx documents below it: the public names a module defines."""
     names = [
         node.name
@@ -45,7 +50,7 @@ def _documented(path: Path, heading: str) -> str:
     ]
     directive = f".. automodule:: {_name(path)}"
     members = [f"   :members: {', '.join(names)}"] if names else []
-    lines = [f"{heading} `{_name(path)}`", "", "```{eval-rst}", directive, *members, "```", ""]
+    lines = [f"## `{_name(path)}`", "", "```{eval-rst}", directive, *members, "```", ""]
     return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ import nbformat
 import yaml
 
 from helpers.book import captions, claims, endings, recorded, welcome
-from helpers.book.api import api_page
+from helpers.book.api import api_pages
 from helpers.book.pages import page_of, pictures_aside, stub_of
 from helpers.book.root import project_root
 from helpers.data.files import atomic, lock
@@ -98,7 +98,8 @@ def _stage(run: Path, stage: Path) -> list[str]:
     for path in sorted((run / "web").rglob("*")):
         if path.is_file():
             put(stage / "_web" / "run" / path.relative_to(run / "web"), path.read_bytes())
-    put(stage / "book" / "api.md", api_page().encode())
+    for name, text in api_pages().items():
+        put(stage / "book" / f"{name}.md", text.encode())
     small = welcome.small_figures(run)
     for name, picture in small.items():
         put(stage / "_web" / "run" / "welcome" / f"{name}.png", picture)
