@@ -248,7 +248,7 @@ def texture_ratios(compared: pd.DataFrame, what: str) -> plt.Figure:
     """
     rows, measures = (level.unique() for level in map(compared.index.get_level_values, (0, 1)))
     table = compared.unstack().reindex(rows)
-    ratio = table["ratio"][measures].to_numpy(float)
+    ratio = table["ratio"][measures].to_numpy(float, copy=True)
     alike, real = table["alike"][measures].to_numpy(), table["real"][measures].to_numpy(float)
     ratio[(real == 0) & (alike == 1)], ratio[(real == 0) & (alike == 0)] = 1, np.inf
     figure, axis = plt.subplots(figsize=(2.6 + 0.5 * len(measures), 0.36 * len(rows) + 2))
