@@ -99,6 +99,19 @@ def browser():
 
 
 @pytest.fixture
+def book_style():
+    """Figures as the book draws them; none is left open."""
+    import matplotlib.pyplot as plt
+
+    from helpers.book import style
+
+    with plt.rc_context():
+        style.use()
+        yield
+        plt.close("all")
+
+
+@pytest.fixture
 def two_area_folder(tmp_path):
     """A minimal valid microCT folder (200 × 400, two areas side by side) and its manifest as a
     mapping.

@@ -10,13 +10,7 @@ from PIL import Image
 from helpers.book import figure_files, style
 from helpers.book.figure_files import PAGE_INCHES, fit_page, shown_inches, smallest_text
 
-
-@pytest.fixture(autouse=True)
-def _look():
-    with plt.rc_context():
-        style.use()
-        yield
-        plt.close("all")
+pytestmark = pytest.mark.usefixtures("book_style")
 
 
 def test_smallest_text_counts_what_the_page_shrinks():

@@ -24,12 +24,7 @@ STATE = RNG.bit_generator.state
 VIEW = View(0, 0, 60, 100, 0, 1)
 
 
-@pytest.fixture(autouse=True)
-def _look():
-    with plt.rc_context():
-        style.use()
-        yield
-        plt.close("all")
+pytestmark = pytest.mark.usefixtures("book_style")
 
 
 def apart(texts, what):
