@@ -156,7 +156,7 @@ run.record_all(
 # The network is moved over every test slice; each pixel gets the area of the window around it.
 # `raw` is that prediction; `smooth` averages the log-probabilities over the neighbourhood first,
 # which removes islands and costs thin structures. Maps and tables here show the mean of all seeds.
-# The slice that claims are judged on is read at every pixel, further ones at every second.
+# The slice that decides claims is read in steps of `stride`, further ones of `further_stride`.
 
 # %%
 networks = list(trained.values())

@@ -69,10 +69,14 @@ def unmet(rule: str, names: dict[str, float]) -> list[str]:
     """Return in words which parts of a rule do not hold: of ``a_low > 0 and b > c``, say,
     ``a low (-0.3) is not above 0``.
     """
+    return [_told(part, names) for part in _parts(rule) if not _evaluate(part, names)]
+
+
+def _parts(rule: str) -> list[ast.expr]:
+    """What a rule joins by ``and``; the whole of it, where it joins nothing so."""
     whole = ast.parse(rule, mode="eval").body
     joined = isinstance(whole, ast.BoolOp) and isinstance(whole.op, ast.And)
-    parts = whole.values if joined else [whole]
-    return [_told(part, names) for part in parts if not _evaluate(part, names)]
+    return whole.values if joined else [whole]
 
 
 _WORDS = {ast.Lt: "below", ast.LtE: "at most", ast.Gt: "above", ast.GtE: "at least"}
@@ -96,9 +100,7 @@ def refuted(rule: str, names: dict[str, float]) -> bool:
     """Return whether a rule fails whatever the names that it compares and that are not known: one
     of the parts that it joins by ``and`` fails by itself.
     """
-    body = ast.parse(rule, mode="eval").body
-    joined = isinstance(body, ast.BoolOp) and isinstance(body.op, ast.And)
-    parts = [ast.unparse(part) for part in (body.values if joined else [body])]
+    parts = map(ast.unparse, _parts(rule))
     return any(names_of(part) <= set(names) and not evaluate(part, names) for part in parts)
 
 
